@@ -1,0 +1,310 @@
+"""A Keras HDF5 file read with suspicion: its JSON and its arrays, nothing else.
+
+Imports h5py (inside functions), NumPy and the errors; for `keras_hdf5`. A file may come from
+anywhere: links out of the file, arrays stored elsewhere, filters that load plugins and sizes
+that the file cannot hold are refused before anything is read.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emotion_estimators.exceptions import WeightsError
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["KerasFile", "StoredArray", "open_keras_file"]
+
+# Keras does not compress; a user may have. Float weights shrink little, zero biases much.
+MAX_INFLATION = 16
+SMALL_FILE_BYTES = 1 << 20
+# A serialised ONNX model must stay below 2 GiB.
+MAX_WEIGHT_BYTES = (1 << 31) - (1 << 24)
+# The attribute that holds the architecture of a thousand-layer network is about 1 MB.
+MAX_ATTRIBUTE_BYTES = 64 << 20
+# deflate, shuffle, fletcher32: built into HDF5. Any other may load a plugin from disk.
+BUILT_IN_FILTERS = frozenset({1, 2, 3})
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """One array of the file, its size checked, its values not read yet.
+
+    Attributes
+    ----------
+    where : str
+        File and place in it, for messages.
+    name : str
+        The name Keras gave the weight, such as "conv2d/kernel:0".
+    dataset : h5py.Dataset
+        Floating point, stored in this file.
+    """
+
+    where: str
+    name: str
+    dataset: h5py.Dataset
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.dataset.shape)
+
+    def read(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return the values as float32.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            The shape that the layer's configuration asks for.
+
+        Returns
+        -------
+        ndarray of float32, of that shape
+
+        Raises
+        ------
+        WeightsError
+            Where the stored shape is another one, or a value is not finite.
+        """
+        if self.dataset.shape != shape:
+            raise WeightsError(
+                f"{self.where}: the layer's configuration needs an array of shape {shape}, "
+                f"the file holds {self.dataset.shape}; the file was put together wrongly or "
+                "belongs to another model"
+            )
+        # What overflows float32 is reported below.
+        with _damage_reported(self.where), np.errstate(over="ignore"):
+            values = np.asarray(self.dataset[()], dtype=np.float32)
+        if not np.isfinite(values).all():
+            raise WeightsError(
+                f"{self.where}: holds values that are not finite; the network's training "
+                "diverged or the file is damaged"
+            )
+        return values
+
+
+class KerasFile:
+    """The parts of an open Keras HDF5 file that the reader uses."""
+
+    def __init__(self, file: h5py.File, source: str) -> None:
+        self.source = source
+        self._file = file
+        self._remaining = min(
+            MAX_WEIGHT_BYTES,
+            SMALL_FILE_BYTES + MAX_INFLATION * Path(file.filename).stat().st_size,
+        )
+
+    def model_config(self) -> tuple[dict[str, Any], str]:
+        """Return the architecture and the version of Keras that wrote it ("" where unsaid).
+
+        Returns
+        -------
+        config : dict
+            The parsed JSON of the attribute ``model_config``.
+        version : str
+            For example "2.2.4".
+
+        Raises
+        ------
+        WeightsError
+            Where the file holds weights only, or its JSON cannot be read.
+        """
+        with _damage_reported(self.source):
+            attributes = self._file.attrs
+            text = self._text("model_config") if "model_config" in attributes else None
+            version = self._text("keras_version") if "keras_version" in attributes else ""
+        if text is None:
+            raise WeightsError(
+                f"{self.source}: has no attribute 'model_config', so it holds weights without "
+                "the architecture; save the whole model with model.save(...), not save_weights"
+            )
+        try:
+            config = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            raise WeightsError(
+                f"{self.source}: 'model_config' is not JSON that can be read: {reason}"
+            ) from None
+        if not isinstance(config, dict):
+            raise WeightsError(
+                f"{self.source}: 'model_config' must be a JSON object, got {type(config).__name__}"
+            )
+        return config, version
+
+    def layer_arrays(self, layer_name: str) -> list[StoredArray]:
+        """Return the arrays of one top-level layer, in the order of its ``weight_names``.
+
+        Parameters
+        ----------
+        layer_name : str
+            Name of the layer in the architecture.
+
+        Returns
+        -------
+        list of StoredArray
+            Empty where the file has no group for the layer.
+        """
+        import h5py
+
+        with _damage_reported(self.source):
+            group = self._follow(self._file, f"model_weights/{layer_name}")
+            if group is None:
+                return []
+            if not isinstance(group, h5py.Group):
+                raise WeightsError(f"{self.source}: {layer_name!r} must be a group of weights")
+            return [self._stored(group, layer_name, name) for name in self._weight_names(group)]
+
+    def _weight_names(self, group: h5py.Group) -> list[str]:
+        """Names of a group's weights; Keras splits lists above 64 KB into numbered attributes."""
+        if "weight_names" in group.attrs:
+            return self._names(group, "weight_names")
+        names: list[str] = []
+        part = 0
+        while f"weight_names{part}" in group.attrs:
+            names += self._names(group, f"weight_names{part}")
+            part += 1
+        return names
+
+    def _stored(self, group: h5py.Group, layer_name: str, weight_name: str) -> StoredArray:
+        import h5py
+
+        where = f"{self.source}, layer {layer_name!r}, weight {weight_name!r}"
+        dataset = self._follow(group, weight_name)
+        if not isinstance(dataset, h5py.Dataset):
+            raise WeightsError(f"{where}: is named but not in the file; the file is damaged")
+        properties = dataset.id.get_create_plist()
+        filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
+        if dataset.is_virtual or dataset.external:
+            raise WeightsError(f"{where}: lies in another file; weights must be in the file itself")
+        if not filters <= BUILT_IN_FILTERS:
+            raise WeightsError(
+                f"{where}: is stored with a filter that HDF5 does not have built in "
+                f"({sorted(filters - BUILT_IN_FILTERS)}); save the model again without it"
+            )
+        if dataset.dtype.kind != "f":
+            raise WeightsError(f"{where}: must hold floating point numbers, got {dataset.dtype}")
+        if dataset.shape is None:
+            raise WeightsError(f"{where}: has no shape; the file is damaged")
+        # A chunk is unpacked as a whole and may be larger than the array.
+        values = max(math.prod(dataset.shape), math.prod(dataset.chunks or (0,)))
+        size = values * dataset.dtype.itemsize
+        self._remaining -= size
+        if self._remaining < 0:
+            raise WeightsError(
+                f"{where}: declares shape {dataset.shape}, more than a file of this size can "
+                "hold, or than a model may (2 GiB); the file is damaged or made to exhaust memory"
+            )
+        return StoredArray(where, weight_name, dataset)
+
+    def _follow(self, group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
+        """Walk a path of hard links; links elsewhere are an error, a missing name is None."""
+        import h5py
+
+        here: Any = group
+        for step in path.split("/"):
+            if step in {"", ".", ".."}:
+                raise WeightsError(f"{self.source}: {path!r} is not a name of a layer or weight")
+            if not isinstance(here, h5py.Group):
+                return None
+            link = here.get(step, getlink=True)
+            if link is None:
+                return None
+            if not isinstance(link, h5py.HardLink):
+                raise WeightsError(
+                    f"{self.source}: {path!r} is a link to another place ({type(link).__name__}); "
+                    "weights must be in the file itself"
+                )
+            here = here[step]
+        return here
+
+    def _attribute(self, owner: h5py.Group, name: str) -> Any:
+        identifier = owner.attrs.get_id(name)
+        declared = math.prod(identifier.shape) * identifier.dtype.itemsize
+        if max(declared, identifier.get_storage_size()) > MAX_ATTRIBUTE_BYTES:
+            raise WeightsError(f"{self.source}: the attribute {name!r} is absurdly large")
+        return owner.attrs[name]
+
+    def _text(self, name: str) -> str:
+        value = self._attribute(self._file, name)
+        if isinstance(value, bytes):
+            return value.decode("utf-8")
+        if not isinstance(value, str):
+            raise WeightsError(f"{self.source}: the attribute {name!r} must be a text")
+        return value
+
+    def _names(self, owner: h5py.Group, name: str) -> list[str]:
+        values = np.asarray(self._attribute(owner, name)).ravel().tolist()
+        names = [v.decode("utf-8") if isinstance(v, bytes) else v for v in values]
+        if not all(isinstance(v, str) for v in names):
+            raise WeightsError(f"{self.source}: the attribute {name!r} must be a list of names")
+        return names
+
+
+@contextmanager
+def open_keras_file(path: str | Path) -> Iterator[KerasFile]:
+    """Open a Keras HDF5 file; whatever h5py finds wrong with it becomes a WeightsError.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Yields
+    ------
+    KerasFile
+        Open until the end of the ``with`` block.
+
+    Raises
+    ------
+    OSError
+        Where there is no such file, or it may not be read.
+    WeightsError
+        Where it is not HDF5, or damaged.
+    """
+    import h5py
+
+    path = Path(path)
+    with path.open("rb") as stream:
+        head = stream.read(64)
+    if not h5py.is_hdf5(path):
+        raise WeightsError(f"{path}: is not an HDF5 file{_likely_reason(head)}")
+    with _damage_reported(str(path)):
+        file = h5py.File(path, "r")
+    with file:
+        yield KerasFile(file, str(path))
+
+
+@contextmanager
+def _damage_reported(where: str) -> Iterator[None]:
+    """Turn what h5py raises on a damaged file into a WeightsError that names the place."""
+    try:
+        yield
+    except WeightsError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{where}: cannot be read, the file is truncated or damaged; fetch or save it again "
+            f"({error})"
+        ) from error
+
+
+def _likely_reason(head: bytes) -> str:
+    reasons: Mapping[bytes, str] = {
+        b"PK": "; it looks like a .keras archive: save the model as .h5 instead",
+        b"version https://git-lfs": "; it is a Git LFS pointer: fetch the file itself",
+        b"<": "; it looks like a web page: the download went wrong",
+        b"": "; it is empty",
+    }
+    for start, reason in reasons.items():
+        if head.startswith(start) if start else not head:
+            return reason
+    return "; a model saved by Keras as .h5 or .hdf5 is expected"
