@@ -1,0 +1,264 @@
+"""A folder of class folders in, paths and labels out."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import Bunch
+
+from emotion_estimators._sklearn import StrOptions, validate_params
+from emotion_estimators.labels import canonical_emotion
+
+__all__ = ["load_image_folder"]
+
+_IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+)
+_MAX_FILE_BYTES = 2**28  # a compressed entry that claims more is a bomb, not a picture
+
+
+@validate_params(
+    {
+        "root": [str, os.PathLike],
+        "labels": [StrOptions({"emotions", "folders"})],
+        "return_X_y": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_image_folder(
+    root: str | os.PathLike[str], *, labels: str = "emotions", return_X_y: bool = False
+) -> Any:
+    """Load images that are sorted into one folder for each class.
+
+    Parameters
+    ----------
+    root : str or path-like
+        A folder with the layout ``root/<class>/**/<image>``, or a ``.zip`` file of such a
+        folder. Where a folder holds nothing but one folder of folders (``train/<class>/...``),
+        that one is taken.
+    labels : {"emotions", "folders"}, default="emotions"
+        "emotions" spells the names of the class folders as in
+        `emotion_estimators.labels.EMOTIONS` ("Happiness" becomes "happy"; two folders of one
+        emotion become one class); "folders" takes any names as they are.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    bunch : :class:`~sklearn.utils.Bunch`
+        With the attributes
+
+        data : ndarray of shape (n_samples,), dtype object
+            Paths, as str; of a zip file the encoded bytes of each image. Both are X for every
+            estimator here.
+        target : ndarray of shape (n_samples,), dtype object
+            Class names, as str.
+        target_names : list of str
+            The distinct classes, sorted.
+        filenames : ndarray of shape (n_samples,), dtype object
+            Paths relative to `root`, with forward slashes.
+        ignored : list of str
+            Files that were left out as their names do not end like an image's.
+    data, target : tuple of ndarray
+        If ``return_X_y=True``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no `root`.
+    ValueError
+        If `root` is neither a folder nor a zip file, holds no class folder or no image, or a
+        folder's name is no emotion with ``labels="emotions"``.
+
+    Warns
+    -----
+    UserWarning
+        If files were left out or class folders are empty.
+
+    Notes
+    -----
+    Order is that of the sorted class folders and file names, on every system. Names that
+    begin with a dot or ``__MACOSX`` are passed over. Nothing is decoded here: damaged images
+    are found, and named, by the estimator that reads them.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> from emotion_estimators.datasets import load_image_folder
+    >>> with TemporaryDirectory() as root:
+    ...     for name in ("Anger", "happiness"):
+    ...         (Path(root) / name).mkdir()
+    ...         Image.new("L", (48, 48)).save(Path(root) / name / "0.png")
+    ...     faces = load_image_folder(root)
+    >>> faces.target
+    array(['angry', 'happy'], dtype=object)
+    """
+    path = Path(root)
+    if not path.exists():
+        raise FileNotFoundError(f"load_image_folder found no folder or zip file at {path}.")
+    if path.is_dir():
+        files, folders = _walk_folder(path)
+    elif zipfile.is_zipfile(path):
+        files, folders = _walk_zip(path)
+    else:
+        raise ValueError(f"load_image_folder expected a folder or a zip file, got the file {path}.")
+
+    top = _top_folder(files, folders)
+    class_names = {
+        folder: _class_name(PurePosixPath(folder).name, labels, path)
+        for folder in sorted(folders)
+        if _parent(folder) == top
+    }
+    if not class_names:
+        raise ValueError(
+            f"load_image_folder expected {path} to hold one folder for each class, got none."
+        )
+    rows, ignored = _rows(files, top, class_names)
+    empty = sorted(set(class_names) - {folder for _, _, folder in rows})
+    _warn_of_gaps(ignored, empty)
+    if not rows:
+        raise ValueError(f"load_image_folder found no image in the class folders of {path}.")
+
+    names = [file for _, file, _ in rows]
+    contents = [str(path / name) for name in names] if path.is_dir() else _read_zip(path, names)
+    data, target = _objects(contents), _objects([label for label, _, _ in rows])
+    if return_X_y:
+        return data, target
+    return Bunch(
+        data=data,
+        target=target,
+        target_names=sorted(set(target)),
+        filenames=_objects(names),
+        ignored=ignored,
+    )
+
+
+def _walk_folder(path: Path) -> tuple[list[str], set[str]]:
+    """Return all files and folders below `path`, relative to it, with forward slashes."""
+    files: list[str] = []
+    folders: set[str] = set()
+    for parent, subfolders, names in os.walk(path):
+        subfolders[:] = [name for name in subfolders if not _is_hidden(name)]
+        relative = Path(parent).relative_to(path)
+        folders.update((relative / name).as_posix() for name in subfolders)
+        files += [(relative / name).as_posix() for name in names if not _is_hidden(name)]
+    return files, folders
+
+
+def _walk_zip(path: Path) -> tuple[list[str], set[str]]:
+    files: list[str] = []
+    folders: set[str] = set()
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            name = PurePosixPath(entry.filename)
+            if any(_is_hidden(part) for part in name.parts):
+                continue
+            folders.update(str(parent) for parent in name.parents if parent.name)
+            if entry.is_dir():
+                folders.add(str(name))
+            else:
+                files.append(entry.filename)
+    return files, folders
+
+
+def _read_zip(path: Path, names: list[str]) -> list[bytes]:
+    contents = []
+    with zipfile.ZipFile(path) as archive:
+        for name in names:
+            size = archive.getinfo(name).file_size
+            if size > _MAX_FILE_BYTES:
+                raise ValueError(
+                    f"load_image_folder refuses {name} in {path}: it claims {size} bytes, more "
+                    f"than the {_MAX_FILE_BYTES} of any picture. Unpack it yourself if you trust "
+                    "it."
+                )
+            try:
+                contents.append(archive.read(name))
+            # what zipfile raises on damage, encryption and unknown compression
+            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+                raise ValueError(
+                    f"load_image_folder cannot read {name} in {path}: {error}."
+                ) from error
+    return contents
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _parent(name: str) -> str:
+    parent = PurePosixPath(name).parent
+    return "" if parent == PurePosixPath() else str(parent)
+
+
+def _top_folder(files: list[str], folders: set[str]) -> str:
+    """Return the folder of class folders: `""`, or what a lone folder of folders leads to."""
+    with_files = {_parent(file) for file in files}
+    children: dict[str, list[str]] = {}
+    for folder in folders:
+        children.setdefault(_parent(folder), []).append(folder)
+    top = ""
+    while top not in with_files and len(children.get(top, [])) == 1:
+        (only,) = children[top]
+        if only not in children:
+            break
+        top = only
+    return top
+
+
+def _class_name(folder: str, labels: str, path: Path) -> str:
+    if labels == "folders":
+        return folder
+    try:
+        return canonical_emotion(folder)
+    except ValueError as error:
+        raise ValueError(
+            f"load_image_folder found the class folder {folder!r} in {path}, which names no "
+            'emotion. Rename it, or pass labels="folders" to take the names as they are.'
+        ) from error
+
+
+def _rows(
+    files: list[str], top: str, class_names: dict[str, str]
+) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """Return label, file and class folder of each image, sorted, and the files left out."""
+    rows, ignored = [], []
+    depth = len(PurePosixPath(top).parts) + 1
+    for file in files:
+        name = PurePosixPath(file)
+        folder = str(PurePosixPath(*name.parts[:depth]))
+        if folder in class_names and name.suffix.lower() in _IMAGE_SUFFIXES:
+            rows.append((class_names[folder], file, folder))
+        else:
+            ignored.append(file)
+    return sorted(rows), sorted(ignored)
+
+
+def _warn_of_gaps(ignored: list[str], empty: list[str]) -> None:
+    if ignored:
+        warnings.warn(
+            f"load_image_folder left out {len(ignored)} files that are not in a class folder or "
+            f"not named like an image, the first of them {ignored[0]!r}.",
+            stacklevel=4,
+        )
+    if empty:
+        warnings.warn(
+            f"load_image_folder found no image in the class folders {', '.join(empty)}.",
+            stacklevel=4,
+        )
+
+
+def _objects(values: list[Any]) -> NDArray[Any]:
+    """Return a 1-D object array; numpy.array would turn bytes and str into fixed widths."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array

@@ -1,0 +1,164 @@
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emotion_estimators.datasets import load_image_folder
+from emotion_estimators.labels import EMOTIONS
+
+
+def write_images(root: Path, names: list[str]) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), len(name)).save(root / name)
+    return root
+
+
+def zip_of(folder: Path, path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            archive.write(file, file.relative_to(folder))
+    return path
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    names = ["sad/2.png", "sad/10.png", "Anger/a.jpg", "happiness/deep/b.PNG", "happy/c.bmp"]
+    return write_images(tmp_path / "faces", names)
+
+
+def test_paths_and_canonical_labels_in_a_fixed_order(faces):
+    bunch = load_image_folder(faces)
+    assert bunch.filenames.tolist() == [
+        "Anger/a.jpg",
+        "happiness/deep/b.PNG",
+        "happy/c.bmp",
+        "sad/10.png",
+        "sad/2.png",
+    ]
+    assert bunch.target.tolist() == ["angry", "happy", "happy", "sad", "sad"]
+    assert bunch.target_names == ["angry", "happy", "sad"]
+    assert bunch.data.tolist() == [str(faces / name) for name in bunch.filenames]
+    assert bunch.ignored == []
+
+
+def test_folder_names_as_they_are(faces):
+    target = load_image_folder(faces, labels="folders").target
+    assert target.tolist() == ["Anger", "happiness", "happy", "sad", "sad"]
+
+
+def test_return_X_y_is_data_and_target(faces):
+    bunch = load_image_folder(faces)
+    X, y = load_image_folder(faces, return_X_y=True)
+    assert X.tolist() == bunch.data.tolist()
+    assert y.tolist() == bunch.target.tolist()
+
+
+def test_a_zip_holds_the_same_images_as_its_folder(faces, tmp_path):
+    folder, archive = load_image_folder(faces), load_image_folder(zip_of(faces, tmp_path / "z.zip"))
+    assert archive.filenames.tolist() == folder.filenames.tolist()
+    assert archive.target.tolist() == folder.target.tolist()
+    assert archive.data.tolist() == [Path(path).read_bytes() for path in folder.data]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_lone_folder_of_folders_is_entered(tmp_path, zipped):
+    root = write_images(tmp_path / "root", ["data/train/sad/1.png", "data/train/happy/1.png"])
+    source = zip_of(root, tmp_path / "z.zip") if zipped else root
+    bunch = load_image_folder(source)
+    assert bunch.filenames.tolist() == ["data/train/happy/1.png", "data/train/sad/1.png"]
+    assert bunch.target.tolist() == ["happy", "sad"]
+
+
+def test_a_single_class_is_a_class_and_not_entered(tmp_path):
+    root = write_images(tmp_path / "root", ["sad/1.png"])
+    assert load_image_folder(root).target.tolist() == ["sad"]
+
+
+def test_files_left_out_are_reported_and_hidden_ones_are_not(faces):
+    (faces / "sad" / "Thumbs.db").write_bytes(b"x")
+    (faces / "notes.txt").write_text("x")
+    (faces / ".cache").mkdir()
+    (faces / ".cache" / "x.png").write_bytes(b"x")
+    (faces / "sad" / "._2.png").write_bytes(b"x")
+    with pytest.warns(UserWarning, match=r"left out 2 files .* the first of them 'notes.txt'"):
+        bunch = load_image_folder(faces)
+    assert bunch.ignored == ["notes.txt", "sad/Thumbs.db"]
+    assert len(bunch.data) == 5
+
+
+def test_an_empty_class_folder_is_reported(faces):
+    (faces / "fear").mkdir()
+    with pytest.warns(UserWarning, match="no image in the class folders fear"):
+        bunch = load_image_folder(faces)
+    assert bunch.target_names == ["angry", "happy", "sad"]
+
+
+def test_a_folder_that_names_no_emotion_is_named(faces):
+    write_images(faces, ["hungry/1.png"])
+    with pytest.raises(ValueError, match="class folder 'hungry' .* names no emotion"):
+        load_image_folder(faces)
+
+
+def test_missing_root(tmp_path):
+    with pytest.raises(FileNotFoundError, match="found no folder or zip file at .*nowhere"):
+        load_image_folder(tmp_path / "nowhere")
+
+
+def test_a_file_that_is_no_zip(tmp_path):
+    (tmp_path / "faces.rar").write_bytes(b"Rar!")
+    with pytest.raises(ValueError, match="expected a folder or a zip file, got the file .*rar"):
+        load_image_folder(tmp_path / "faces.rar")
+
+
+def test_no_class_folder(tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "1.png")
+    with pytest.raises(ValueError, match="one folder for each class, got none"):
+        load_image_folder(tmp_path)
+
+
+def test_no_image_at_all(tmp_path):
+    (tmp_path / "sad").mkdir()
+    (tmp_path / "happy").mkdir()
+    with (
+        pytest.warns(UserWarning, match="no image in the class folders happy, sad"),
+        pytest.raises(ValueError, match="no image in the class folders of"),
+    ):
+        load_image_folder(tmp_path)
+
+
+def test_a_damaged_zip_entry_is_named(faces, tmp_path):
+    path = zip_of(faces, tmp_path / "z.zip")
+    content = bytearray(path.read_bytes())
+    start = content.index((faces / "sad" / "2.png").read_bytes())
+    content[start + 20] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"cannot read sad/2.png in .*Bad CRC"):
+        load_image_folder(path)
+
+
+def test_a_zip_entry_that_claims_to_be_huge_is_refused(faces, tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("sad/1.png", bytes(2**28 + 1))
+    with pytest.raises(ValueError, match="refuses sad/1.png .* claims 268435457 bytes"):
+        load_image_folder(path)
+
+
+def test_bad_parameter():
+    with pytest.raises(ValueError, match="'labels' parameter of load_image_folder"):
+        load_image_folder(".", labels="numbers")
+
+
+def test_real_faces(data_dir):
+    bunch = load_image_folder(data_dir / "facial_emotions" / "test")
+    assert bunch.data.shape == (3589,)
+    assert bunch.target_names == list(EMOTIONS)
+    names, counts = np.unique(bunch.target.astype(str), return_counts=True)
+    # counts of FER2013's PublicTest split, as published
+    published = [467, 56, 496, 895, 607, 653, 415]
+    assert dict(zip(names.tolist(), counts.tolist(), strict=True)) == dict(
+        zip(EMOTIONS, published, strict=True)
+    )

@@ -1,0 +1,83 @@
+import importlib
+import statistics
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+
+import pytest
+
+import emotion_estimators
+from emotion_estimators._optional import import_optional
+from emotion_estimators.exceptions import MissingDependencyError
+
+
+def run(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_importing_the_package_loads_no_heavy_library():
+    heavy = "sklearn torch keras tensorflow skimage numba matplotlib scipy PIL numpy pandas".split()
+    loaded = run(
+        "import sys, emotion_estimators\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    assert loaded.strip() == "[]"
+
+
+def test_importing_an_estimator_loads_no_optional_or_compiled_library():
+    heavy = "torch keras tensorflow skimage numba matplotlib pandas".split()
+    loaded = run(
+        "import sys\nfrom emotion_estimators import HOGTransformer\nHOGTransformer()\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    assert loaded.strip() == "[]"
+
+
+def test_importing_the_package_is_fast():
+    def seconds(code: str) -> float:
+        start = time.perf_counter()
+        run(code)
+        return time.perf_counter() - start
+
+    # pairs, one after the other, so that a busy machine slows both
+    extra = [seconds("import emotion_estimators") - seconds("pass") for _ in range(7)]
+    assert statistics.median(extra) < 0.1
+
+
+def test_every_public_name_can_be_imported():
+    for name in emotion_estimators.__all__:
+        assert getattr(emotion_estimators, name) is not None
+
+
+def test_version_is_the_one_of_the_distribution():
+    assert emotion_estimators.__version__ == version("emotion-estimators")
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="NoSuchEstimator"):
+        emotion_estimators.NoSuchEstimator  # noqa: B018
+
+
+def test_import_optional_returns_the_module():
+    assert import_optional("json", extra="torch", needed_by="Test") is importlib.import_module(
+        "json"
+    )
+
+
+def test_import_optional_says_which_extra_to_install():
+    with pytest.raises(
+        MissingDependencyError,
+        match=r"FacenetEmbedder needs no_such_torch\. Install it with: "
+        r'pip install "emotion-estimators\[torch\]"',
+    ):
+        import_optional("no_such_torch.nn", extra="torch", needed_by="FacenetEmbedder")
+
+
+def test_import_optional_lets_the_error_of_a_broken_package_through(tmp_path, monkeypatch):
+    (tmp_path / "broken_package.py").write_text("import what_it_needs")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="what_it_needs"):
+        import_optional("broken_package", extra="torch", needed_by="Test")
