@@ -1,0 +1,257 @@
+"""Images and predictions in, a sheet of right and wrong ones out; draws with matplotlib."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_consistent_length
+
+from emotion_estimators._optional import import_optional
+from emotion_estimators._sklearn import safe_indexing
+from emotion_estimators._validation import check_images
+
+__all__ = ["PredictionDisplay"]
+
+_CELL_INCHES = 1.15
+_WRONG, _RIGHT = "#b3261e", "#1b6e3c"
+
+
+class PredictionDisplay:
+    """A sheet of images with what was predicted for them, the wrong ones first.
+
+    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions` to create one.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_images, height, width, 3), dtype uint8 or float
+        The images shown, in the order shown.
+    y_true, y_pred : ndarray of shape (n_images,)
+        Their labels, and what was predicted.
+    confidence : ndarray of shape (n_images,) or None
+        Score of the predicted class, written under each image; None writes nothing.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+        The sheet. Set by :meth:`plot`.
+    axes_ : ndarray of Axes
+        One for each place of the sheet, also the empty ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emotion_estimators.inspection import PredictionDisplay
+    >>> X = np.zeros((2, 48, 48), dtype=np.uint8)
+    >>> display = PredictionDisplay.from_predictions(
+    ...     X, ["sad", "happy"], ["sad", "fear"], confidence=[0.6, 0.9], plot=False
+    ... )
+    >>> display.y_true.tolist()
+    ['happy', 'sad']
+    """
+
+    def __init__(
+        self,
+        *,
+        images: NDArray[Any],
+        y_true: NDArray[Any],
+        y_pred: NDArray[Any],
+        confidence: NDArray[Any] | None = None,
+    ) -> None:
+        self.images = images
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.confidence = confidence
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        n_wrong: int = 16,
+        n_right: int = 16,
+        image_size: int | tuple[int, int] = 96,
+        image_shape: tuple[int, ...] | None = None,
+        plot: bool = True,
+    ) -> PredictionDisplay:
+        """Predict, and show the most confident errors and a sample of what is right.
+
+        Parameters
+        ----------
+        estimator : fitted classifier
+            Its ``predict_proba`` or ``decision_function``, where it has one, gives the
+            confidence.
+        X : array-like
+            Images, or 2-D rows with `image_shape`, as for the estimators.
+        y : array-like of shape (n_samples,)
+            True labels.
+        n_wrong, n_right : int, default=16
+            Largest number of wrong and of right predictions to show.
+        image_size : int or tuple of int, default=96
+            Size in pixels, or height and width, to which the images are resized.
+        image_shape : tuple of int, default=None
+            How to read 2-D rows, as for the estimators.
+        plot : bool, default=True
+            Draw at once.
+
+        Returns
+        -------
+        display : PredictionDisplay
+        """
+        scores = None
+        for method in ("predict_proba", "decision_function"):
+            if hasattr(estimator, method):
+                scores = np.asarray(getattr(estimator, method)(X))
+                break
+        if scores is None:
+            confidence = None
+        elif scores.ndim == 1:  # binary decision_function: the sign says the class
+            confidence = np.abs(scores)
+        else:
+            confidence = scores.max(axis=1)
+        return cls.from_predictions(
+            X,
+            y,
+            estimator.predict(X),
+            confidence=confidence,
+            n_wrong=n_wrong,
+            n_right=n_right,
+            image_size=image_size,
+            image_shape=image_shape,
+            plot=plot,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        X: ArrayLike,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        *,
+        confidence: ArrayLike | None = None,
+        n_wrong: int = 16,
+        n_right: int = 16,
+        image_size: int | tuple[int, int] = 96,
+        image_shape: tuple[int, ...] | None = None,
+        plot: bool = True,
+    ) -> PredictionDisplay:
+        """Show the most confident errors and a sample of what is right.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, or 2-D rows with `image_shape`, as for the estimators.
+        y_true, y_pred : array-like of shape (n_samples,)
+            Labels, and what was predicted.
+        confidence : array-like of shape (n_samples,), default=None
+            Score of the predicted class. Errors are sorted by it, the largest first; None
+            keeps the order of X. The right ones shown are spread evenly over X.
+        n_wrong, n_right : int, default=16
+            Largest number of wrong and of right predictions to show.
+        image_size : int or tuple of int, default=96
+            Size in pixels, or height and width, to which the images are resized.
+        image_shape : tuple of int, default=None
+            How to read 2-D rows, as for the estimators.
+        plot : bool, default=True
+            Draw at once.
+
+        Returns
+        -------
+        display : PredictionDisplay
+
+        Raises
+        ------
+        ValueError
+            If the lengths differ.
+        InvalidImagesError
+            If images that are to be shown cannot be read.
+        """
+        true, predicted = np.asarray(y_true), np.asarray(y_pred)
+        scores = None if confidence is None else np.asarray(confidence)
+        check_consistent_length(X, true, predicted, scores)
+        wrong, right = np.flatnonzero(true != predicted), np.flatnonzero(true == predicted)
+        if scores is not None:
+            wrong = wrong[np.argsort(-scores[wrong], kind="stable")]
+        spread = np.linspace(0, len(right) - 1, min(n_right, len(right))).round().astype(int)
+        rows = np.concatenate([wrong[:n_wrong], right[spread]])
+        reader = _Reader(image_size=image_size, image_shape=image_shape)
+        images = check_images(reader, safe_indexing(X, rows), reset=False)
+        ((_, shown),) = images.batches(images.n_samples)
+        display = cls(
+            images=shown,
+            y_true=true[rows],
+            y_pred=predicted[rows],
+            confidence=None if scores is None else scores[rows],
+        )
+        return display.plot() if plot else display
+
+    def plot(self, *, n_columns: int = 8) -> PredictionDisplay:
+        """Draw the sheet.
+
+        Parameters
+        ----------
+        n_columns : int, default=8
+            Images in a row of the sheet.
+
+        Returns
+        -------
+        display : PredictionDisplay
+            This object, with `figure_` and `axes_`.
+
+        Raises
+        ------
+        MissingDependencyError
+            If matplotlib is not installed.
+        """
+        pyplot = import_optional("matplotlib.pyplot", extra="plot", needed_by=type(self).__name__)
+        is_wrong = self.y_true != self.y_pred
+        n_rows = [-(-int(np.sum(part)) // n_columns) for part in (is_wrong, ~is_wrong)]
+        figure, axes = pyplot.subplots(
+            sum(n_rows),
+            n_columns,
+            squeeze=False,
+            figsize=(n_columns * _CELL_INCHES, sum(n_rows) * _CELL_INCHES * 1.35),
+            layout="constrained",
+        )
+        for ax in axes.flat:
+            ax.set_axis_off()
+        # each part, wrong and right, starts a row of its own
+        places = np.empty(len(self.images), dtype=int)
+        places[is_wrong] = np.arange(is_wrong.sum())
+        places[~is_wrong] = n_rows[0] * n_columns + np.arange((~is_wrong).sum())
+        for i, place in enumerate(places):
+            self._draw(axes.flat[place], i)
+        figure.suptitle(
+            f"{is_wrong.sum()} wrong (true label → predicted), {(~is_wrong).sum()} right",
+            fontsize=10,
+        )
+        self.figure_, self.axes_ = figure, axes
+        return self
+
+    def _draw(self, ax: Any, i: int) -> None:
+        true, predicted = self.y_true[i], self.y_pred[i]
+        wrong = true != predicted
+        ax.imshow(self.images[i], interpolation="nearest")
+        title = f"{true} →\n{predicted}" if wrong else f"{true}"
+        if self.confidence is not None:
+            title += f" {self.confidence[i]:.2f}"
+        ax.set_title(title, fontsize=7, color=_WRONG if wrong else _RIGHT, pad=2)
+
+
+class _Reader(BaseEstimator):
+    """Wishes that `check_images` reads, and the name that stands in its errors."""
+
+    color = "rgb"
+
+    def __init__(
+        self, *, image_size: int | tuple[int, int], image_shape: tuple[int, ...] | None
+    ) -> None:
+        self.image_size = image_size
+        self.image_shape = image_shape
+
+
+_Reader.__name__ = PredictionDisplay.__name__

@@ -1,0 +1,77 @@
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.dummy import DummyClassifier
+
+from emotion_estimators.exceptions import ImageReadError
+from emotion_estimators.inspection import PredictionDisplay
+
+mpl.use("agg")
+
+
+@pytest.fixture
+def images():
+    # image i is filled with grey level i, so that a shown image says which row it is
+    return np.repeat(np.arange(6, dtype=np.uint8), 64).reshape(6, 8, 8)
+
+
+def rows_shown(display: PredictionDisplay) -> list[int]:
+    return display.images[:, 0, 0, 0].tolist()
+
+
+def test_errors_come_first_the_most_confident_ones_in_front(images):
+    display = PredictionDisplay.from_predictions(
+        images, list("aaabbb"), list("abbbab"), confidence=[0.9, 0.5, 0.8, 0.7, 0.95, 0.6]
+    )
+    assert rows_shown(display) == [4, 2, 1, 0, 3, 5]
+    assert display.y_pred.tolist() == list("abb" + "abb")
+    titles = [ax.get_title() for ax in display.axes_.flat if ax.images]
+    assert titles == ["b →\na 0.95", "a →\nb 0.80", "a →\nb 0.50", "a 0.90", "b 0.70", "b 0.60"]
+
+
+def test_wrong_and_right_ones_start_rows_of_their_own(images):
+    display = PredictionDisplay.from_predictions(images, list("aaabbb"), list("abbbab"))
+    display.plot(n_columns=2)
+    used = [[bool(ax.images) for ax in row] for row in display.axes_]
+    assert used == [[True, True], [True, False], [True, True], [True, False]]
+
+
+def test_numbers_of_images_are_bounded_and_the_right_ones_spread(images):
+    display = PredictionDisplay.from_predictions(
+        images, list("aaaaaa"), list("baaaaa"), n_wrong=3, n_right=3, plot=False
+    )
+    assert rows_shown(display) == [0, 1, 3, 5]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_from_estimator_takes_the_confidence_of_the_predicted_class(images, n_classes):
+    y = np.array(list("aabbab" if n_classes == 2 else "aabbca"))
+    dummy = DummyClassifier(strategy="prior").fit(images.reshape(6, -1), y)
+    display = PredictionDisplay.from_estimator(dummy, images, y, plot=False)
+    np.testing.assert_allclose(display.confidence, 0.5)  # three of six are "a"
+    assert set(display.y_pred) == {"a"}
+
+
+def test_paths_and_rows_are_shown_too(images, tmp_path):
+    paths = []
+    for i, image in enumerate(images):
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(image).save(paths[-1])
+    labels = list("aaaaaa")
+    from_paths = PredictionDisplay.from_predictions(paths, labels, labels, plot=False)
+    from_rows = PredictionDisplay.from_predictions(
+        images.reshape(6, -1), labels, labels, image_shape=(8, 8), plot=False
+    )
+    np.testing.assert_array_equal(from_paths.images, from_rows.images)
+    assert rows_shown(from_paths) == list(range(6))
+
+
+def test_an_unreadable_image_is_named_by_the_display(tmp_path):
+    with pytest.raises(ImageReadError, match=r"(?s)PredictionDisplay cannot use 1 of 1.*gone\.png"):
+        PredictionDisplay.from_predictions([tmp_path / "gone.png"], ["a"], ["b"])
+
+
+def test_lengths_must_agree(images):
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        PredictionDisplay.from_predictions(images, list("aaa"), list("aaaaaa"))
