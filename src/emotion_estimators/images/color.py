@@ -1,0 +1,93 @@
+"""Arrays of one channel count in, of another out; imports only numpy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["flatten_alpha", "to_grey", "to_rgb"]
+
+
+def to_grey(images: NDArray[Any]) -> NDArray[Any]:
+    """Convert RGB images to luma.
+
+    Parameters
+    ----------
+    images : ndarray of shape (..., 3)
+        RGB, uint8 in 0..255 or float.
+
+    Returns
+    -------
+    grey : ndarray of shape (...)
+        Same dtype. uint8 is rounded to the nearest level.
+
+    Raises
+    ------
+    ValueError
+        If the last axis is not 3 long.
+
+    Notes
+    -----
+    ITU-R BT.601 luma, ``0.299 R + 0.587 G + 0.114 B``. For uint8 the weights are taken in
+    units of 2**-16, as Pillow's ``convert("L")`` takes them, so both agree bit for bit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emotion_estimators.images import to_grey
+    >>> to_grey(np.array([[[255, 0, 0]]], dtype=np.uint8))
+    array([[76]], dtype=uint8)
+    """
+    if images.ndim == 0 or images.shape[-1] != 3:
+        raise ValueError(f"to_grey expected RGB on the last axis, got shape {images.shape}.")
+    red, green, blue = images[..., 0], images[..., 1], images[..., 2]
+    if images.dtype == np.uint8:
+        luma = red * np.uint32(19595) + green * np.uint32(38470) + blue * np.uint32(7471)
+        return ((luma + np.uint32(0x8000)) >> np.uint32(16)).astype(np.uint8)
+    return (0.299 * red + 0.587 * green + 0.114 * blue).astype(images.dtype, copy=False)
+
+
+def to_rgb(images: NDArray[Any]) -> NDArray[Any]:
+    """Repeat the channel of grey images three times.
+
+    Parameters
+    ----------
+    images : ndarray of shape (...)
+        Grey images; any dtype.
+
+    Returns
+    -------
+    rgb : ndarray of shape (..., 3)
+        Same dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emotion_estimators.images import to_rgb
+    >>> to_rgb(np.zeros((48, 48), dtype=np.uint8)).shape
+    (48, 48, 3)
+    """
+    return np.repeat(images[..., np.newaxis], 3, axis=-1)
+
+
+def flatten_alpha(images: NDArray[Any]) -> NDArray[Any]:
+    """Composite images with an opacity channel on white, and drop that channel.
+
+    Parameters
+    ----------
+    images : ndarray of shape (..., channels + 1)
+        uint8 in 0..255 or float in 0..1; the last channel is the opacity.
+
+    Returns
+    -------
+    opaque : ndarray of shape (..., channels)
+        Same dtype; uint8 is rounded to the nearest level.
+    """
+    color, alpha = images[..., :-1], images[..., -1:]
+    if images.dtype == np.uint8:
+        opacity = alpha.astype(np.uint32)
+        white = np.uint32(255) * (np.uint32(255) - opacity)
+        return ((color * opacity + white + np.uint32(127)) // np.uint32(255)).astype(np.uint8)
+    return (color * alpha + (1 - alpha)).astype(images.dtype, copy=False)
