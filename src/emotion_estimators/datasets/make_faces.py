@@ -57,7 +57,7 @@ _VIEW: Mapping[str, tuple[float, float]] = {
         "random_state": ["random_state"],
     },
     prefer_skip_nested_validation=True,
-)  # type: ignore[untyped-decorator]  # scikit-learn carries no types
+)
 def make_faces(
     n_samples: int = 140,
     *,
