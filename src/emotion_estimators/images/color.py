@@ -45,8 +45,10 @@ def to_grey(images: NDArray[Any]) -> NDArray[Any]:
     red, green, blue = images[..., 0], images[..., 1], images[..., 2]
     if images.dtype == np.uint8:
         luma = red * np.uint32(19595) + green * np.uint32(38470) + blue * np.uint32(7471)
-        return ((luma + np.uint32(0x8000)) >> np.uint32(16)).astype(np.uint8)
-    return (0.299 * red + 0.587 * green + 0.114 * blue).astype(images.dtype, copy=False)
+        grey = (luma + np.uint32(0x8000)) // np.uint32(0x10000)
+    else:
+        grey = 0.299 * red + 0.587 * green + 0.114 * blue
+    return grey.astype(images.dtype, copy=False)
 
 
 def to_rgb(images: NDArray[Any]) -> NDArray[Any]:
@@ -89,5 +91,7 @@ def flatten_alpha(images: NDArray[Any]) -> NDArray[Any]:
     if images.dtype == np.uint8:
         opacity = alpha.astype(np.uint32)
         white = np.uint32(255) * (np.uint32(255) - opacity)
-        return ((color * opacity + white + np.uint32(127)) // np.uint32(255)).astype(np.uint8)
-    return (color * alpha + (1 - alpha)).astype(images.dtype, copy=False)
+        opaque = (color * opacity + white + np.uint32(127)) // np.uint32(255)
+    else:
+        opaque = color * alpha + (1 - alpha)
+    return opaque.astype(images.dtype, copy=False)

@@ -1,4 +1,4 @@
-"""What one image's pixels may be: shape, dtype and range; imports only `exceptions`."""
+"""What pixels may be: shape, dtype and range; imports only `exceptions`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["check_pixels", "dtype_problem", "float_type", "range_problem", "shap
 
 def float_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     """Return the type in which numbers of `dtype` are worked with: float32 or float64."""
-    return np.float32 if dtype in (np.float16, np.float32) else np.float64
+    return np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64
 
 
 def check_pixels(image: NDArray[Any]) -> None:
@@ -47,9 +47,11 @@ def dtype_problem(dtype: np.dtype[Any]) -> str:
         return ""
     if dtype.kind == "c":
         return "Complex data not supported"
-    if dtype.kind in "iub":
-        return "convert levels in 0..255 with .astype(numpy.uint8)"
-    return "these are not pixels"
+    if dtype.kind == "b":
+        return "convert with .astype(float), which makes True white"
+    if dtype.kind in "iu":
+        return "convert levels in 0..255 with .astype(numpy.uint8), others to floats in 0..1"
+    return "pixels are uint8 or float"
 
 
 def range_problem(low: Any, high: Any) -> str:
@@ -57,6 +59,6 @@ def range_problem(low: Any, high: Any) -> str:
     if not (np.isfinite(low) and np.isfinite(high)):
         return "holds NaN or infinity"
     return (
-        f"holds floats in {low:g}..{high:g} where 0..1 is expected: divide by 255 if these are "
+        f"holds floats in {low}..{high} where 0..1 is expected: divide by 255 if these are "
         "8-bit levels, or pass uint8"
     )

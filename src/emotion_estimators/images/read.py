@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import os
+import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from emotion_estimators.exceptions import ImageReadError
 from emotion_estimators.images.color import flatten_alpha
 
-__all__ = ["ImageSource", "read_image", "read_image_size"]
+__all__ = ["ImageSource", "decode_image", "quiet_pillow", "read_image", "read_image_size"]
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image
 
 _EXIF_ORIENTATION = 0x0112
+_UPRIGHT: dict[object, Image.Transpose] = {  # EXIF orientation: what makes the image upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIXTEEN_BITS_IN_32 = ("PNG", "PPM")  # formats whose 16-bit pixels Pillow may hold in mode "I"
 
 
 def read_image(source: ImageSource) -> NDArray[np.uint8]:
@@ -30,7 +42,7 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
     ----------
     source : str, path-like, bytes or PIL.Image.Image
         Path of a file in any format that Pillow reads, the encoded bytes of such a file, or
-        an open PIL image (which is left as it is).
+        an open PIL image, whose current frame is taken.
 
     Returns
     -------
@@ -47,7 +59,8 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
     -----
     The EXIF orientation is applied. Transparent pixels are composited on white. Palettes,
     CMYK and other colour spaces become RGB. 16-bit grey is scaled to 8 bits by 255/65535
-    and rounded. Of an animation or a file of several pages the first is taken.
+    and rounded. Of an animation or a file of several pages the first is taken. What Pillow
+    warns of, such as damaged EXIF data, is not shown: pixels that can be read are returned.
 
     Examples
     --------
@@ -60,8 +73,8 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
     array([[7, 7, 7, 7],
            [7, 7, 7, 7]], dtype=uint8)
     """
-    with _open_image(source) as image:
-        return _to_array(ImageOps.exif_transpose(image))
+    with quiet_pillow():
+        return decode_image(source)
 
 
 def read_image_size(source: ImageSource) -> tuple[int, int]:
@@ -89,10 +102,27 @@ def read_image_size(source: ImageSource) -> tuple[int, int]:
     >>> read_image_size(Image.new("L", (4, 2)))
     (2, 4)
     """
-    with _open_image(source) as image:
+    with quiet_pillow(), _open_image(source) as image:
         width, height = image.size
-        lies_on_its_side = image.getexif().get(_EXIF_ORIENTATION) in (5, 6, 7, 8)
+        lies_on_its_side = _orientation(image) in (5, 6, 7, 8)
         return (width, height) if lies_on_its_side else (height, width)
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Silence Pillow's warnings; to be entered by the thread that starts the others."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
+
+
+def decode_image(source: ImageSource) -> NDArray[np.uint8]:
+    """Do what `read_image` does, for threads: warning filters are not theirs to change."""
+    with _open_image(source) as image:
+        image.load()  # before the orientation is asked for: Pillow turns TIFF files itself
+        array = _to_array(image)
+        turn = _UPRIGHT.get(_orientation(image))
+        return array if turn is None else np.array(Image.fromarray(array).transpose(turn))
 
 
 @contextmanager
@@ -102,22 +132,31 @@ def _open_image(source: ImageSource) -> Iterator[Image.Image]:
         with _named_errors():
             yield source
         return
-    file: Any = BytesIO(source) if isinstance(source, bytes) else Path(source)
+    file = BytesIO(source) if isinstance(source, bytes) else Path(source)
     if isinstance(file, Path):
-        if file.is_dir():
-            raise ImageReadError("is a folder, not an image file")
-        if not file.exists():
-            raise ImageReadError("no such file")
-    with _named_errors():
-        try:
-            image = Image.open(file)
-        except UnidentifiedImageError:
-            empty = not source if isinstance(source, bytes) else file.stat().st_size == 0
-            what = "is empty" if empty else "is not an image in a format that Pillow reads"
-            raise ImageReadError(what) from None
-        with image:
-            _refuse_too_many_pixels(image)
-            yield image
+        _check_file(file)
+    elif not source:
+        raise ImageReadError("is empty")
+    with _named_errors(), Image.open(file) as image:
+        width, height = image.size
+        if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+            raise ImageReadError(_too_many_pixels(f"{height} x {width} px"))
+        yield image
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        where = "" if path.is_absolute() else f" (looked in {Path.cwd()})"
+        reason = getattr(error, "strerror", None) or error
+        raise ImageReadError(f"cannot be opened: {reason}{where}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise ImageReadError("is a folder, not an image file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageReadError("is not a regular file")  # opening a pipe would wait for ever
+    if status.st_size == 0:
+        raise ImageReadError("is empty")
 
 
 @contextmanager
@@ -126,22 +165,17 @@ def _named_errors() -> Iterator[None]:
         yield
     except ImageReadError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise ImageReadError(_too_many_pixels(str(error))) from error
-    except PermissionError as error:
-        raise ImageReadError("may not be read: permission denied") from error
-    # Pillow's decoders raise these, and more, on damaged files, depending on the format
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError) as error:
-        raise ImageReadError(f"is damaged or cut off ({error})") from error
-    except (TypeError, OverflowError, ArithmeticError, MemoryError) as error:
-        raise ImageReadError(f"is damaged ({type(error).__name__}: {error})") from error
-
-
-def _refuse_too_many_pixels(image: Image.Image) -> None:
-    limit = Image.MAX_IMAGE_PIXELS
-    width, height = image.size
-    if limit is not None and width * height > limit:
-        raise ImageReadError(_too_many_pixels(f"{height} x {width} px"))
+    except UnidentifiedImageError as error:
+        raise ImageReadError(
+            "is not an image in a format that Pillow reads, or damaged at its beginning"
+        ) from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise ImageReadError(f"cannot be opened: {error.strerror}") from error
+        # Pillow's decoders raise nearly every built-in error, and zlib's and struct's, on damage
+        raise ImageReadError(f"is damaged or cut off ({error or type(error).__name__})") from error
 
 
 def _too_many_pixels(what: str) -> str:
@@ -151,14 +185,22 @@ def _too_many_pixels(what: str) -> str:
     )
 
 
+def _orientation(image: Image.Image) -> object:
+    try:
+        return image.getexif().get(_EXIF_ORIENTATION)
+    except Exception:  # damaged EXIF data raises as variously as damaged pixels do
+        return None
+
+
 def _to_array(image: Image.Image) -> NDArray[np.uint8]:
     mode = image.mode
-    if mode.startswith("I;16") or mode == "I":
-        return _from_wide_integers(np.asarray(image))
-    if mode == "F":
+    if mode.startswith("I;16") or (mode == "I" and image.format in _SIXTEEN_BITS_IN_32):
+        return _from_16_bits(np.asarray(image), image.info.get("transparency"))
+    if mode in ("I", "F"):
+        kind = "32-bit" if mode == "I" else "floating-point"
         raise ImageReadError(
-            "holds floating-point pixels, whose range is not known. Read it into a float array "
-            "in 0..1 and pass that"
+            f"holds {kind} pixels, whose range is not known. Read it into a float array in "
+            "0..1 and pass that"
         )
     grey = mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
@@ -167,11 +209,8 @@ def _to_array(image: Image.Image) -> NDArray[np.uint8]:
     return np.array(image.convert("L" if grey else "RGB"))
 
 
-def _from_wide_integers(levels: NDArray[Any]) -> NDArray[np.uint8]:
-    levels = levels.astype(np.int64)
-    if levels.size and (levels.min() < 0 or levels.max() > 65535):
-        raise ImageReadError(
-            f"holds 32-bit pixels from {levels.min()} to {levels.max()}, whose range is not "
-            "known. Read it into a float array in 0..1 and pass that"
-        )
-    return ((levels * 255 + 32767) // 65535).astype(np.uint8)
+def _from_16_bits(levels: NDArray[np.integer], transparent: object) -> NDArray[np.uint8]:
+    image = ((levels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    if isinstance(transparent, int):
+        image[levels == transparent] = 255
+    return image

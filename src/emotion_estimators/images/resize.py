@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +31,19 @@ def resize_images(
         Same dtype; uint8 is rounded to the nearest level. The input itself when it already
         has that size.
 
+    Raises
+    ------
+    ValueError
+        If the pixels are neither uint8 nor float, an axis is empty or missing, or `size` is
+        not positive.
+
     Notes
     -----
     Each output pixel of a shrinking axis is the mean over exactly the source interval that it
     covers, fractions of a pixel included (OpenCV's ``INTER_AREA``), so nothing aliases and the
     mean of the image is kept. A growing axis uses half-pixel centres and repeats the border
-    (``INTER_LINEAR``). The two axes are treated apart; images do not influence one another.
+    (``INTER_LINEAR``). No value leaves the range of its image. Images and channels do not
+    influence one another: an image comes out the same, bit for bit, alone or in a batch.
 
     Examples
     --------
@@ -45,22 +52,29 @@ def resize_images(
     >>> resize_images(np.array([[0, 100], [100, 200]], dtype=np.uint8), (1, 1))
     array([[100]], dtype=uint8)
     """
-    if not channels:
-        images = images[..., np.newaxis]
-    height, width, n_channels = images.shape[-3:]
+    n_axes = 3 if channels else 2
+    if images.ndim < n_axes or 0 in images.shape[-n_axes:] or len(size) != 2 or min(size) < 1:
+        raise ValueError(
+            f"resize_images cannot bring images of shape {images.shape} to size {size!r}."
+        )
+    if images.dtype != np.uint8 and images.dtype.kind != "f":
+        raise ValueError(f"resize_images expected uint8 or float images, got {images.dtype}.")
+    height, width = images.shape[-n_axes:][:2]
     if (height, width) == tuple(size):
-        return images if channels else images[..., 0]
-    # float64 sums of integers would be exact too, but float32 holds 8-bit levels to 1e-5
-    work_dtype = np.float64 if images.dtype == np.float64 else np.float32
-    lead = images.shape[:-3]
-    rows = images.reshape(*lead, height, width * n_channels).astype(work_dtype, copy=False)
-    rows = _axis_weights(height, size[0], work_dtype) @ rows  # (..., h', w * c)
-    columns = rows.reshape(*lead, size[0], width, n_channels)
-    resized = _axis_weights(width, size[1], work_dtype) @ columns  # (..., h', w', c)
+        return images
+    # float32 holds averages of 8-bit levels to 1e-4 of a level
+    work_dtype = np.float64 if images.dtype.itemsize > 4 else np.float32
+    planes = np.moveaxis(images, -1, -3) if channels else images  # (..., [c,] h, w)
+    planes = planes.astype(work_dtype, order="C", copy=False)  # one summation order for all
+    resized = _axis_weights(height, size[0], work_dtype) @ planes  # (..., h', w)
+    resized = resized @ _axis_weights(width, size[1], work_dtype).T  # (..., h', w')
     if images.dtype == np.uint8:
-        resized = np.floor(resized + work_dtype(0.5)).astype(np.uint8)
+        resized = np.floor(resized + work_dtype(0.5))
+    else:
+        low, high = planes.min((-2, -1), keepdims=True), planes.max((-2, -1), keepdims=True)
+        np.clip(resized, low, high, out=resized)
     resized = resized.astype(images.dtype, copy=False)
-    return resized if channels else resized[..., 0]
+    return np.ascontiguousarray(np.moveaxis(resized, -3, -1)) if channels else resized
 
 
 @lru_cache(maxsize=64)
@@ -81,4 +95,4 @@ def _axis_weights(n_in: int, n_out: int, dtype: type[np.floating[Any]]) -> NDArr
         weights[output, upper] += position - lower
     weights = (weights / weights.sum(axis=1, keepdims=True)).astype(dtype)
     weights.flags.writeable = False  # shared by all callers through the cache
-    return weights
+    return cast("NDArray[Any]", weights)

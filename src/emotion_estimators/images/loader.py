@@ -1,0 +1,122 @@
+"""Rows, arrays and sequences in, batches of the size and colour that is wanted out.
+
+The only place where images are converted, so that all kinds of X of the same pixels come out
+the same; imports the other modules of `images`.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.images.batches import Failures
+from emotion_estimators.images.color import flatten_alpha, to_grey, to_rgb
+from emotion_estimators.images.pixels import check_pixels, float_type
+from emotion_estimators.images.read import decode_image, quiet_pillow
+from emotion_estimators.images.resize import resize_images
+from emotion_estimators.images.sequences import item_name
+
+__all__ = ["ImageLoader"]
+
+
+@dataclass(frozen=True)
+class ImageLoader:
+    """Turns slices of X into batches.
+
+    Attributes
+    ----------
+    color : {"grey", "rgb"} or None
+        Colour wanted; None keeps what comes.
+    size : tuple of int or None
+        Height and width wanted; None keeps what comes.
+    """
+
+    color: str | None
+    size: tuple[int, int] | None
+
+    def load_rows(
+        self, rows: NDArray[Any], shape: tuple[int, ...], batch: slice, _n_threads: int
+    ) -> NDArray[Any]:
+        """Return the images of 2-D rows, each of which is to be read as `shape`."""
+        images = rows[batch].reshape(-1, *shape)
+        if images.dtype != np.uint8:
+            images = images.astype(float_type(images.dtype), copy=False)
+        return self._convert(images, is_rgb=len(shape) == 3)
+
+    def load_stack(self, stack: NDArray[Any], batch: slice, _n_threads: int) -> NDArray[Any]:
+        """Return the images of an array (n, h, w) or (n, h, w, c)."""
+        return self._convert_channels(stack[batch], has_channels=stack.ndim == 4)
+
+    def load_items(
+        self, items: list[Any], size: tuple[int, int], batch: slice, n_threads: int
+    ) -> NDArray[Any] | Failures:
+        """Return the images of a sequence, which must leave in `size`, or all that are bad."""
+        load = partial(self._load_item, size)
+        chosen = items[batch]
+        # PIL images are left to one thread: two rows may share one, and its lazy loading
+        encoded = all(isinstance(item, (str, os.PathLike, bytes)) for item in chosen)
+        with quiet_pillow():
+            if n_threads > 1 and encoded:
+                with ThreadPoolExecutor(n_threads) as pool:
+                    loaded = list(pool.map(load, chosen))
+            else:
+                loaded = [load(item) for item in chosen]
+        failures = [
+            (batch.start + i, outcome)
+            for i, outcome in enumerate(loaded)
+            if isinstance(outcome, InvalidImagesError)
+        ]
+        if failures:
+            return failures
+        images = cast("list[NDArray[Any]]", loaded)
+        if len({image.ndim for image in images}) == 2:
+            images = [to_rgb(image) if image.ndim == 2 else image for image in images]
+        return np.stack(images)
+
+    def _load_item(self, size: tuple[int, int], item: Any) -> NDArray[Any] | InvalidImagesError:
+        """Return one image as it leaves, or the error, so that the caller can collect all."""
+        try:
+            if isinstance(item, np.ndarray):
+                check_pixels(item)
+                array = item
+            else:
+                array = decode_image(item)
+        except InvalidImagesError as error:
+            return type(error)(f"({item_name(item)}) {error}")
+        images = self._convert_channels(array[np.newaxis], has_channels=array.ndim == 3)
+        image = cast("NDArray[Any]", images[0])
+        if image.shape[:2] != size:
+            return InvalidImagesError(
+                f"({item_name(item)}) is {_px(image.shape)} where {_px(size)} is expected: set "
+                "image_size to resize all"
+            )
+        return image
+
+    def _convert_channels(self, images: NDArray[Any], *, has_channels: bool) -> NDArray[Any]:
+        if images.dtype != np.uint8:
+            images = images.astype(float_type(images.dtype), copy=False)
+        if has_channels and images.shape[3] == 4:
+            images = flatten_alpha(images)
+        if has_channels and images.shape[3] == 1:
+            images = images[..., 0]
+        return self._convert(images, is_rgb=images.ndim == 4)
+
+    def _convert(self, images: NDArray[Any], *, is_rgb: bool) -> NDArray[Any]:
+        if self.color == "grey" and is_rgb:
+            images, is_rgb = to_grey(images), False
+        if self.size is not None:
+            images = resize_images(images, self.size, channels=is_rgb)
+        if self.color == "rgb" and not is_rgb:
+            images = to_rgb(images)
+        return images
+
+
+def _px(size: tuple[int, ...]) -> str:
+    return f"{size[0]} x {size[1]} px"
