@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
@@ -24,8 +27,20 @@ __all__ = [
     "Options",
     "StrOptions",
     "check_feature_names_in",
+    "estimator_check",
     "fit_context",
     "safe_indexing",
     "validate_data",
     "validate_params",
 ]
+
+
+def estimator_check(name: str) -> Callable[..., None]:
+    """Return a check of ``sklearn.utils.estimator_checks``, called with a name and an estimator.
+
+    Only two functions of that module are public. It is loaded here, not with this module: it
+    imports half of scikit-learn.
+    """
+    from sklearn.utils import estimator_checks
+
+    return cast("Callable[..., None]", getattr(estimator_checks, name))

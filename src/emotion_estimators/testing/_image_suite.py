@@ -1,0 +1,261 @@
+"""The suite for estimators that take images: which checks apply, and the ways to run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from numpy.typing import ArrayLike
+from sklearn.base import is_classifier
+from sklearn.utils import get_tags
+
+from emotion_estimators.testing import (
+    _behaviour_checks,
+    _input_checks,
+    _lifecycle_checks,
+    _output_checks,
+)
+from emotion_estimators.testing._results import (
+    OnFail,
+    check_declared_failures,
+    raise_failures,
+    run_check,
+    warn_skips,
+)
+from emotion_estimators.testing._sample import Sample, image_parameters, make_sample
+
+__all__ = ["check_image_estimator", "image_estimator_checks", "parametrize_with_image_checks"]
+
+_Check = Callable[..., None]  # (estimator, sample)
+
+
+def image_estimator_checks(
+    estimator: Any,
+    X: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    *,
+    batch_tolerance: float = 0.0,
+) -> Iterator[tuple[Any, Callable[[Any], None]]]:
+    """Yield the checks that apply to an estimator that takes images.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        A transformer, classifier or pipeline; it is cloned, not changed.
+    X : array-like of uint8, shape (n, height, width) or (n, height, width, 3), default=None
+        Images in 0..255 to check with, at least 12 of one size. None draws 36 faces with
+        `~emotion_estimators.datasets.make_faces`, 40 x 48 pixels, in grey and in colour.
+    y : array-like of shape (n,) or (n, n_outputs), default=None
+        Their targets. None gives the names of emotions.
+    batch_tolerance : float, default=0.0
+        Largest difference allowed between the outputs for an image in one batch and in another.
+        0 is bit for bit; an estimator that ends in a matrix product of the whole batch, as
+        scikit-learn's linear models do, needs about 1e-12.
+
+    Yields
+    ------
+    estimator : estimator instance
+        As given.
+    check : callable
+        ``check(estimator)`` raises if the estimator does not pass; ``check.func.__name__`` is
+        its name.
+    """
+    sample = make_sample(X, y, batch_tolerance)
+    for check in _applicable_checks(estimator, sample):
+        yield estimator, partial(check, sample=sample)
+
+
+def check_image_estimator(
+    estimator: Any,
+    X: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    *,
+    expected_failed_checks: Mapping[str, str] | None = None,
+    batch_tolerance: float = 0.0,
+    on_skip: Literal["raise", "warn"] | None = "warn",
+    on_fail: OnFail = "raise",
+) -> list[dict[str, Any]]:
+    """Check whether an estimator keeps the promises of estimators that take images.
+
+    scikit-learn's ``check_estimator`` runs next to nothing on estimators whose input is not
+    2-D. This checks what matters for images: that arrays, lists, rows, files and PIL images of
+    the same pixels give the same; that an output does not depend on the other images of its
+    batch; that wrong images are refused with an error that names them; that a fit is
+    reproducible, and touches neither its input nor global state; labels, clones, grid search,
+    saving and loading.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        A transformer, classifier or pipeline; it is cloned, not changed. It is fitted about 100
+        times: make it small.
+    X : array-like of uint8, shape (n, height, width) or (n, height, width, 3), default=None
+        Images in 0..255 to check with, at least 12 of one size. None draws 36 faces with
+        `~emotion_estimators.datasets.make_faces`, 40 x 48 pixels, in grey and in colour.
+    y : array-like of shape (n,) or (n, n_outputs), default=None
+        Their targets. None gives the names of emotions.
+    expected_failed_checks : dict of str to str, default=None
+        Names of checks that must fail, with the reason. One that passes counts as failed.
+    batch_tolerance : float, default=0.0
+        Largest difference allowed between the outputs for an image in one batch and in another.
+        0 is bit for bit; an estimator that ends in a matrix product of the whole batch, as
+        scikit-learn's linear models do, needs about 1e-12.
+    on_skip : {"raise", "warn"} or None, default="warn"
+        What to do when a check cannot run, because pandas or skops is not installed.
+    on_fail : {"raise", "warn"} or None, default="raise"
+        What to do when checks fail. All checks are run before.
+
+    Returns
+    -------
+    results : list of dict
+        One row for each check, with the keys of scikit-learn's ``check_estimator``:
+        ``estimator``, ``check_name``, ``exception``, ``status`` ("passed", "failed", "xfail" or
+        "skipped"), ``expected_to_fail``, ``expected_to_fail_reason``.
+
+    Raises
+    ------
+    AssertionError
+        If a check fails and ``on_fail="raise"``; it names all that fail, and why.
+    ValueError
+        If `X` or `y` cannot be used, or `expected_failed_checks` names an unknown check.
+
+    See Also
+    --------
+    check_sklearn_estimator : scikit-learn's own checks, all of them.
+    parametrize_with_image_checks : The same checks as tests of pytest.
+
+    Notes
+    -----
+    What is checked depends on the estimator: labels only on classifiers, rows only where there
+    is a parameter ``image_shape``, ``set_output`` only where there is one. An estimator that
+    resizes what it gets, whatever its parameters, fails ``check_image_size_refused``; declare
+    that.
+
+    Files are written to a temporary folder, and one check starts two processes.
+
+    Examples
+    --------
+    >>> from emotion_estimators.testing import check_image_estimator
+    >>> from sklearn.dummy import DummyClassifier
+    >>> results = check_image_estimator(DummyClassifier(), on_fail=None, on_skip=None)
+    >>> [row["check_name"] for row in results if row["status"] == "failed"][0]
+    'check_bad_pixels_refused'
+    """
+    declared = dict(expected_failed_checks or {})
+    checks = list(image_estimator_checks(estimator, X, y, batch_tolerance=batch_tolerance))
+    names = [_name(check) for _, check in checks]
+    check_declared_failures("check_image_estimator", declared, names)
+    results = [
+        run_check(estimator, name, check, declared)
+        for name, (_, check) in zip(names, checks, strict=True)
+    ]
+    failing = ("failed", "skipped") if on_skip == "raise" else ("failed",)
+    if on_skip == "warn":
+        warn_skips(estimator, results)
+    raise_failures("check_image_estimator", estimator, results, on_fail=on_fail, failing=failing)
+    return results
+
+
+def parametrize_with_image_checks(
+    estimators: Sequence[Any],
+    X: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    *,
+    expected_failed_checks: Callable[[Any], Mapping[str, str]] | None = None,
+    batch_tolerance: float = 0.0,
+) -> Any:
+    """Make one test of pytest from each check on each estimator.
+
+    Parameters
+    ----------
+    estimators : sequence of estimator instances
+        What to check.
+    X, y : array-like, default=None
+        As for `check_image_estimator`.
+    expected_failed_checks : callable, default=None
+        Given an estimator, returns the names of the checks that must fail, with the reason.
+    batch_tolerance : float, default=0.0
+        As for `check_image_estimator`.
+
+    Returns
+    -------
+    decorator : pytest.MarkDecorator
+        For a test with the arguments ``estimator`` and ``check`` that calls
+        ``check(estimator)``.
+
+    Raises
+    ------
+    ValueError
+        As from `check_image_estimator`.
+
+    Examples
+    --------
+    >>> from emotion_estimators import HOGTransformer
+    >>> from emotion_estimators.testing import parametrize_with_image_checks
+    >>> @parametrize_with_image_checks([HOGTransformer()])
+    ... def test_image_contract(estimator, check):
+    ...     check(estimator)
+    """
+    import pytest
+
+    cases = []
+    for estimator in estimators:
+        declared = dict(expected_failed_checks(estimator)) if expected_failed_checks else {}
+        checks = list(image_estimator_checks(estimator, X, y, batch_tolerance=batch_tolerance))
+        names = [_name(check) for _, check in checks]
+        check_declared_failures("parametrize_with_image_checks", declared, names)
+        for name, (_, check) in zip(names, checks, strict=True):
+            mark = [pytest.mark.xfail(reason=declared[name], strict=True)] * (name in declared)
+            case_id = f"{type(estimator).__name__}-{name}"
+            cases.append(pytest.param(estimator, check, marks=mark, id=case_id))
+    return pytest.mark.parametrize(("estimator", "check"), cases)
+
+
+def _applicable_checks(estimator: Any, sample: Sample) -> Iterator[_Check]:
+    yield _input_checks.check_same_pixels
+    if image_parameters(estimator, "image_shape"):
+        yield _input_checks.check_image_rows
+    yield _input_checks.check_memory_layouts
+    sizes = image_parameters(estimator, "image_size").values()
+    if all(size is None for size in sizes):
+        yield _input_checks.check_image_size_refused
+    if sizes:
+        yield _input_checks.check_image_size_resized
+    yield _input_checks.check_bad_pixels_refused
+    yield _input_checks.check_bad_dtypes_refused
+    yield _input_checks.check_bad_ranks_refused
+    yield _input_checks.check_unreadable_files_named
+
+    yield _behaviour_checks.check_init_only_assigns
+    requires_fit = get_tags(estimator).requires_fit
+    if requires_fit:
+        yield _behaviour_checks.check_not_fitted_error
+    else:
+        yield _behaviour_checks.check_stateless
+    yield _behaviour_checks.check_batches
+    yield _behaviour_checks.check_same_seed_same_fit
+    yield _behaviour_checks.check_fit_twice
+    yield _behaviour_checks.check_global_random_state_untouched
+    yield _behaviour_checks.check_global_settings_untouched
+    yield _behaviour_checks.check_images_unchanged
+    yield _behaviour_checks.check_parameters_unchanged
+    yield _behaviour_checks.check_output_leaves_estimator_unchanged
+
+    if is_classifier(estimator) and sample.y.ndim == 1:
+        yield _output_checks.check_predictions_and_probabilities
+        if requires_fit:  # else the classes are those of the pretrained model
+            yield _output_checks.check_labels
+    if hasattr(estimator, "transform") and hasattr(estimator, "set_output"):
+        yield _output_checks.check_set_output_on_images
+
+    yield _lifecycle_checks.check_clone
+    yield _lifecycle_checks.check_grid_search
+    yield _lifecycle_checks.check_pickle
+    yield _lifecycle_checks.check_joblib
+    yield _lifecycle_checks.check_skops
+
+
+def _name(check: Callable[[Any], None]) -> str:
+    assert isinstance(check, partial)  # noqa: S101 - made above
+    return str(check.func.__name__)
