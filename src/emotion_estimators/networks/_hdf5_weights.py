@@ -228,8 +228,7 @@ class KerasFile:
 
     def _attribute(self, owner: h5py.Group, name: str) -> Any:
         identifier = owner.attrs.get_id(name)
-        declared = math.prod(identifier.shape) * identifier.dtype.itemsize
-        if max(declared, identifier.get_storage_size()) > MAX_ATTRIBUTE_BYTES:
+        if math.prod(identifier.shape) * identifier.dtype.itemsize > MAX_ATTRIBUTE_BYTES:
             raise WeightsError(f"{self.source}: the attribute {name!r} is absurdly large")
         return owner.attrs[name]
 

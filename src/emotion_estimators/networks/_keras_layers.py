@@ -15,7 +15,7 @@ from emotion_estimators.networks._hdf5_weights import StoredArray
 from emotion_estimators.networks._keras_activations import ACTIVATION_LAYERS, activate
 from emotion_estimators.networks._keras_architecture import KerasLayer
 from emotion_estimators.networks._keras_merging import MERGING_LAYERS, axis_setting
-from emotion_estimators.networks._keras_windows import POOLING_LAYERS, convolve
+from emotion_estimators.networks._keras_windows import POOLING_LAYERS, check_images, convolve
 from emotion_estimators.networks._onnx_graph import OnnxGraph, Shape, Tensor
 
 __all__ = ["convert_layer", "weight_roles"]
@@ -284,10 +284,7 @@ def _reshape(graph: OnnxGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tenso
 
 
 def _image_channels(layer: KerasLayer, tensor: Tensor) -> int:
-    if len(tensor.shape) != 3:
-        raise layer.settings.error(
-            f"needs images (height, width, channels), got shape {tensor.shape}"
-        )
+    check_images(tensor, layer.settings)
     return _last_size(layer, tensor)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from emotion_estimators.networks._keras_settings import Settings
 from emotion_estimators.networks._onnx_graph import OnnxGraph, Shape, Tensor
 
-__all__ = ["POOLING_LAYERS", "convolve"]
+__all__ = ["POOLING_LAYERS", "check_images", "convolve"]
 
 Pair = tuple[int, int]
 
@@ -47,7 +47,6 @@ def convolve(
     -------
     Tensor
     """
-    _check_images(tensor, settings)
     strides = settings.pair("strides", 1)
     dilations = settings.pair("dilation_rate", 1)
     spatial, pads = _window(settings, tensor.shape, size, strides, dilations)
@@ -100,7 +99,8 @@ def _window(
     return tuple(output), {"auto_pad": "SAME_UPPER"}
 
 
-def _check_images(tensor: Tensor, settings: Settings) -> None:
+def check_images(tensor: Tensor, settings: Settings) -> None:
+    """Refuse what is not images (height, width, channels), or is to be taken channels first."""
     if len(tensor.shape) != 3:
         raise settings.error(f"needs images (height, width, channels), got shape {tensor.shape}")
     if settings.get("data_format") == "channels_first":
@@ -113,7 +113,7 @@ def _check_images(tensor: Tensor, settings: Settings) -> None:
 
 def _pool(operator: str, **attributes: Any) -> Callable[[OnnxGraph, Tensor, Settings], Tensor]:
     def convert(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
-        _check_images(tensor, settings)
+        check_images(tensor, settings)
         size = settings.pair("pool_size", 2)
         strides = settings.pair("strides", size)
         spatial, pads = _window(settings, tensor.shape, size, strides, (1, 1))
@@ -132,7 +132,7 @@ def _pool(operator: str, **attributes: Any) -> Callable[[OnnxGraph, Tensor, Sett
 
 def _global_pool(operator: str) -> Callable[[OnnxGraph, Tensor, Settings], Tensor]:
     def convert(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
-        _check_images(tensor, settings)
+        check_images(tensor, settings)
         name = graph.node(operator, [graph.channels_first(tensor).name])
         if settings.flag("keepdims", default=False):
             return Tensor(name, (1, 1, tensor.shape[2]), channels_first=True)
@@ -142,7 +142,7 @@ def _global_pool(operator: str) -> Callable[[OnnxGraph, Tensor, Settings], Tenso
 
 
 def _zero_padding(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
-    _check_images(tensor, settings)
+    check_images(tensor, settings)
     value = settings.get("padding", 1)
     values = value if isinstance(value, list) and len(value) == 2 else [value, value]
     # Each axis is given as one number for both sides, or as [before, after].
