@@ -100,8 +100,8 @@ class _Door:
             array = np.asarray(X)
         except ValueError as error:  # ragged lists
             raise InvalidImagesError(
-                f"{self.name} expected images or rows of equal length, got a "
-                f"{type(X).__name__} that is no array: {error}. Pass a list of arrays."
+                f"{self.name} expected images, or rows of one length, got a {type(X).__name__} "
+                "whose parts differ in length. Pass a list of arrays, one for each image."
             ) from error
         if array.ndim < 2 and array.size:
             raise InvalidImagesError(

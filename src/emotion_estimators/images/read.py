@@ -22,7 +22,7 @@ __all__ = ["ImageSource", "decode_image", "quiet_pillow", "read_image", "read_im
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image
 
-_EXIF_ORIENTATION = 0x0112
+_TIFF_WIDTH, _TIFF_HEIGHT, _EXIF_ORIENTATION = 256, 257, 274
 _UPRIGHT: dict[object, Image.Transpose] = {  # EXIF orientation: what makes the image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -104,8 +104,7 @@ def read_image_size(source: ImageSource) -> tuple[int, int]:
     """
     with quiet_pillow(), _open_image(source) as image:
         width, height = image.size
-        lies_on_its_side = _orientation(image) in (5, 6, 7, 8)
-        return (width, height) if lies_on_its_side else (height, width)
+        return (width, height) if _lies_on_its_side(image) else (height, width)
 
 
 @contextmanager
@@ -190,6 +189,16 @@ def _orientation(image: Image.Image) -> object:
         return image.getexif().get(_EXIF_ORIENTATION)
     except Exception:  # damaged EXIF data raises as variously as damaged pixels do
         return None
+
+
+def _lies_on_its_side(image: Image.Image) -> bool:
+    if _orientation(image) not in (5, 6, 7, 8):
+        return False
+    tags = getattr(image, "tag_v2", None)
+    if tags is None:
+        return True
+    # newer versions of Pillow already give the upright size of a TIFF file
+    return image.size == (tags.get(_TIFF_WIDTH), tags.get(_TIFF_HEIGHT))
 
 
 def _to_array(image: Image.Image) -> NDArray[np.uint8]:

@@ -1,0 +1,370 @@
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from PIL import Image, ImageOps, features
+
+from emotion_estimators.exceptions import ImageReadError
+from emotion_estimators.images import read_image, read_image_size
+
+HEIGHT, WIDTH = 5, 7
+ORIENTED = {  # EXIF orientation: the stored pixels of an upright image, by the EXIF standard
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[::-1],
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: a.swapaxes(0, 1)[:, ::-1],
+}
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def encode(image: Image.Image | np.ndarray, kind: str = "png", **options: object) -> bytes:
+    image = Image.fromarray(image) if isinstance(image, np.ndarray) else image
+    file = BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def png(ihdr: tuple[int, int, int, int], rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """Write a PNG by hand: (width, height, bit depth, colour type) and filtered rows."""
+    out = b"\x89PNG\r\n\x1a\n"
+    head = (b"IHDR", struct.pack(">IIBBBBB", *ihdr, 0, 0, 0))
+    for name, data in (head, *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        out += struct.pack(">I", len(data)) + name + data
+        out += struct.pack(">I", zlib.crc32(name + data))
+    return out
+
+
+def white_below(color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    opacity = alpha[..., None] / 255
+    return np.rint(color * opacity + 255 * (1 - opacity)).astype(np.uint8)
+
+
+def assert_same(source: object, expected: np.ndarray) -> None:
+    image = read_image(source)
+    assert image.dtype == np.uint8
+    assert image.flags.writeable
+    assert_array_equal(image, expected)
+    assert read_image_size(source) == expected.shape[:2]
+
+
+@pytest.mark.parametrize("shape", [(HEIGHT, WIDTH), (HEIGHT, WIDTH, 3)])
+@pytest.mark.parametrize("kind", ["png", "bmp", "tiff", "ppm", "webp"])
+def test_lossless_files_come_back(shape: tuple[int, ...], kind: str, tmp_path: Path) -> None:
+    if kind == "webp" and not features.check("webp"):
+        pytest.skip("this Pillow has no WebP")
+    pixels = noise(*shape)
+    expected = pixels if kind != "webp" or len(shape) == 3 else np.stack([pixels] * 3, axis=-1)
+    encoded = encode(pixels, kind, **({"lossless": True} if kind == "webp" else {}))
+    path = tmp_path / f"image.{kind}"
+    path.write_bytes(encoded)
+    for source in (path, str(path), encoded, Image.open(BytesIO(encoded))):
+        assert_same(source, expected)
+    assert_same(Image.fromarray(pixels), pixels)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_jpeg_equals_pillow(mode: str) -> None:
+    pixels = noise(HEIGHT, WIDTH, 4)
+    image = Image.fromarray(pixels, "RGBA").convert("RGB").convert(mode)
+    encoded = encode(image, "jpeg")
+    wanted = Image.open(BytesIO(encoded)).convert("L" if mode == "L" else "RGB")
+    assert_same(encoded, np.asarray(wanted))
+
+
+def test_rgba_is_composited_on_white() -> None:
+    pixels = noise(HEIGHT, WIDTH, 4)
+    assert_same(encode(pixels), white_below(pixels[..., :3], pixels[..., 3]))
+    clear = np.zeros((2, 2, 4), dtype=np.uint8)
+    assert_same(encode(clear), np.full((2, 2, 3), 255, dtype=np.uint8))
+
+
+def test_grey_with_alpha_stays_grey() -> None:
+    pixels = noise(HEIGHT, WIDTH, 2)
+    image = Image.merge("LA", [Image.fromarray(pixels[..., 0]), Image.fromarray(pixels[..., 1])])
+    assert_same(encode(image), white_below(pixels[..., :1], pixels[..., 1])[..., 0])
+
+
+def test_premultiplied_alpha_equals_straight_alpha() -> None:
+    pixels = np.array([[[200, 100, 0, 255], [9, 9, 9, 0]]], dtype=np.uint8)
+    straight = Image.fromarray(pixels)
+    expected = np.array([[[200, 100, 0], [255, 255, 255]]], dtype=np.uint8)
+    assert_same(straight.convert("RGBa"), expected)
+    assert_same(straight.convert("LA").convert("La"), np.array([[118, 255]], dtype=np.uint8))
+
+
+def test_16_bit_grey_is_scaled_and_rounded() -> None:
+    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    expected = np.rint(levels / 257).astype(np.uint8)  # 257 is odd, so no ties
+    for kind in ("png", "tiff"):
+        assert_same(encode(levels, kind), expected)
+    assert_same(b"P5 256 256 65535\n" + levels.astype(">u2").tobytes(), expected)
+    assert_same(Image.fromarray(levels), expected)
+
+
+def test_16_bit_grey_with_a_transparent_level() -> None:
+    levels = np.array([[0, 1000, 30000, 65535]], dtype=np.uint16)
+    rows = b"\0" + levels.astype(">u2").tobytes()
+    file = png((4, 1, 16, 0), rows, (b"tRNS", struct.pack(">H", 1000)))
+    assert_same(file, np.array([[0, 255, 117, 255]], dtype=np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "kind", "words"),
+    [
+        (np.full((4, 4), 200, np.int32), "tiff", "holds 32-bit pixels"),
+        (np.full((4, 4), 0.5, np.float32), "tiff", "holds floating-point pixels"),
+    ],
+)
+def test_pixels_without_a_range(pixels: np.ndarray, kind: str, words: str) -> None:
+    for source in (encode(pixels, kind), Image.fromarray(pixels)):
+        with pytest.raises(ImageReadError, match=f"{words}.*float array in 0..1"):
+            read_image(source)
+
+
+def test_one_bit() -> None:
+    bits = noise(HEIGHT, WIDTH) > 127
+    assert_same(encode(Image.fromarray(bits)), np.where(bits, 255, 0).astype(np.uint8))
+
+
+def test_palette() -> None:
+    palette, index = noise(256, 3), noise(HEIGHT, WIDTH)
+    image = Image.fromarray(index).convert("P")
+    image.putdata(index.ravel().tolist())
+    image.putpalette(palette.tobytes())
+    assert image.mode == "P"
+    assert_same(encode(image), palette[index])
+    # one opacity for each palette entry
+    alpha = noise(256, seed=1)
+    assert_same(encode(image, transparency=alpha.tobytes()), white_below(palette, alpha)[index])
+    # one entry that is clear
+    expected = palette.copy()
+    expected[index[0, 0]] = 255
+    assert_same(encode(image, transparency=int(index[0, 0])), expected[index])
+
+
+def test_transparent_color_without_alpha_channel() -> None:
+    pixels = np.array([[[1, 2, 3], [4, 5, 6]]], dtype=np.uint8)
+    expected = np.array([[[255, 255, 255], [4, 5, 6]]], dtype=np.uint8)
+    assert_same(encode(pixels, transparency=(1, 2, 3)), expected)
+    grey = np.array([[10, 20, 30]], dtype=np.uint8)
+    assert_same(encode(grey, transparency=20), np.array([[10, 255, 30]], dtype=np.uint8))
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff", "webp", "jpeg"])
+@pytest.mark.parametrize("orientation", list(ORIENTED))
+def test_exif_orientation(kind: str, orientation: int) -> None:
+    if kind == "webp" and not features.check("webp"):
+        pytest.skip("this Pillow has no WebP")
+    upright = noise(16, 32, 3)
+    if kind == "jpeg":  # blocks of one colour pass through JPEG's transform exactly
+        upright = np.repeat(np.repeat(noise(2, 4), 8, axis=0), 8, axis=1)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.ascontiguousarray(ORIENTED[orientation](upright))
+    options = {"jpeg": {"quality": 100}, "webp": {"lossless": True}}.get(kind, {})
+    encoded = encode(stored, kind, exif=exif, **options)
+    assert_same(encoded, upright)
+    assert_same(Image.open(BytesIO(encoded)), upright)
+    assert_array_equal(upright, np.asarray(ImageOps.exif_transpose(Image.open(BytesIO(encoded)))))
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\x7f", b"x"])
+def test_damaged_exif_leaves_the_pixels(exif: bytes) -> None:
+    pixels = np.full((8, 8), 128, dtype=np.uint8)
+    assert_same(encode(pixels, "jpeg", exif=exif), pixels)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_does_not_exist(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = noise(HEIGHT, WIDTH)
+    assert_same(encode(pixels, exif=exif), pixels)
+
+
+@pytest.mark.parametrize("kind", ["gif", "png", "webp", "tiff"])
+def test_first_frame_of_an_animation(kind: str) -> None:
+    if kind == "webp" and not features.check("webp"):
+        pytest.skip("this Pillow has no WebP")
+    colors = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    frames = [Image.new("RGB", (WIDTH, HEIGHT), color) for color in colors]
+    options = {"lossless": True} if kind == "webp" else {}
+    encoded = encode(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    assert getattr(Image.open(BytesIO(encoded)), "n_frames", 1) == 3
+    assert_same(encoded, np.asarray(frames[0]))
+    turned = Image.open(BytesIO(encoded))
+    turned.seek(1)
+    assert_same(turned, np.asarray(frames[1]))
+
+
+def test_an_open_pil_image_is_left_as_it_is() -> None:
+    image = Image.open(BytesIO(encode(noise(HEIGHT, WIDTH, 4), "tiff")))
+    before = image.copy()
+    read_image(image)
+    assert image.mode == "RGBA"
+    assert image.tobytes() == before.tobytes()
+
+
+def test_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = tmp_path / "missing.png"
+    with pytest.raises(ImageReadError, match=r"^cannot be opened: No such file or directory$"):
+        read_image(missing)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ImageReadError, match=r"No such file or directory \(looked in .*\)"):
+        read_image("missing.png")
+    (tmp_path / "a.png").write_bytes(encode(noise(2, 2)))
+    with pytest.raises(ImageReadError, match="cannot be opened: Not a directory"):
+        read_image(tmp_path / "a.png" / "b.png")
+
+
+@pytest.mark.parametrize("read", [read_image, read_image_size])
+def test_what_is_no_image_file(tmp_path: Path, read: Callable[..., object]) -> None:
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.jpg").write_text("not an image")
+    for source, words in [
+        (tmp_path, "is a folder, not an image file"),
+        (tmp_path / "empty.png", "is empty"),
+        (b"", "is empty"),
+        (tmp_path / "text.jpg", "is not an image in a format that Pillow reads"),
+        (b"not an image", "is not an image in a format that Pillow reads"),
+        ("nul\0byte.png", "cannot be opened: .*null"),
+        ("x" * 5000, "cannot be opened: File name too long"),
+    ]:
+        with pytest.raises(ImageReadError, match=words):
+            read(source)
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ImageReadError, match="is not a regular file"):
+        read_image(tmp_path / "pipe.png")
+
+
+def test_permission_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "secret.png"
+    path.write_bytes(encode(noise(2, 2)))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Image, "open", refuse)  # file modes do not stop an administrator
+    with pytest.raises(ImageReadError, match="cannot be opened: Permission denied"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "gif", "bmp", "tiff", "webp"])
+def test_cut_off_files(kind: str) -> None:
+    if kind == "webp" and not features.check("webp"):
+        pytest.skip("this Pillow has no WebP")
+    encoded = encode(noise(64, 64, 3), kind)
+    with pytest.raises(ImageReadError, match=r"is damaged or cut off|is not an image in a format"):
+        read_image(encoded[: len(encoded) // 2])
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_the_header_of_a_cut_off_file_still_tells_its_size(kind: str) -> None:
+    encoded = encode(noise(64, 48, 3), kind)[:-200]
+    assert read_image_size(encoded) == (64, 48)
+    with pytest.raises(ImageReadError, match="is damaged or cut off"):
+        read_image(encoded)
+
+
+@pytest.mark.parametrize("width", [10_000, 12_000, 100_000, 2_000_000_000])
+@pytest.mark.parametrize("read", [read_image, read_image_size])
+def test_decompression_bombs(width: int, read: Callable[..., object]) -> None:
+    # 10,000 x 10,000 px is just over Pillow's limit, where Pillow itself only warns
+    bomb = png((width, 10_000, 8, 0), b"\0" * 1000)
+    assert len(bomb) < 200
+    with pytest.raises(ImageReadError, match=r"too many pixels.*raise PIL\.Image\.MAX_IMAGE_PIX"):
+        read(bomb)
+
+
+def test_a_raised_limit_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = encode(noise(20, 10))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 199)
+    with pytest.raises(ImageReadError, match="20 x 10 px"):
+        read_image(image)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200)
+    assert read_image(image).shape == (20, 10)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert read_image(image).shape == (20, 10)
+
+
+def test_warning_filters_are_put_back() -> None:
+    before = list(warnings.filters)
+    read_image(encode(noise(2, 2)))
+    read_image_size(encode(noise(2, 2)))
+    with pytest.raises(ImageReadError, match="is empty"):
+        read_image(b"")
+    assert list(warnings.filters) == before
+
+
+@pytest.mark.parametrize("source", [None, 3, np.zeros((2, 2), np.uint8)])
+def test_what_is_no_source(source: object) -> None:
+    with pytest.raises(TypeError, match=r"str.*os\.PathLike"):
+        read_image(source)
+
+
+def _valid_files() -> list[bytes]:
+    rgb, rgba, grey = noise(9, 11, 3), noise(9, 11, 4), noise(9, 11)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    frames = [Image.fromarray(noise(9, 11, seed=s)) for s in range(3)]
+    files = [encode(image, "png") for image in (rgb, rgba, grey, grey.astype(np.uint16) * 257)]
+    files += [encode(rgb, "jpeg", exif=exif), encode(grey, "jpeg"), encode(rgb, "jpeg2000")]
+    files += [encode(rgb, "bmp"), encode(rgb, "ppm"), encode(grey, "ico", sizes=[(9, 9)])]
+    files += [encode(rgb, "tiff", compression=c) for c in (None, "tiff_lzw", "tiff_deflate")]
+    files += [encode(frames[0], "gif", save_all=True, append_images=frames[1:])]
+    files += [encode(rgb, "png", exif=exif), encode(rgb, "tga"), encode(rgb, "dds")]
+    if features.check("webp"):
+        files += [encode(rgb, "webp"), encode(rgba, "webp", lossless=True, exif=exif)]
+    return files
+
+
+VALID_FILES = _valid_files()
+
+
+def _read_or_refuse(encoded: bytes) -> None:
+    size: tuple[int, ...] | None = None
+    try:
+        size = read_image_size(encoded)
+        image = read_image(encoded)
+    except ImageReadError as error:
+        assert str(error)  # noqa: PT017 - any other exception fails the test by itself
+    else:
+        assert image.dtype == np.uint8
+        assert image.shape[:2] == size
+        assert image.ndim == 2 or image.shape[2] == 3
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from([b"", *(f[:16] for f in VALID_FILES)]))
+def test_random_bytes_are_read_or_refused(noise_bytes: bytes, head: bytes) -> None:
+    _read_or_refuse(head + noise_bytes)
+
+
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_mutated_files_are_read_or_refused(data: st.DataObject) -> None:
+    encoded = bytearray(data.draw(st.sampled_from(VALID_FILES)))
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(encoded) - 1))
+        encoded[at] = data.draw(st.integers(0, 255))
+    end = data.draw(st.one_of(st.none(), st.integers(1, len(encoded))))
+    _read_or_refuse(bytes(encoded[:end]))
