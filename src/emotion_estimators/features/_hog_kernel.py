@@ -306,8 +306,15 @@ def _histograms(
         pixels = images[part].reshape(len(histograms), -1)
         if integer:
             pixels = np.require(pixels, np.uint8, ["C", "A", "W"])
-            edges = _integer_edges(orientations)
-            _call(histograms_of_uint8, pixels, width, channels, *settings, edges, histograms)
+            _call(
+                histograms_of_uint8,
+                pixels,
+                width,
+                channels,
+                *settings,
+                _integer_cotangents(orientations),
+                histograms,
+            )
         else:
             if transform_sqrt and images.dtype == np.uint8:
                 pixels = np.sqrt(np.arange(256.0))[pixels]
@@ -362,21 +369,22 @@ def _bin_edges(orientations: int) -> npt.NDArray[np.float64]:
 
 
 @lru_cache(maxsize=64)
-def _integer_edges(orientations: int) -> Array:
-    """Return the first integer directions behind the inner bin edges, (2, 4 * k).
+def _integer_cotangents(orientations: int) -> Array:
+    """Return the cotangents of the inner bin edges for integer gradients, (4 * k,).
 
-    Gradients of uint8 images are pairs of integers in -255..255. To lie behind an edge is the
-    same for them as to lie on or behind the first such pair behind the edge, and that is
-    decided in exact integer arithmetic.
+    Gradients of uint8 images are pairs of integers in -255..255. An edge may be turned until it
+    lies midway between the last pair before it and the first pair behind it: float32 rounding
+    cannot put a pair on the wrong side then, and the reference's own rounding is copied.
     """
     x, y = np.meshgrid(np.arange(-255.0, 256.0), np.arange(1.0, 256.0))
-    angles = (np.arctan2(y, x) * (180 / np.pi) % 180).ravel()
-    vectors = np.full((2, max(4, -(-(orientations - 1) // 4) * 4)), np.nan, np.float32)
+    angles = np.arctan2(y, x) * (180 / np.pi) % 180
+    cotangents = np.full(max(4, -(-(orientations - 1) // 4) * 4), np.nan, np.float32)
     for k, edge in enumerate(_bin_edges(orientations)[1:-1]):
-        first = np.where(angles >= edge, angles, np.inf).argmin()
-        if angles[first] >= edge:  # else there is no pair behind it but the next half turn
-            vectors[:, k] = x.flat[first], y.flat[first]
-    return vectors
+        behind = angles >= edge
+        # Only a horizontal gradient, y = 0, lies before the first pair or behind the last.
+        before = (x / y)[~behind].min(initial=256)
+        cotangents[k] = (before + (x / y)[behind].max(initial=-256)) / 2
+    return cotangents
 
 
 @lru_cache(maxsize=64)
