@@ -109,6 +109,8 @@ class ImageLoader:
         return self._convert(images, is_rgb=images.ndim == 4)
 
     def _convert(self, images: NDArray[Any], *, is_rgb: bool) -> NDArray[Any]:
+        # sums round differently in another order of memory, here and in estimators
+        images = np.ascontiguousarray(images)
         if self.color == "grey" and is_rgb:
             images, is_rgb = to_grey(images), False
         if self.size is not None:

@@ -157,7 +157,7 @@ def check_image_size_resized(estimator: Any, sample: Sample) -> None:
 
 
 def check_bad_pixels_refused(estimator: Any, sample: Sample) -> None:
-    """Check that NaN, infinity and floats outside 0..1 are an error that names estimator and rows."""
+    """Check that the error for NaN, infinity and floats outside 0..1 names the rows."""
     good, y = sample.floats, sample.y
     refused = _Refusals(fit(estimator, good, y))
     rows = _telling_rows(good.shape)
@@ -274,7 +274,7 @@ class _Refusals:
         else:
             raise AssertionError(f"{where} accepts {what}, expected an error.")
         lacking = [word for word in words if word not in message]
-        lacking += [f"row {row}" for row in rows if not re.search(rf"(?<!\d){row}(?!\d)", message)]
+        lacking += [f"row {row}" for row in rows if not re.search(rf"\b{row}\b", message)]
         if not any(name in message for name in self.names):
             lacking.append(f"the name of the estimator ({', '.join(sorted(self.names))})")
         if lacking:

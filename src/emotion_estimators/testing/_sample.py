@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -99,12 +100,12 @@ def make_sample(X: ArrayLike | None, y: ArrayLike | None, batch_tolerance: float
 
 
 def fresh(estimator: Any) -> Any:
-    """Return an unfitted copy in which every random_state that is None is 0."""
+    """Return an unfitted copy in which every random_state that is no int is 0."""
     copy = clone(estimator)
     seeds = {
         name: 0
         for name, value in copy.get_params().items()
-        if name.rpartition("__")[2] == "random_state" and value is None
+        if name.rpartition("__")[2] == "random_state" and not isinstance(value, Integral)
     }
     return copy.set_params(**seeds) if seeds else copy
 

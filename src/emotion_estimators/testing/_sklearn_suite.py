@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 from sklearn.base import clone
+from sklearn.exceptions import SkipTestWarning
 from sklearn.utils import get_tags
 
 from emotion_estimators._sklearn import estimator_check
@@ -79,9 +80,10 @@ def check_sklearn_estimator(
 
     Examples
     --------
+    >>> from emotion_estimators import HOGTransformer
     >>> from emotion_estimators.testing import check_sklearn_estimator
-    >>> from sklearn.preprocessing import Binarizer
-    >>> results = check_sklearn_estimator(Binarizer())
+    >>> smallest = HOGTransformer(pixels_per_cell=(1, 1), cells_per_block=(1, 1))
+    >>> results = check_sklearn_estimator(smallest)
     >>> {row["status"] for row in results}
     {'passed'}
     """
@@ -91,7 +93,9 @@ def check_sklearn_estimator(
     shapes = image_parameters(estimator, "image_shape")
     lines = {name: (1, -1) for name, shape in shapes.items() if shape is None}
     estimator = clone(estimator).set_params(**lines) if lines else estimator
-    checks = [(_name(check), check) for _, check in estimator_checks_generator(estimator)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkipTestWarning)  # the floor on checks says it louder
+        checks = [(_name(check), check) for _, check in estimator_checks_generator(estimator)]
     checks += [
         (name, partial(estimator_check(name), type(estimator).__name__))
         for name in _left_out(estimator)
