@@ -1,0 +1,1 @@
+"""Device, seeds, batches and the skorch plumbing; its modules import torch, this one nothing."""

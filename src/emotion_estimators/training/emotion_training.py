@@ -1,0 +1,173 @@
+"""One training of an `EmotionCNN` with skorch; imports torch and skorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from emotion_estimators.networks.emotion_cnn import EmotionCNN
+from emotion_estimators.training.augmentation import augment_faces
+from emotion_estimators.training.batches import LabelledImages, TensorBatches
+from emotion_estimators.training.device import autocast_dtype, choose_device
+from emotion_estimators.training.image_net import ImageNet, TrainingRecipe
+from emotion_estimators.training.seeds import seeded
+
+__all__ = ["TrainingResult", "train_emotion_cnn"]
+
+Weights = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a training ended.
+
+    Attributes
+    ----------
+    interrupted : bool
+        Whether a ``KeyboardInterrupt`` ended it.
+    last_weights : dict of str to ndarray or None
+        The averaged weights, if not one epoch was over; else `on_epoch` has had the best.
+    """
+
+    interrupted: bool
+    last_weights: Weights | None
+
+
+def train_emotion_cnn(
+    settings: Any,
+    pixels: NDArray[Any],
+    codes: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    *,
+    train: NDArray[np.intp],
+    held_out: NDArray[np.intp] | None,
+    architecture: dict[str, Any],
+    first_weights: Weights | None,
+    seed: int,
+    on_epoch: Callable[[dict[str, float], Weights | None], None],
+) -> TrainingResult:
+    """Train a network on some rows of the images, watched on others.
+
+    Parameters
+    ----------
+    settings : object
+        Holds the parameters of `EmotionCNNClassifier` as attributes.
+    pixels : ndarray of shape (n, height, width)
+        uint8 in 0..255 or float.
+    codes : ndarray of shape (n,)
+        Class of each image, 0..n_classes-1.
+    weights : ndarray of shape (n,)
+        Weight of each image in the loss.
+    train, held_out : ndarray of int, or None
+        Rows to train on, and rows that choose the best epoch.
+    architecture : dict
+        Parameters of `EmotionCNN`, ``n_classes`` among them.
+    first_weights : dict of str to ndarray or None
+        Where to begin; None draws them.
+    seed : int
+        Of all random numbers.
+    on_epoch : callable
+        Called after each epoch with its record and, if they are the best, the weights.
+
+    Returns
+    -------
+    result : TrainingResult
+        How it ended.
+    """
+    owner = type(settings).__name__
+    device = choose_device(settings.device, needed_by=owner)
+    level, spread = _pixel_statistics(pixels[train])
+
+    def dataset(rows: NDArray[np.intp]) -> LabelledImages:
+        return LabelledImages(
+            torch.from_numpy(pixels[rows]),
+            torch.from_numpy(codes[rows]),
+            torch.from_numpy(weights[rows].astype(np.float32)),
+        )
+
+    with seeded(seed, device) as generator:
+        module = EmotionCNN(**architecture, dropout=settings.dropout, mean=level, std=spread)
+        if first_weights is not None:
+            module.load_state_dict({k: torch.tensor(v) for k, v in first_weights.items()})
+        data = dataset(train)
+        batches = partial(
+            TensorBatches,
+            device=device,
+            generator=generator,
+            transform=_augmentation(settings, spread, generator),
+        )
+        recipe = TrainingRecipe(
+            n_steps=settings.max_epochs * len(batches(data, batch_size=settings.batch_size)),
+            max_time=settings.max_time,
+            warmup=settings.warmup,
+            ema_decay=settings.ema_decay,
+            validation=None if held_out is None else dataset(held_out),
+            patience=None if held_out is None else settings.n_iter_no_change,
+            on_epoch=lambda record, best: on_epoch(record, _arrays(best)),
+            verbose=bool(settings.verbose),
+        )
+        net = ImageNet(
+            module,
+            criterion=nn.CrossEntropyLoss,
+            criterion__reduction="none",
+            criterion__label_smoothing=settings.label_smoothing,
+            optimizer=torch.optim.SGD,
+            optimizer__momentum=settings.momentum,
+            optimizer__nesterov=True,
+            optimizer__weight_decay=settings.weight_decay,
+            optimizer__param_groups=[
+                ("*norm*", {"weight_decay": 0.0}),
+                ("*bias", {"weight_decay": 0.0}),
+            ],
+            lr=settings.learning_rate,
+            max_epochs=settings.max_epochs,
+            batch_size=settings.batch_size,
+            iterator_train=batches,
+            train_split=None,
+            callbacks=[("recipe", recipe)],
+            device=str(device),
+            verbose=0,
+            precision=autocast_dtype(settings.mixed_precision, device),
+        )
+        net.fit(data, None)
+    recipe = dict(net.callbacks_)["recipe"]
+    return TrainingResult(
+        interrupted=recipe.epoch_ < settings.max_epochs and not recipe.stopped_,
+        last_weights=_arrays(recipe.average_.module.state_dict()) if recipe.epoch_ == 0 else None,
+    )
+
+
+def _pixel_statistics(pixels: NDArray[Any]) -> tuple[float, float]:
+    """Return mean and standard deviation of the pixels as the network gets them."""
+    scale = 255 if pixels.dtype == np.uint8 else 1
+    level = float(pixels.mean(dtype=np.float64)) / scale
+    spread = float(pixels.std(dtype=np.float64)) / scale
+    return level, spread if spread > 1e-6 else 1.0
+
+
+def _augmentation(
+    settings: Any, spread: float, generator: torch.Generator
+) -> Callable[[Tensor], Tensor] | None:
+    if settings.augmentation == 0 and settings.erasing == 0:
+        return None
+    return partial(
+        augment_faces,
+        strength=settings.augmentation,
+        erasing=settings.erasing,
+        level=spread,
+        generator=generator,
+    )
+
+
+def _arrays(state: dict[str, Tensor] | None) -> Weights | None:
+    """Return a copy of a state dict as arrays."""
+    if state is None:
+        return None
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in state.items()}

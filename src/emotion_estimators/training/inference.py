@@ -1,0 +1,73 @@
+"""Networks from stored weights, and their probabilities in batches of a fixed size.
+
+Imports torch, so import this module only where it is needed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emotion_estimators.networks.emotion_cnn import EmotionCNN
+
+__all__ = ["build_network", "predict_images"]
+
+
+def build_network(architecture: dict[str, Any], weights: dict[str, NDArray[Any]]) -> EmotionCNN:
+    """Return the network of these weights, on the CPU, ready to predict."""
+    # The first weights are overwritten: without the fork, drawing them would advance torch's
+    # global generator.
+    with torch.random.fork_rng(devices=[]):
+        network = EmotionCNN(**architecture)
+    network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+    return network.eval().to(memory_format=torch.channels_last)
+
+
+def predict_images(
+    network: EmotionCNN, images: NDArray[Any], *, batch_size: int, flip: bool
+) -> NDArray[np.float64]:
+    """Return the class probabilities of at most `batch_size` images.
+
+    Parameters
+    ----------
+    network : EmotionCNN
+        In evaluation mode.
+    images : ndarray of shape (n, height, width)
+        uint8 in 0..255 or float.
+    batch_size : int
+        What the network always gets: fewer images are padded with zeros, so that a
+        prediction does not depend on how many images come with it.
+    flip : bool
+        Average with the probabilities of the mirror images.
+
+    Returns
+    -------
+    probabilities : ndarray of shape (n, n_classes)
+        float64.
+    """
+    n = len(images)
+    scaled = images.astype(np.float32) / 255 if images.dtype == np.uint8 else images
+    batch = np.zeros((batch_size, 1, *images.shape[1:]), dtype=np.float32)
+    batch[:n, 0] = scaled
+    x = torch.from_numpy(batch).to(network.pixel_mean.device)
+    x = x.contiguous(memory_format=torch.channels_last)  # (batch_size, 1, h, w)
+    with torch.inference_mode():
+        probabilities = _probabilities(network, x)
+        if flip:
+            probabilities = (probabilities + _probabilities(network, x.flip(3))) / 2
+    return probabilities[:n]
+
+
+def _probabilities(network: EmotionCNN, x: torch.Tensor) -> NDArray[np.float64]:
+    """Return the probabilities, (n, n_classes)."""
+    # The head in float64: a matrix product in float32 rounds differently from row to row.
+    features = network.features(x).cpu().numpy().astype(np.float64)  # (n, c)
+    weight = network.head.weight.detach().cpu().numpy().astype(np.float64)
+    scores = features @ weight.T + network.head.bias.detach().cpu().numpy()  # (n, n_classes)
+    scores -= scores.max(axis=1, keepdims=True)
+    exponentials = np.exp(scores)
+    probabilities: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return probabilities

@@ -1,0 +1,39 @@
+"""Reproducible training that leaves the global random state as it was; imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+__all__ = ["seeded"]
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
+    """Seed torch inside the block; restore the state of its global generators after it.
+
+    Initial weights and dropout take torch's global generators and know no other.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of all random numbers inside.
+    device : torch.device
+        The device that computes; its generator is seeded and restored too.
+
+    Yields
+    ------
+    generator : torch.Generator
+        A generator of the CPU of its own, for shuffling and augmentation.
+    """
+    is_cuda = device.type == "cuda"
+    index = torch.cuda.current_device() if is_cuda and device.index is None else device.index
+    with torch.random.fork_rng(devices=[index] if is_cuda else []):
+        torch.random.default_generator.manual_seed(seed)
+        if is_cuda:
+            with torch.cuda.device(index):
+                torch.cuda.manual_seed(seed)
+        # one number on, so that shuffling does not repeat the stream of the weights
+        yield torch.Generator().manual_seed((seed + 1) % 2**63)
