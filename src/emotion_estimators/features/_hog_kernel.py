@@ -35,7 +35,7 @@ __all__ = ["hog_descriptors", "hog_feature_shape", "hog_pictures"]
 Array = npt.NDArray[Any]
 
 _NORMS = {"L1": 0, "L1-sqrt": 1, "L2": 2, "L2-Hys": 3}
-_CHUNK_VALUES = 2**18  # values worked on at once in a thread: bounds memory, fits the caches
+_CHUNK_VALUES = 2**17  # values worked on at once in a thread: bounds memory, fits the caches
 
 _compiled: dict[Callable[..., Any], Callable[..., Any]] = {}
 _compiling = threading.Lock()
@@ -305,7 +305,8 @@ def _histograms(
         histograms = buffer[: part.stop - part.start]
         pixels = images[part].reshape(len(histograms), -1)
         if integer:
-            pixels = np.require(pixels, np.uint8, ["C", "A", "W"])
+            if not pixels.flags.carray:  # read-only arrays would be compiled for once more
+                pixels = pixels.copy()
             _call(
                 histograms_of_uint8,
                 pixels,
@@ -320,9 +321,11 @@ def _histograms(
                 pixels = np.sqrt(np.arange(256.0))[pixels]
             elif transform_sqrt:
                 pixels = np.sqrt(pixels)
-            pixels = np.require(pixels, np.float64, ["C", "A", "W"])
-            single = images.dtype == np.float32
-            _float_histograms(pixels, width, channels, single, settings, histograms)
+            if pixels.dtype != np.float64 or not pixels.flags.carray:
+                pixels = pixels.astype(np.float64)
+            _float_histograms(
+                pixels, width, channels, images.dtype == np.float32, settings, histograms
+            )
         yield part, histograms
 
 
