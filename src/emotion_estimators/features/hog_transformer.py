@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 from numbers import Integral
 from typing import Any, ClassVar
@@ -26,6 +27,7 @@ from emotion_estimators.features._hog_kernel import (
     hog_feature_shape,
     hog_pictures,
 )
+from emotion_estimators.images.batches import Failures, raise_any
 
 __all__ = ["HOGTransformer"]
 
@@ -169,6 +171,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         images = check_images(self, X, reset=True)
         self._block_shape(images.image_size)
         self._output_dtype(np.dtype(np.float64))
+        self._n_threads()
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.floating[Any]]:
@@ -257,7 +260,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         Raises
         ------
         NotFittedError
-            If the image size is not known: neither `image_size` nor a fit says it.
+            Before `fit`, which records the image size.
         """
         if hasattr(self, "n_features_in_"):
             check_feature_names_in(self, input_features)
@@ -270,21 +273,24 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         names = [f"hog_block{a}_{b}_cell{c}_{d}_bin{e}" for a, b, c, d, e in np.ndindex(*shape)]
         return np.array(names, dtype=object)
 
-    def _batches(self, images: ImageBatches) -> Any:
+    def _batches(self, images: ImageBatches) -> Iterator[tuple[slice, NDArray[Any]]]:
         batch_size = max(1, _BATCH_PIXELS // prod(images.image_size))
+        failures: Failures = []
         for rows, batch in images.batches(batch_size, n_threads=self._n_threads()):
-            if self.transform_sqrt and batch.dtype != np.uint8 and batch.min() < 0:
-                raise InvalidImagesError(
-                    f"{type(self).__name__} needs pixels >= 0 for transform_sqrt=True, got "
-                    f"{batch.min():g} in rows {rows.start}..{rows.stop - 1}."
-                )
-            yield rows, batch
+            if self.transform_sqrt and batch.dtype != np.uint8:
+                least = batch.min(axis=tuple(range(1, batch.ndim)))  # (batch,)
+                for i in np.flatnonzero(least < 0):
+                    problem = f"holds {least[i]:g}, transform_sqrt=True needs pixels >= 0"
+                    failures.append((rows.start + int(i), InvalidImagesError(problem)))
+            if not failures:
+                yield rows, batch
+        raise_any(type(self).__name__, failures, images.n_samples)
 
     def _settings(self) -> dict[str, Any]:
         return {
             "orientations": self.orientations,
-            "pixels_per_cell": tuple(self.pixels_per_cell),
-            "cells_per_block": tuple(self.cells_per_block),
+            "pixels_per_cell": self._pair("pixels_per_cell"),
+            "cells_per_block": self._pair("cells_per_block"),
             "block_norm": self.block_norm,
             "transform_sqrt": self.transform_sqrt,
         }
@@ -303,33 +309,31 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
             )
         return dtype
 
+    def _pair(self, name: str) -> tuple[int, int]:
+        value = getattr(self, name)
+        if len(value) != 2 or not all(isinstance(v, Integral) and int(v) > 0 for v in value):
+            raise ValueError(
+                f"{type(self).__name__} expected {name} to be two positive ints, got {value!r}."
+            )
+        return int(value[0]), int(value[1])
+
     def _block_shape(self, image_size: tuple[int, int]) -> tuple[int, ...]:
         """Return blocks (rows, columns), cells in a block (rows, columns), orientations."""
-        for name in ("pixels_per_cell", "cells_per_block"):
-            value = getattr(self, name)
-            if len(value) != 2 or not all(isinstance(v, Integral) and v > 0 for v in value):
-                raise ValueError(
-                    f"{type(self).__name__} expected {name} to be two positive ints, got {value!r}."
-                )
-        shape = hog_feature_shape(
-            image_size,
-            orientations=self.orientations,
-            pixels_per_cell=tuple(self.pixels_per_cell),
-            cells_per_block=tuple(self.cells_per_block),
-        )
-        if min(shape) < 1:
-            least = [
-                cell * block
-                for cell, block in zip(self.pixels_per_cell, self.cells_per_block, strict=True)
-            ]
+        cell, block = self._pair("pixels_per_cell"), self._pair("cells_per_block")
+        least = cell[0] * block[0], cell[1] * block[1]
+        if image_size[0] < least[0] or image_size[1] < least[1]:
             hint = " A single RGB image is X[numpy.newaxis]." if image_size[1] == 3 else ""
             raise InvalidImagesError(
                 f"{type(self).__name__} needs images of at least {least[0]} x {least[1]} px for "
-                f"pixels_per_cell={tuple(self.pixels_per_cell)}, "
-                f"cells_per_block={tuple(self.cells_per_block)}, got {image_size[0]} x "
+                f"pixels_per_cell={cell}, cells_per_block={block}, got {image_size[0]} x "
                 f"{image_size[1]}.{hint}"
             )
-        return shape
+        return hog_feature_shape(
+            image_size,
+            orientations=self.orientations,
+            pixels_per_cell=cell,
+            cells_per_block=block,
+        )
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
