@@ -1,0 +1,426 @@
+"""Face crops in, emotions out, by a network that is trained already.
+
+Imports the image door, `labels` and its neighbour `_frozen_model`; onnxruntime and h5py are
+imported when the first network is opened.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from joblib import cpu_count
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.utils import Tags, assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from tqdm import tqdm
+
+from emotion_estimators._sklearn import (
+    Interval,
+    StrOptions,
+    check_feature_names_in,
+    fit_context,
+)
+from emotion_estimators._validation import ImageBatches, check_images
+from emotion_estimators.classifiers._frozen_model import FrozenModel, load_model
+from emotion_estimators.exceptions import WeightsError
+
+__all__ = ["PretrainedEmotionClassifier"]
+
+_LOADING_BATCH = 256  # images decoded at once: bounds the working memory
+
+
+class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
+    """Classify face crops by emotion with a network that is trained already.
+
+    The strongest model to be had without data or training. It needs no `fit`: call `predict`
+    at once. `fit` trains nothing, but lets it stand wherever scikit-learn wants a classifier.
+
+    Parameters
+    ----------
+    model : str or path-like, default="embedded"
+        ``"embedded"``, the model that comes with the package; a name of `list_cards`, such as
+        ``"model_v6_23"``, which is downloaded once; or the path of a file ``.onnx``, ``.hdf5``
+        or ``.h5`` (Keras 1, 2 or 3).
+    labels : sequence of str, default=None
+        For a file of one's own: the class of each output, in the order of the outputs.
+        Emotions are spelled as in ``emotion_estimators.labels.EMOTIONS``; other classes have
+        names of their own. None takes those that the file states.
+    image_size : int or tuple of int, default=None
+        For a file of one's own: size in pixels, or height and width, to which images are
+        resized. None takes what the network wants.
+    image_shape : tuple of int, default=None
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
+        them -1. Not used for images.
+    scaling : tuple of (float or array-like of shape (3,)), default=None
+        For a file of one's own: ``(low, high)``, the values that black and white take in the
+        input. ``(0, 1)``, ``(-1, 1)`` and ``(0, 255)`` are usual; standardisation by a mean
+        and a standard deviation of pixels in 0..1 is ``(-mean / std, (1 - mean) / std)``.
+        None takes what the file states, else ``(0, 1)``.
+    color : {"grey", "rgb"}, default=None
+        For a file of one's own: what images are converted to. None takes what the file states
+        or its channels tell.
+    activation : {"softmax"}, default=None
+        What turns the outputs into probabilities. None takes them as they are.
+    batch_size : int, default=None
+        Images in one run of the network; a last run with fewer is padded. None is 1 on the
+        CPU, 64 on a device, or what the file fixes.
+    n_threads : int, default=None
+        Threads that decode files and run the network. None is the number of CPUs that the
+        process may use, or ``OMP_NUM_THREADS`` where that is less. The results do not depend
+        on it.
+    providers : list of str, default=None
+        Execution providers of ONNX Runtime in order of preference. None takes CUDA where
+        onnxruntime-gpu is installed, else the CPU.
+    verbose : int, default=0
+        Show progress bars, while downloading and while predicting.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        All classes of the model, sorted, whichever of them y holds.
+    weights_sha256_ : str
+        SHA-256 of the file of weights.
+    image_size_ : tuple of int
+        Height and width in pixels of the images that the network gets.
+    n_features_in_ : int
+        Number of values in a row. Only set after a fit on 2-D rows.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of a DataFrame of rows. Only set after a fit on one.
+
+    See Also
+    --------
+    EmotionCNNClassifier : Trains such a network, and writes it as a file that this class reads.
+    emotion_estimators.weights.list_cards : What is known of the registered weights.
+
+    Notes
+    -----
+    X is what the library takes everywhere: an array ``(n, height, width)`` or ``(n, height,
+    width, 3)``, uint8 in 0..255 or float in 0..1, RGB; a sequence of paths, encoded bytes, PIL
+    images or arrays of any sizes; or 2-D rows. Images are converted to the colour, resized to
+    the size and scaled to the range that the network wants. They should show one face each,
+    cropped as in the training data.
+
+    y holds names of the model's classes. Integers are taken for positions in the sorted
+    classes, all of which must occur: so `VotingClassifier` and `StackingClassifier` hand labels
+    on. Beware of the file fer2013.csv, whose integers follow another order: that of
+    ``emotion_estimators.labels.MINI_XCEPTION_ORDER``.
+
+    A network takes float32 images, ``(n, height, width, channels)``, ``(n, channels, height,
+    width)`` or ``(n, height, width)``, which of them is seen from the shape, and gives ``(n,
+    n_classes)``. An ONNX file may state ``classes``, ``image_size``, ``color`` and ``scaling``
+    as JSON in its metadata.
+
+    Each run of the network has the same shape, so that the prediction for an image does not
+    depend on the other images of X: on the CPU it is the same bit for bit. Weights are read
+    when first needed and then shared by all estimators of the process; copies, also pickled
+    ones, hold the parameters only. A fitted estimator refuses to go on with other weights.
+
+    Nothing is downloaded for the embedded model or for files of one's own. Each set of weights
+    has its own terms, which its card states.
+
+    Examples
+    --------
+    >>> from emotion_estimators.classifiers.pretrained_emotion_classifier import (
+    ...     PretrainedEmotionClassifier,
+    ... )
+    >>> PretrainedEmotionClassifier(model="model_v7").predict([])
+    Traceback (most recent call last):
+    ...
+    ValueError: PretrainedEmotionClassifier expected model to be 'embedded', ... got 'model_v7'.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "model": [str, os.PathLike],
+        "labels": ["array-like", None],
+        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "image_shape": [tuple, list, None],
+        "scaling": [tuple, list, None],
+        "color": [StrOptions({"grey", "rgb"}), None],
+        "activation": [StrOptions({"softmax"}), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "providers": [list, tuple, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        model: str | os.PathLike[str] = "embedded",
+        labels: ArrayLike | None = None,
+        image_size: int | tuple[int, int] | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        scaling: tuple[ArrayLike, ArrayLike] | None = None,
+        color: str | None = None,
+        activation: str | None = None,
+        batch_size: int | None = None,
+        n_threads: int | None = None,
+        providers: list[str] | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.model = model
+        self.labels = labels
+        self.image_size = image_size
+        self.image_shape = image_shape
+        self.scaling = scaling
+        self.color = color
+        self.activation = activation
+        self.batch_size = batch_size
+        self.n_threads = n_threads
+        self.providers = providers
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: ArrayLike | None = None) -> PretrainedEmotionClassifier:
+        """Check the parameters, X and y; nothing is trained.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, see Notes. Of files only the headers are read.
+        y : array-like of shape (n_samples,), default=None
+            Labels, see Notes.
+
+        Returns
+        -------
+        self : PretrainedEmotionClassifier
+
+        Raises
+        ------
+        InvalidImagesError
+            If X does not follow the contract.
+        ValueError
+            If y holds what is no class of the model, or a parameter does not fit the network.
+        WeightsError, OSError
+            If the weights cannot be had.
+        """
+        model = self._load()
+        self._run_size(model)
+        door = self._door(model)
+        images = check_images(door, X, reset=True)
+        classes = np.array(sorted(model.labels))
+        self.classes_: NDArray[Any] = classes
+        if y is not None:
+            self.classes_ = self._check_y(y, images.n_samples, classes)
+        self.weights_sha256_ = model.sha256
+        for attribute in ("image_size_", "n_features_in_", "feature_names_in_"):
+            if hasattr(door, attribute):
+                setattr(self, attribute, getattr(door, attribute))
+            elif hasattr(self, attribute):
+                delattr(self, attribute)
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class for each image.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, see Notes.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            float64, in 0..1, in the order of the sorted classes; each row sums to 1.
+
+        Raises
+        ------
+        InvalidImagesError
+            If X does not follow the contract.
+        ValueError
+            If a parameter does not fit the network, or its outputs are no probabilities.
+        WeightsError, OSError
+            If the weights cannot be had, or are not those of the fit.
+        """
+        return self._probabilities(self._load(), X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable class of each image.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, see Notes.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Names of classes; integers after a fit on integers.
+        """
+        model = self._load()
+        chosen = self._probabilities(model, X).argmax(axis=1)
+        labels: NDArray[Any] = self._classes(model)[chosen]
+        return labels
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Return the probabilities as features, for stacking.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, see Notes.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes)
+            As from `predict_proba`.
+        """
+        return self.predict_proba(X)
+
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy on images and their labels.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, see Notes.
+        y : array-like of shape (n_samples,)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the images.
+
+        Returns
+        -------
+        accuracy : float
+            In 0..1.
+
+        Raises
+        ------
+        ValueError
+            If y holds what is no class of the model: it would count as an error of the model.
+        """
+        known = self._classes(self._load())
+        strange = [label for label in np.unique(np.asarray(y)).tolist() if label not in known]
+        if strange:
+            raise ValueError(
+                f"{type(self).__name__} expected labels of the classes {known.tolist()}, got "
+                f"{strange}."
+            )
+        return float(super().score(X, y, sample_weight))
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
+        """Name the columns that `transform` gives.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Not used, except that it must match ``feature_names_in_`` where there are any.
+
+        Returns
+        -------
+        names : ndarray of shape (n_classes,), dtype object
+            ``emotion_<class>``.
+        """
+        if hasattr(self, "n_features_in_"):
+            check_feature_names_in(self, input_features)
+        return np.array([f"emotion_{name}" for name in sorted(self._load().labels)], dtype=object)
+
+    def _load(self) -> FrozenModel:
+        return load_model(
+            type(self).__name__,
+            model=self.model,
+            labels=self.labels,
+            image_size=self.image_size,
+            scaling=self.scaling,
+            color=self.color,
+            activation=self.activation,
+            providers=self.providers,
+            verbose=self.verbose,
+        )
+
+    def _door(self, model: FrozenModel) -> PretrainedEmotionClassifier:
+        """Return a copy that asks `check_images` for what the network wants."""
+        door = copy.copy(self)
+        door.image_size = model.image_size
+        door.color = model.color
+        return door
+
+    def _classes(self, model: FrozenModel) -> NDArray[Any]:
+        """Return the classes as `predict` writes them."""
+        if hasattr(self, "classes_"):
+            return self.classes_
+        return np.array(sorted(model.labels))
+
+    def _run_size(self, model: FrozenModel) -> int:
+        fixed = model.network.batch_size
+        if self.batch_size is not None and fixed not in (None, self.batch_size):
+            raise ValueError(
+                f"{type(self).__name__} got batch_size={self.batch_size} for a network that "
+                f"takes {fixed} images at once. Leave it None."
+            )
+        return int(self.batch_size or model.network.default_batch_size())
+
+    def _probabilities(self, model: FrozenModel, X: Any) -> NDArray[np.float64]:
+        """Return probabilities, (n, n_classes), columns in the order of the sorted classes."""
+        fitted = getattr(self, "weights_sha256_", model.sha256)
+        if fitted != model.sha256:
+            raise WeightsError(
+                f"{type(self).__name__} was fitted with weights of SHA-256 {fitted}, and "
+                f"model={os.fspath(self.model)!r} now has {model.sha256}. Call fit again."
+            )
+        images = check_images(self._door(model), X, reset=False)
+        run_size = self._run_size(model)
+        n_threads = self._count_threads(images.n_samples)
+        order = np.argsort(model.labels)
+        probabilities = np.empty((images.n_samples, len(order)))
+        loading_size = -(-_LOADING_BATCH // run_size) * run_size
+        for rows, batch in self._batches(images, loading_size, n_threads):
+            columns = model.probabilities(batch, run_size=run_size, n_threads=n_threads)
+            probabilities[rows] = columns[:, order]
+        return probabilities
+
+    def _batches(self, images: ImageBatches, size: int, n_threads: int) -> Any:
+        with tqdm(
+            total=images.n_samples, unit="image", desc=type(self).__name__, disable=not self.verbose
+        ) as progress:
+            for rows, batch in images.batches(size, n_threads=n_threads):
+                yield rows, batch
+                progress.update(len(batch))
+
+    def _count_threads(self, n_samples: int) -> int:
+        if n_samples == 1:
+            return 1
+        if self.n_threads is not None:
+            return int(self.n_threads)
+        # joblib sets the variable in its workers, so that together they fill the machine once
+        allowed = os.environ.get("OMP_NUM_THREADS", "")
+        n_cpus = int(cpu_count())
+        return max(1, min(n_cpus, int(allowed))) if allowed.isdigit() else n_cpus
+
+    def _check_y(self, y: Any, n_samples: int, classes: NDArray[Any]) -> NDArray[Any]:
+        """Return the classes as y writes them: names, or their positions."""
+        name = type(self).__name__
+        y = column_or_1d(y, warn=True)
+        if y.dtype.kind in "fc":
+            assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        if len(y) != n_samples:
+            raise ValueError(
+                f"{name} expected one label per image, got {n_samples} images and {len(y)} "
+                "labels: inconsistent numbers of samples."
+            )
+        present = set(y.tolist())
+        if all(isinstance(label, str) for label in present):
+            if present <= set(classes.tolist()):
+                return classes
+        elif y.dtype.kind in "iu" and present == set(range(len(classes))):
+            return np.arange(len(classes))
+        raise ValueError(
+            f"{name} has a fixed set of classes, {classes.tolist()}, and expected y to hold "
+            f"these names, or all integers 0..{len(classes) - 1} as their positions; got "
+            f"{sorted(present - set(classes.tolist()), key=str)[:10]}. "
+            "emotion_estimators.labels.canonical_emotion turns other spellings into these."
+        )
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.target_tags.required = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True  # paths
+        return tags

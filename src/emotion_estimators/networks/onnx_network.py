@@ -1,0 +1,287 @@
+"""Frozen image classifiers on ONNX Runtime: read a file once per process, run it in batches.
+
+Imports onnxruntime (inside functions), the HDF5 reader and NumPy; for features and classifiers.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimators.exceptions import WeightsError
+
+__all__ = ["OnnxNetwork", "choose_providers", "open_network"]
+
+_CPU = "CPUExecutionProvider"
+_CUDA = "CUDAExecutionProvider"
+_CUDA_BATCH = 64
+_MAX_OPEN = 16  # networks kept open in a process; the one unused longest is closed first
+# Only algorithms chosen by shape, in full single precision: the same numbers at every start.
+_OPTIONS = {_CUDA: {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}}
+
+_Key = tuple[int, str, str, tuple[str, ...]]  # process, SHA-256, suffix, providers
+_open_networks: OrderedDict[_Key, OnnxNetwork] = OrderedDict()
+_opening = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """Give a forked process a lock of its own; the parent's may be held for ever in it."""
+    global _opening  # noqa: PLW0603, RUF100
+    _opening = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxNetwork:
+    """A network from images to one value per class, ready to run in several threads.
+
+    Attributes
+    ----------
+    layout : {"nhwc", "nchw", "nhw"}
+        Where the channels stand in the input; "nhw" has none.
+    image_size : tuple of (int or None)
+        Height and width of the input; None for each that is free.
+    n_channels : int
+        1 or 3.
+    n_outputs : int or None
+        Number of classes; None where the file does not say.
+    batch_size : int or None
+        Number of images in one run where the file fixes it.
+    metadata : dict of str to str
+        What the file says about itself.
+    on_device : bool
+        Whether it runs on something other than the CPU.
+    """
+
+    layout: str
+    image_size: tuple[int | None, int | None]
+    n_channels: int
+    n_outputs: int | None
+    batch_size: int | None
+    metadata: Mapping[str, str]
+    on_device: bool
+    _session: Any = field(repr=False)
+    _input: str = field(repr=False)
+
+    def default_batch_size(self) -> int:
+        """Return how many images one run takes unless told otherwise."""
+        # One image at a time costs a CPU next to nothing with networks of this size, needs no
+        # padding for a single image, and leaves no neighbour that a result could depend on.
+        return self.batch_size or (_CUDA_BATCH if self.on_device else 1)
+
+    def run(
+        self, images: NDArray[np.float32], *, batch_size: int, n_threads: int = 1
+    ) -> NDArray[np.float32]:
+        """Return the outputs for images.
+
+        Parameters
+        ----------
+        images : float32 array of shape (n, height, width) or (n, height, width, 3)
+            Scaled as the network expects.
+        batch_size : int
+            Number of images in each run; the last run is padded with zeros.
+        n_threads : int, default=1
+            Runs at the same time.
+
+        Returns
+        -------
+        outputs : float32 array of shape (n, n_outputs)
+        """
+        inputs = self._arrange(images)
+        n = len(inputs)
+        starts = range(0, n, batch_size)
+
+        def run_from(start: int) -> NDArray[np.float32]:
+            batch = inputs[start : start + batch_size]
+            n_real = len(batch)
+            if n_real < batch_size:
+                padding = np.zeros((batch_size - n_real, *batch.shape[1:]), np.float32)
+                batch = np.concatenate([batch, padding])
+            outputs: NDArray[np.float32] = self._session.run(None, {self._input: batch})[0]
+            return outputs[:n_real]
+
+        if n_threads == 1 or len(starts) == 1:
+            return np.concatenate([run_from(start) for start in starts])
+
+        def run_some(some: range) -> list[NDArray[np.float32]]:
+            return [run_from(start) for start in some]
+
+        bounds = [len(starts) * k // n_threads for k in range(n_threads + 1)]
+        shares = [starts[a:b] for a, b in pairwise(bounds)]
+        # No pool outlives the call, so that forked processes find none without its threads.
+        with ThreadPoolExecutor(n_threads) as pool:
+            return np.concatenate([part for parts in pool.map(run_some, shares) for part in parts])
+
+    def _arrange(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.layout == "nhw":
+            return images
+        if images.ndim == 3:
+            return images[..., np.newaxis] if self.layout == "nhwc" else images[:, np.newaxis]
+        if self.layout == "nchw":
+            return np.ascontiguousarray(np.moveaxis(images, 3, 1))  # (n, c, h, w)
+        return images
+
+
+def choose_providers(providers: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the execution providers of ONNX Runtime to use.
+
+    Parameters
+    ----------
+    providers : sequence of str or None
+        Names in order of preference. None takes CUDA where there is a build with it, else the
+        CPU.
+
+    Returns
+    -------
+    providers : tuple of str
+
+    Raises
+    ------
+    ValueError
+        If one is not in the installed build.
+    """
+    from onnxruntime import get_available_providers
+
+    available = get_available_providers()
+    if providers is None:
+        return (_CUDA, _CPU) if _CUDA in available else (_CPU,)
+    if isinstance(providers, str) or not providers or not set(providers) <= set(available):
+        raise ValueError(
+            f"providers must be a list of execution providers of ONNX Runtime that are installed "
+            f"({', '.join(available)}), got {providers!r}. CUDA needs onnxruntime-gpu."
+        )
+    return tuple(providers)
+
+
+def open_network(path: Path, digest: str, *, providers: tuple[str, ...]) -> OnnxNetwork:
+    """Return the network in a file; every caller in the process gets the same one.
+
+    Parameters
+    ----------
+    path : Path
+        A file ``.onnx``, ``.hdf5`` or ``.h5``.
+    digest : str
+        Its SHA-256; files of the same content share a network.
+    providers : tuple of str
+        As `choose_providers` returns them.
+
+    Returns
+    -------
+    network : OnnxNetwork
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    WeightsError
+        If it holds no network that takes a batch of images and gives one row for each.
+    """
+    # By process: a forked one must not use what the parent's threads and devices hold.
+    key = os.getpid(), digest, path.suffix.lower(), providers
+    with _opening:
+        network = _open_networks.get(key)
+        if network is None:
+            network = _open_networks[key] = _read_network(path, providers)
+            of_this_process = [known for known in _open_networks if known[0] == key[0]]
+            if len(of_this_process) > _MAX_OPEN:
+                del _open_networks[of_this_process[0]]
+        _open_networks.move_to_end(key)
+    return network
+
+
+def _read_network(path: Path, providers: tuple[str, ...]) -> OnnxNetwork:
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        serialised = path.read_bytes()
+    elif suffix in (".hdf5", ".h5"):
+        from emotion_estimators.networks.keras_hdf5 import read_keras_hdf5
+
+        serialised = read_keras_hdf5(path).onnx
+    else:
+        raise WeightsError(
+            f"{path}: expected a file .onnx, .hdf5 or .h5, got {suffix or 'no suffix'}."
+        )
+    return _describe(_start_session(serialised, path, providers), path)
+
+
+def _start_session(serialised: bytes, path: Path, providers: tuple[str, ...]) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # Threads run whole images side by side: faster than sharing one small image among them,
+    # and no idle threads spin, nor are lost in a fork.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.log_severity_level = 3  # errors only
+    try:
+        return onnxruntime.InferenceSession(
+            serialised, options, providers=[(name, _OPTIONS.get(name, {})) for name in providers]
+        )
+    except Exception as error:  # its errors share no base class
+        raise WeightsError(f"{path}: ONNX Runtime cannot load the network: {error}") from error
+
+
+def _describe(session: Any, path: Path) -> OnnxNetwork:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise WeightsError(
+            f"{path}: expected a network with one input and one output, got {len(inputs)} and "
+            f"{len(outputs)}."
+        )
+    if inputs[0].type != "tensor(float)" or outputs[0].type != "tensor(float)":
+        raise WeightsError(
+            f"{path}: expected a network from float32 to float32, got {inputs[0].type} to "
+            f"{outputs[0].type}."
+        )
+    # Axes of free size have a name or None where the others have an int.
+    shape = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
+    layout, image_size, n_channels = _read_shape(shape, path)
+    n_outputs = tuple(size if isinstance(size, int) else None for size in outputs[0].shape)
+    if len(n_outputs) != 2 or n_outputs[1] == 1:
+        raise WeightsError(
+            f"{path}: expected an output of shape (n, n_classes) with two classes or more, got "
+            f"{outputs[0].shape}."
+        )
+    return OnnxNetwork(
+        layout=layout,
+        image_size=image_size,
+        n_channels=n_channels,
+        n_outputs=n_outputs[1],
+        batch_size=shape[0],
+        metadata=dict(session.get_modelmeta().custom_metadata_map),
+        on_device=session.get_providers()[0] != _CPU,
+        _session=session,
+        _input=inputs[0].name,
+    )
+
+
+def _read_shape(
+    shape: tuple[int | None, ...], path: Path
+) -> tuple[str, tuple[int | None, int | None], int]:
+    """Return layout, height and width, and the number of channels."""
+    if len(shape) == 3:
+        return "nhw", (shape[1], shape[2]), 1
+    last = len(shape) == 4 and shape[3] in (1, 3)
+    first = len(shape) == 4 and shape[1] in (1, 3)
+    if last == first:
+        raise WeightsError(
+            f"{path}: expected an input of shape (n, height, width, channels), (n, channels, "
+            f"height, width) or (n, height, width), with 1 or 3 channels, got {shape}."
+        )
+    if last:
+        return "nhwc", (shape[1], shape[2]), shape[3] or 0
+    return "nchw", (shape[2], shape[3]), shape[1] or 0

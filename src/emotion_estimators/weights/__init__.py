@@ -1,0 +1,19 @@
+"""Cards of weights, and their files: embedded, on disk, or fetched once and hashed.
+
+Imports `labels` and pooch (inside functions); for features and classifiers.
+"""
+
+from emotion_estimators.weights.fetch import fetch_all, fetch_weights
+from emotion_estimators.weights.files import embedded_weights, file_sha256
+from emotion_estimators.weights.registry import get_card, list_cards
+from emotion_estimators.weights.weight_card import WeightCard
+
+__all__ = [
+    "WeightCard",
+    "embedded_weights",
+    "fetch_all",
+    "fetch_weights",
+    "file_sha256",
+    "get_card",
+    "list_cards",
+]

@@ -1,0 +1,75 @@
+"""Hashes of files, and the files that come with the package; imports `exceptions`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from emotion_estimators.exceptions import WeightsError
+
+__all__ = ["embedded_weights", "file_sha256"]
+
+_EMBEDDED = Path(__file__).with_name("emotion_cnn.onnx")
+
+# Hash of a file as it was last seen: device and inode, bytes, time of change.
+_known_hashes: dict[str, tuple[tuple[int, ...], str]] = {}
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file; it is read again only when it has changed.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    digest : str
+        64 lower-case hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> from emotion_estimators.weights import file_sha256
+    >>> file_sha256("model.txt")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: [Errno 2] No such file or directory: 'model.txt'
+    """
+    key = os.path.abspath(path)  # noqa: PTH100 - Path.absolute is six times slower
+    status = os.stat(path)  # noqa: PTH116 - as above
+    seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    known = _known_hashes.get(key)
+    if known is not None and known[0] == seen:
+        return known[1]
+    with Path(path).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    _known_hashes[key] = seen, digest
+    return digest
+
+
+def embedded_weights() -> Path:
+    """Return the file of the emotion model that comes with the package.
+
+    Returns
+    -------
+    path : Path
+        An ONNX file whose metadata say its labels, image size, colour and scaling.
+
+    Raises
+    ------
+    WeightsError
+        If the installation lacks the file.
+    """
+    if not _EMBEDDED.is_file():
+        raise WeightsError(
+            f"The embedded emotion model is missing from this installation: no file {_EMBEDDED}. "
+            "Install emotion-estimators again, or choose another model."
+        )
+    return _EMBEDDED

@@ -1,0 +1,71 @@
+"""What is known of a file of weights; imports nothing of the library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["WeightCard"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightCard:
+    """What is known of a file of weights: where it lies, what it takes and gives, how good it is.
+
+    Attributes
+    ----------
+    name : str
+        What users call it.
+    file_name : str
+        Name of the file in the cache and in data folders.
+    url : str
+        Where it is downloaded from; names a fixed version.
+    sha256 : str
+        SHA-256 of the file, 64 lower-case hexadecimal digits.
+    size : int
+        Bytes.
+    licence : str
+        Terms of the weights.
+    labels : tuple of str
+        Classes in the order of the network's outputs.
+    image_size : tuple of int
+        Height and width in pixels.
+    color : {"grey", "rgb"}
+        Colour of the input.
+    scaling : tuple of float
+        Values that black and white take in the input.
+    training_data : str
+        What the weights were trained on.
+    training_data_terms : str
+        Terms of that data.
+    published_accuracy : float or None
+        Accuracy by the authors, 0..1; None where they give none.
+    published_source : str
+        Where they say so, and for which split.
+    measured_accuracy : float or None
+        Accuracy measured with this library, 0..1.
+    measured_on : str
+        Split and date of that measurement.
+
+    Examples
+    --------
+    >>> from emotion_estimators.weights import get_card
+    >>> get_card("model_v6_23").image_size
+    (48, 48)
+    """
+
+    name: str
+    file_name: str
+    url: str
+    sha256: str
+    size: int
+    licence: str
+    labels: tuple[str, ...]
+    image_size: tuple[int, int]
+    color: str
+    scaling: tuple[float, float]
+    training_data: str
+    training_data_terms: str
+    published_accuracy: float | None
+    published_source: str
+    measured_accuracy: float | None
+    measured_on: str
