@@ -1,0 +1,642 @@
+import tracemalloc
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+from numpy.testing import assert_array_equal
+from PIL import Image
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from emotion_estimators import HOGTransformer
+from emotion_estimators._validation import check_images
+from emotion_estimators.exceptions import ImageReadError, InvalidImagesError
+from emotion_estimators.images import resize_images, to_grey, to_rgb
+
+
+class Pixels(TransformerMixin, BaseEstimator):
+    """Hand the images on as they come through the door, in batches of `batch_size`."""
+
+    def __init__(
+        self,
+        *,
+        image_shape: Any = None,
+        image_size: Any = None,
+        color: str | None = None,
+        batch_size: int = 4,
+        n_threads: int = 1,
+    ) -> None:
+        self.image_shape = image_shape
+        self.image_size = image_size
+        self.color = color
+        self.batch_size = batch_size
+        self.n_threads = n_threads
+
+    def fit(self, X: Any, y: object = None) -> "Pixels":  # noqa: ARG002
+        check_images(self, X, reset=True)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        images = check_images(self, X, reset=False)
+        parts, end = [], 0
+        for rows, batch in images.batches(self.batch_size, n_threads=self.n_threads):
+            assert rows.start == end
+            assert len(batch) == rows.stop - rows.start <= self.batch_size
+            assert batch.shape[1:3] == images.image_size
+            assert batch.flags.c_contiguous
+            parts.append(batch)
+            end = rows.stop
+        assert end == len(images) == images.n_samples
+        return np.concatenate(parts)
+
+
+def noise(*shape: int, dtype: type = np.uint8, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    if dtype == np.uint8:
+        return random.integers(0, 256, shape, dtype=np.uint8)
+    return random.random(shape).astype(dtype)
+
+
+def encode(pixels: np.ndarray | Image.Image, kind: str = "png") -> bytes:
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    file = BytesIO()
+    image.save(file, kind)
+    return file.getvalue()
+
+
+def write_all(images: Any, folder: Path) -> list[Path]:
+    paths = []
+    for i, pixels in enumerate(images):
+        paths.append(folder / f"{i:04}.png")
+        paths[-1].write_bytes(encode(pixels))
+    return paths
+
+
+def objects(items: list[Any]) -> np.ndarray:
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+def refused(X: Any, estimator: Any = None) -> InvalidImagesError:
+    """Return the error that both `fit` and `transform` raise, which must say the same."""
+    estimator = Pixels() if estimator is None else estimator
+    with pytest.raises(InvalidImagesError, match=f"^{type(estimator).__name__} ") as fitting:
+        estimator.fit(X).transform(X)
+    with pytest.raises(type(fitting.value), match=f"^{type(estimator).__name__} ") as transforming:
+        type(estimator)(**estimator.get_params()).transform(X)
+    assert str(fitting.value) == str(transforming.value)
+    assert fitting.value.failures == transforming.value.failures
+    return fitting.value
+
+
+ITEM_KINDS: dict[str, Callable[[np.ndarray, Path], Any]] = {
+    "list of arrays": lambda X, _: list(X),
+    "tuple of arrays": lambda X, _: tuple(X),
+    "object array of arrays": lambda X, _: objects(list(X)),
+    "Series of arrays": lambda X, _: pd.Series(list(X)),
+    "list of paths": lambda X, d: write_all(X, d),
+    "list of str": lambda X, d: [str(p) for p in write_all(X, d)],
+    "tuple of str": lambda X, d: tuple(str(p) for p in write_all(X, d)),
+    "string array": lambda X, d: np.array([str(p) for p in write_all(X, d)]),
+    "object array of paths": lambda X, d: objects(write_all(X, d)),
+    "Series of paths": lambda X, d: pd.Series(write_all(X, d), index=range(7, 7 + len(X))),
+    "Series of str": lambda X, d: pd.Series([str(p) for p in write_all(X, d)], dtype="string"),
+    "Series of object str": lambda X, d: pd.Series([str(p) for p in write_all(X, d)], dtype=object),
+    "Index of str": lambda X, d: pd.Index([str(p) for p in write_all(X, d)]),
+    "list of bytes": lambda X, _: [encode(x) for x in X],
+    "bytes array": lambda X, _: np.array([encode(x, "bmp") for x in X]),
+    "Series of bytes": lambda X, _: pd.Series([encode(x) for x in X]),
+    "list of PIL": lambda X, _: [Image.fromarray(x) for x in X],
+    "list of open PIL": lambda X, _: [Image.open(BytesIO(encode(x))) for x in X],
+    "object array of PIL": lambda X, _: objects([Image.fromarray(x) for x in X]),
+    "list of all kinds": lambda X, d: [
+        [x, p, str(p), p.read_bytes(), Image.fromarray(x)][i % 5]
+        for i, (x, p) in enumerate(zip(X, write_all(X, d), strict=True))
+    ],
+}
+if hasattr(np.dtypes, "StringDType"):
+    ITEM_KINDS["array of variable strings"] = lambda X, d: np.array(
+        [str(p) for p in write_all(X, d)], dtype=np.dtypes.StringDType()
+    )
+
+
+@pytest.mark.parametrize("kind", list(ITEM_KINDS))
+@pytest.mark.parametrize("shape", [(7, 20, 17), (7, 20, 17, 3)])
+@pytest.mark.parametrize("wishes", [{}, {"image_size": (9, 23), "color": "grey"}])
+def test_all_kinds_of_the_same_pixels_are_equal(
+    kind: str, shape: tuple[int, ...], wishes: dict[str, Any], tmp_path: Path
+) -> None:
+    X = noise(*shape)
+    X[:, 0] = 0  # so that a bitmap, whose rows are stored upside down, ends with zeros
+    expected = X
+    if wishes:
+        expected = resize_images(to_grey(X) if len(shape) == 4 else X, (9, 23))
+    pixels = Pixels(**wishes)
+    assert_array_equal(pixels.fit_transform(X), expected)
+    items = ITEM_KINDS[kind](X, tmp_path)
+    out = Pixels(**wishes, n_threads=2).fit(items).transform(items)
+    assert out.dtype == np.uint8
+    assert_array_equal(out, expected)
+    assert_array_equal(pixels.transform(items), expected)
+    rows = Pixels(**wishes, image_shape=shape[1:])
+    assert_array_equal(rows.fit_transform(X.reshape(7, -1)), expected)
+
+
+def test_a_series_of_the_default_string_type(tmp_path: Path) -> None:
+    X = noise(3, 5, 6)
+    paths = pd.Series([str(p) for p in write_all(X, tmp_path)])  # "str" since pandas 3
+    assert_array_equal(Pixels().fit_transform(paths), X)
+    paths[1] = None
+    assert refused(paths).failures[0][0] == 1
+
+
+@pytest.mark.parametrize("shape", [(5, 40, 33), (5, 40, 33, 3)])
+def test_hog_of_all_kinds_is_equal(shape: tuple[int, ...], tmp_path: Path) -> None:
+    X = noise(*shape)
+    hog = HOGTransformer(image_size=(32, 32), cells_per_block=(2, 2), image_shape=shape[1:])
+    expected = hog.fit_transform(X)
+    paths = write_all(X, tmp_path)
+    for same in (X.reshape(5, -1), list(X), paths, [p.read_bytes() for p in paths]):
+        assert_array_equal(hog.fit_transform(same), expected)
+        assert_array_equal(hog.transform(same[3:4]), expected[3:4])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, ">f4", ">f8"])
+@pytest.mark.parametrize("image_size", [None, (8, 31)])
+def test_floats_keep_their_precision(dtype: Any, image_size: Any) -> None:
+    X = noise(3, 20, 10, 3, dtype=dtype)
+    work = np.float32 if np.dtype(dtype).itemsize <= 4 else np.float64
+    expected = X.astype(work)
+    if image_size:
+        expected = resize_images(expected, image_size, channels=True)
+    pixels = Pixels(image_size=image_size, image_shape=(20, -1, 3))
+    rows = X.reshape(3, -1)
+    for same in (X, list(X), rows):
+        out = pixels.fit_transform(same)
+        assert out.dtype == work
+        assert_array_equal(out, expected)
+
+
+def test_rows_are_taken_as_they_come() -> None:
+    rows = np.random.default_rng(0).normal(size=(6, 12)) * 100
+    pixels = Pixels(image_shape=(3, -1))
+    assert_array_equal(pixels.fit_transform(rows), rows.reshape(6, 3, 4))
+    whole = np.arange(-24, 24).reshape(4, 12)
+    assert_array_equal(pixels.transform(whole), whole.reshape(4, 3, 4).astype(float))
+    assert_array_equal(pixels.transform(whole.tolist()), whole.reshape(4, 3, 4))
+    frame = pd.DataFrame(rows, columns=[f"p{i}" for i in range(12)])
+    assert_array_equal(pixels.fit_transform(frame), rows.reshape(6, 3, 4))
+    assert list(pixels.feature_names_in_) == list(frame.columns)
+
+
+def test_nested_lists_are_an_array() -> None:
+    X = noise(3, 4, 5, dtype=np.float64)
+    assert_array_equal(Pixels().fit_transform(X.tolist()), X)
+
+
+@pytest.mark.parametrize("image_size", [None, (7, 7)])
+@pytest.mark.parametrize("shape", [(9, 10, 12), (9, 10, 12, 3), (9, 10, 12, 4), (9, 10, 12, 1)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_memory_layout_does_not_matter_and_nothing_is_written(
+    shape: tuple[int, ...], dtype: type, image_size: Any
+) -> None:
+    X = noise(*shape, dtype=dtype)
+    pixels = Pixels(image_size=image_size)
+    expected = pixels.fit_transform(X.copy())
+    strided = np.zeros((18, 10, 24, *shape[3:]), dtype)[::2, :, ::2]
+    strided[:] = X
+    read_only = X.copy()
+    read_only.flags.writeable = False
+    for same in (np.asfortranarray(X), strided, read_only, X[::-1].copy()[::-1]):
+        before = same.copy()
+        assert_array_equal(pixels.fit_transform(same), expected)
+        assert_array_equal(pixels.fit_transform(list(same)), expected)
+        assert_array_equal(same, before)
+
+
+def test_each_image_is_independent_of_its_batch() -> None:
+    X = noise(11, 30, 26, 3)
+    expected = Pixels(image_size=(12, 40), color="grey").fit_transform(X)
+    for batch_size in (1, 2, 11, 100):
+        pixels = Pixels(image_size=(12, 40), color="grey", batch_size=batch_size)
+        assert_array_equal(pixels.fit_transform(X), expected)
+    for i in range(11):
+        one = pixels.transform(X[i : i + 1])
+        assert one.shape == (1, 12, 40)
+        assert_array_equal(one[0], expected[i])
+
+
+def test_channels() -> None:
+    grey, rgb, rgba = noise(3, 6, 5), noise(3, 6, 5, 3), noise(3, 6, 5, 4)
+    pixels = Pixels()
+    assert_array_equal(pixels.fit_transform(grey[..., None]), grey)
+    assert_array_equal(pixels.transform([image[..., None] for image in grey]), grey)
+    opacity = rgba[..., 3:] / 255
+    opaque = np.rint(rgba[..., :3] * opacity + 255 * (1 - opacity)).astype(np.uint8)
+    for same in (rgba, list(rgba), [encode(image) for image in rgba]):
+        assert_array_equal(pixels.transform(same), opaque)
+    as_floats = pixels.transform(rgba / 255)
+    # three roundings of numbers in 0..1
+    np.testing.assert_allclose(as_floats, rgba[..., :3] / 255 * opacity + 1 - opacity, atol=1e-15)
+    assert_array_equal(Pixels(color="rgb").fit_transform(grey), to_rgb(grey))
+    assert_array_equal(Pixels(color="rgb").fit_transform(rgb), rgb)
+    assert_array_equal(Pixels(color="grey").fit_transform(rgb), to_grey(rgb))
+    assert_array_equal(Pixels(color="grey").fit_transform(grey), grey)
+
+
+def test_grey_among_rgb_files_comes_as_rgb() -> None:
+    grey, rgb = noise(6, 5), noise(6, 5, 3)
+    files = [encode(grey), encode(rgb)]
+    assert_array_equal(Pixels().fit_transform(files), [to_rgb(grey), rgb])
+    assert_array_equal(Pixels(color="grey").fit_transform(files), [grey, to_grey(rgb)])
+    hog = HOGTransformer(pixels_per_cell=(2, 2), cells_per_block=(1, 1))
+    together = hog.fit_transform(files)
+    assert_array_equal(hog.transform(files[:1]), together[:1])
+    assert_array_equal(hog.transform(files[1:]), together[1:])
+
+
+def test_mixed_shapes_with_a_size_to_resize_to() -> None:
+    X = [noise(10, 12), noise(30, 5), noise(4, 4), noise(8, 8)]
+    out = Pixels(image_size=8).fit_transform(X)
+    assert_array_equal(out, [resize_images(image, (8, 8)) for image in X])
+    files = [encode(image) for image in X]
+    assert_array_equal(Pixels(image_size=np.int64(8)).fit_transform(files), out)
+
+
+def test_threads_give_what_one_thread_gives(tmp_path: Path) -> None:
+    paths = write_all(noise(33, 20, 20, 3), tmp_path)
+    serial = Pixels(image_size=(9, 9), batch_size=8).fit_transform(paths)
+    threads = Pixels(image_size=(9, 9), batch_size=8, n_threads=4)
+    for _ in range(3):
+        assert_array_equal(threads.fit_transform(paths), serial)
+
+
+def test_one_open_pil_image_in_many_rows() -> None:
+    # its lazy loading must not run in several threads at once
+    X = noise(200, 300, 3)
+    image = Image.open(BytesIO(encode(X)))
+    out = Pixels(n_threads=4, batch_size=16).fit_transform([image] * 16)
+    assert_array_equal(out, np.stack([X] * 16))
+
+
+def test_batches_repr_and_length() -> None:
+    images = check_images(Pixels(), noise(5, 4, 6), reset=True)
+    assert repr(images) == "ImageBatches(n_samples=5, image_size=(4, 6))"
+    assert len(images) == 5
+
+
+@pytest.mark.parametrize(
+    ("X", "words"),
+    [
+        ([], "expected at least one image, got an empty sequence"),
+        ((), "expected at least one image, got an empty sequence"),
+        (np.array([]), r"expected at least one image, got an array of shape \(0,\)"),
+        (np.array([], dtype=object), "expected at least one image, got an empty sequence"),
+        (np.array([], dtype=str), "expected at least one image, got an empty sequence"),
+        (pd.Series([], dtype=object), "expected at least one image, got an empty sequence"),
+        (np.zeros((0, 4, 4)), r"expected at least one image, got an array of shape \(0, 4, 4\)"),
+        (np.zeros((3, 0, 4)), "an axis is empty"),
+        (np.zeros((3, 4, 4, 0)), "an axis is empty"),
+        (np.float64(3), r"0 axes, shape \(\)\. Reshape your data"),
+        (5, r"0 axes, shape \(\)\. Reshape your data"),
+        (np.zeros(4), r"1 axes, shape \(4,\)\. Reshape your data"),
+        ([0.5, 0.25], r"1 axes, shape \(2,\)\. Reshape your data"),
+        (pd.Series([0.5, 0.25]), r"1 axes, shape \(2,\)\. Reshape your data"),
+        (np.zeros((3, 4)), r"2-D rows of shape \(3, 4\) and image_shape=None\. Say how to read"),
+        (np.zeros((2, 3, 4, 3, 1)), r"got shape \(2, 3, 4, 3, 1\).*4 axes where an image has 2"),
+        (np.zeros((2, 3, 8, 8)), "channels must come last, move them with numpy.moveaxis"),
+        (np.zeros((2, 1, 8, 8)), "channels must come last, move them with numpy.moveaxis"),
+        (np.zeros((2, 8, 8, 2)), r"2 channels where 1 \(grey\), 3 \(RGB\) or 4 \(RGBA\)"),
+        (np.zeros((48, 48, 3)), r"looks like one image with channels, pass X\[numpy.newaxis\]"),
+        (np.zeros((48, 48, 1)), r"looks like one image with channels, pass X\[numpy.newaxis\]"),
+        (np.zeros((2, 4, 4), complex), "dtype complex128: Complex data not supported"),
+        (np.zeros((2, 4, 4), bool), r"dtype bool: convert with \.astype\(float\), which makes"),
+        (np.zeros((2, 4, 4), np.int64), r"dtype int64: convert levels .*\.astype\(numpy.uint8\)"),
+        (np.zeros((2, 4, 4), np.uint16), r"dtype uint16: .* others to floats in 0\.\.1"),
+        (np.zeros((2, 4, 4), object), "dtype object: pixels are uint8 or float"),
+        (np.zeros((2, 4, 4), str), "<U1: pixels are uint8 or float"),
+        ("face.png", r"expected several images, got one \(face.png\)\. Pass a list: \[X\]"),
+        (Path("face.png"), r"expected several images, got one \(face.png\)\. Pass a list: \[X\]"),
+        (b"\x89PNG", r"expected several images, got one \(encoded bytes\)\. Pass a list"),
+        (Image.new("RGB", (48, 48)), r"expected several images, got one \(Image\)\. Pass a list"),
+        ([[1, 2], [3]], "got a list whose parts differ in length. Pass a list of arrays"),
+        (object(), "0 axes"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else type(value).__name__,
+)
+def test_what_is_no_batch_of_images(X: Any, words: str) -> None:
+    assert_matches(words, refused(X))
+
+
+def assert_matches(words: str, error: Exception) -> None:
+    with pytest.raises(type(error), match=words):
+        raise error
+
+
+def test_sparse_data() -> None:
+    for X in (scipy.sparse.csr_matrix((3, 4)), scipy.sparse.coo_array((3, 4))):
+        with pytest.raises(TypeError, match=r"^Pixels expected .* got a sparse .*X\.toarray\(\)"):
+            Pixels(image_shape=(2, 2)).fit(X)
+
+
+GOOD = np.full((4, 4), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (np.full((4, 4), np.nan), "row 2 {}holds NaN or infinity"),
+        (np.where(np.eye(4) > 0, np.inf, 0.5), "row 2 {}holds NaN or infinity"),
+        (np.full((4, 4), -0.1), r"row 2 {}holds floats in -0.1\.\.-0.1 where 0\.\.1 is expected"),
+        (np.full((4, 4), 255.0), r"row 2 {}holds floats in 255\.0\.\..*divide by 255"),
+        (np.full((4, 4), np.nextafter(1, 2)), r"row 2 {}holds floats in 1\.0000000000000002\.\."),
+    ],
+)
+def test_float_values(image: np.ndarray, words: str) -> None:
+    items = [GOOD, GOOD, image, GOOD]
+    for X, kind in [(np.stack(items), ""), (items, r"\(ndarray\) ")]:
+        error = refused(X)
+        assert_matches(words.format(kind), error)
+        assert "Pixels cannot use 1 of 4 images" in str(error)
+        assert [row for row, _ in error.failures] == [2]
+    many = np.full((3000, 4, 4), 0.5)
+    many[[5, 1023, 1024, 2999]] = image
+    assert [row for row, _ in refused(many).failures] == [5, 1023, 1024, 2999]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_rows_that_are_not_finite(value: float) -> None:
+    rows = np.random.default_rng(0).normal(size=(6, 12))
+    rows[[1, 4], [0, 11]] = value
+    error = refused(rows, Pixels(image_shape=(3, 4)))
+    assert_matches("cannot use 2 of 6 images:\n  row 1 holds NaN or infinity\n  row 4 ", error)
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        (None, r"row 1 is None \(NoneType\): expected a path, encoded bytes, a PIL image or an"),
+        (float("nan"), r"row 1 is nan \(float\): expected a path"),
+        (3, r"row 1 is 3 \(int\): expected a path"),
+        (["face.png"], r"row 1 is \['face.png'\] \(list\): expected a path"),
+        (BytesIO(b"x"), r"row 1 is .* \(BytesIO\): expected a path"),
+        (pd.NA, r"row 1 is <NA> \(NAType\): expected a path"),
+    ],
+)
+def test_what_is_no_image_among_paths(item: Any, words: str, tmp_path: Path) -> None:
+    first, second = write_all(noise(2, 4, 4), tmp_path)
+    items = [str(first), item, str(second)]
+    for X in (items, tuple(items), objects(items), pd.Series(items, dtype=object)):
+        error = refused(X)
+        assert_matches(words, error)
+        assert [row for row, _ in error.failures] == [1]
+
+
+def test_a_column_of_nothing_but_none() -> None:
+    assert [row for row, _ in refused([None, None]).failures] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        (np.zeros((4, 4), np.int64), r"row 1 has dtype int64: convert levels"),
+        (np.zeros((4, 4), bool), r"row 1 has dtype bool: convert with"),
+        (np.zeros((4, 4), complex), r"row 1 has dtype complex128: Complex data not supported"),
+        (np.array([["a"]]), "row 1 has dtype <U1: pixels are uint8 or float"),
+        (np.zeros((4, 4)), r"row 1 \(ndarray\) has float64 pixels where row 0 has uint8"),
+        (np.zeros(4, np.uint8), r"row 1 \(ndarray\) has shape \(4,\).* 1 axes where an image"),
+        (np.zeros((1, 4, 4, 3), np.uint8), r"row 1 \(ndarray\) has shape \(1, 4, 4, 3\).* 4 axes"),
+        (np.zeros((3, 8, 8), np.uint8), r"row 1 \(ndarray\) .*channels must come last"),
+        (np.zeros((0, 4), np.uint8), r"row 1 \(ndarray\) has shape \(0, 4\).*an axis is empty"),
+        (
+            np.zeros((5, 3), np.uint8),
+            r"row 1 \(ndarray\) is 5 x 3 px where 4 x 4 px is expected",
+        ),
+    ],
+)
+def test_bad_arrays_in_a_list(item: np.ndarray, words: str) -> None:
+    X = [noise(4, 4), item, noise(4, 4)]
+    assert_matches(words, refused(X))
+
+
+def test_mixed_sizes_without_a_size_to_resize_to(tmp_path: Path) -> None:
+    images = [noise(5, 5), *noise(9, 4, 6)]
+    paths = write_all(images, tmp_path)
+    words = r"1 of 10 images:\n  row 0 \({}\) is 5 x 5 px where 4 x 6 px is expected: set image_s"
+    assert_matches(words.format(str(paths[0])), refused(paths))
+    assert_matches(words.format("ndarray"), refused(images))
+    assert_matches(words.format("encoded bytes"), refused([encode(i) for i in images]))
+    assert_matches(words.format("Image"), refused([Image.fromarray(i) for i in images]))
+
+
+def damage(paths: list[Path], rows: list[int]) -> None:
+    for row in rows:
+        encoded = paths[row].read_bytes()
+        paths[row].write_bytes(encoded[: len(encoded) - 30])  # the header stays whole
+
+
+@pytest.mark.parametrize(
+    ("bad", "batch_size", "n_threads"),
+    [
+        # cut-off files are only found out by decoding, the others by their headers
+        (["cut off.png", "cut off.png", "cut off.png"], 64, 1),
+        (["cut off.png", "cut off.png", "cut off.png"], 1000, 3),
+        (["missing.png", "text.jpg", "folder"], 64, 1),
+        (["cut off.png", "missing.png", "other size.png"], 1, 3),
+    ],
+)
+def test_three_bad_files_of_a_thousand_are_all_named(
+    bad: list[str], batch_size: int, n_threads: int, tmp_path: Path
+) -> None:
+    [good] = write_all([noise(4, 5)], tmp_path)
+    (tmp_path / "cut off.png").write_bytes(good.read_bytes()[:-30])
+    (tmp_path / "text.jpg").write_text("no image")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "other size.png").write_bytes(encode(noise(7, 7)))
+    paths = [good] * 1000
+    rows = [17, 500, 998]
+    for row, name in zip(rows, bad, strict=True):
+        paths[row] = tmp_path / name
+    error = refused(paths, Pixels(batch_size=batch_size, n_threads=n_threads))
+    assert isinstance(error, ImageReadError)
+    assert "Pixels cannot use 3 of 1000 images:" in str(error)
+    assert [row for row, _ in error.failures] == rows
+    for row, reason in error.failures:
+        assert reason.startswith(f"({paths[row]}) ")
+        assert f"\n  row {row} {reason}" in str(error)
+
+
+def test_all_files_bad(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.png" for i in range(50)]
+    for estimator in (Pixels(), HOGTransformer(), Pixels(image_size=4)):
+        error = refused(paths, estimator)
+        assert len(error.failures) == 50
+        assert "row 19 " in str(error)
+        assert "row 20 " not in str(error)
+        assert str(error).endswith("and 30 more (error.failures holds all)")
+
+
+def test_no_batch_follows_a_bad_one(tmp_path: Path) -> None:
+    paths = write_all(noise(6, 4, 4), tmp_path)
+    damage(paths, [2, 5])
+    images = check_images(Pixels(), paths, reset=True)
+    seen = []
+    with pytest.raises(ImageReadError, match="cannot use 2 of 6") as caught:
+        seen.extend(rows for rows, _ in images.batches(2))
+    assert seen == [slice(0, 2)]
+    assert [row for row, _ in caught.value.failures] == [2, 5]
+
+
+def test_a_decompression_bomb_among_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = write_all([noise(4, 4), noise(15, 10), noise(40, 40)], tmp_path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # warned of up to 200, refused above
+    for n_threads in (1, 2):
+        error = refused(paths, Pixels(image_size=4, n_threads=n_threads))
+        assert_matches(r"row 1 \(.*1.png\) has too many pixels.*15 x 10 px", error)
+        assert_matches(r"row 2 \(.*2.png\) has too many pixels", error)
+
+
+@pytest.mark.parametrize("kind", ["array", "paths", "paths in threads"])
+def test_memory_is_bounded(kind: str, tmp_path: Path) -> None:
+    pixels = noise(64, 64, 3)
+    [path] = write_all([pixels], tmp_path)
+    n_threads = 2 if kind == "paths in threads" else 1
+    peaks = []
+    for n in (100, 600):
+        # one image seen n times, so that X itself takes no memory
+        X = np.broadcast_to(pixels, (n, 64, 64, 3)) if kind == "array" else [path] * n
+        images = check_images(Pixels(image_size=(32, 32), color="grey"), X, reset=True)
+        tracemalloc.start()
+        for _, batch in images.batches(16, n_threads=n_threads):
+            assert batch.shape[1:] == (32, 32)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # keeping the 500 more images would take 512 kB as they leave and 6 MB as decoded; threads
+    # overlap by chance, which is worth at most an image and its copies
+    assert peaks[1] < peaks[0] + 150_000
+
+
+def kinds(X: np.ndarray) -> list[Any]:
+    return [X, list(X), [encode(x) for x in X], [Image.fromarray(x) for x in X]]
+
+
+def test_another_size_than_in_fit_is_refused() -> None:
+    small, large = noise(3, 4, 6), noise(3, 6, 4)  # as many pixels, in another shape
+    for fitted in kinds(small):
+        pixels = Pixels().fit(fitted)
+        assert pixels.image_size_ == (4, 6)
+        for other in kinds(large):
+            with pytest.raises(InvalidImagesError, match=r"(?s)^Pixels .*4 x 6 px.*image_size"):
+                pixels.transform(other)
+    rows = Pixels(image_shape=(4, 6)).fit(small.reshape(3, -1))
+    with pytest.raises(InvalidImagesError, match="was fitted on images of 4 x 6 px, got 6 x 4 px"):
+        rows.transform(large)
+
+
+def test_another_size_is_taken_where_images_are_resized() -> None:
+    small, large = noise(3, 4, 6), noise(3, 9, 8)
+    for fitted in kinds(small):
+        pixels = Pixels(image_size=(5, 5)).fit(fitted)
+        assert pixels.image_size_ == (5, 5)
+        for other in kinds(large):
+            assert_array_equal(pixels.transform(other), resize_images(large, (5, 5)))
+    with pytest.raises(InvalidImagesError, match="was fitted on images of 5 x 5 px, got 7 x 7"):
+        pixels.set_params(image_size=7).transform(small)
+
+
+def test_a_refit_forgets_what_the_last_one_recorded() -> None:
+    images = noise(3, 4, 6)
+    frame = pd.DataFrame(images.reshape(3, -1).astype(float)).rename(columns=str)
+
+    def recorded(pixels: Pixels) -> dict[str, Any]:
+        names = {name: value for name, value in vars(pixels).items() if name.endswith("_")}
+        names.pop("feature_names_in_", None)
+        return names
+
+    pixels = Pixels(image_shape=(4, 6))
+    for other, n_features in [
+        (images, {"n_features_in_": 24}),
+        (list(images), {}),
+        ([encode(x) for x in images], {}),
+        (images.reshape(3, -1), {"n_features_in_": 24}),
+        (noise(3, 4, 6, 3), {"n_features_in_": 72}),
+        (noise(3, 4, 6, 4), {"n_features_in_": 72}),
+        (images[..., None], {"n_features_in_": 24}),
+    ]:
+        pixels.fit(frame)
+        assert len(pixels.feature_names_in_) == pixels.n_features_in_ == 24
+        pixels.fit(other)
+        assert not hasattr(pixels, "feature_names_in_")
+        assert recorded(pixels) == {"image_size_": (4, 6), **n_features}
+    resizing = Pixels(image_shape=(4, 6), image_size=3).fit(frame)
+    assert recorded(resizing.fit(images)) == {"image_size_": (3, 3)}
+
+
+def test_rows_of_another_length_are_refused() -> None:
+    pixels = Pixels(image_shape=(1, -1)).fit(np.zeros((3, 12)))
+    with pytest.raises(ValueError, match="X has 10 features, but Pixels is expecting 12"):
+        pixels.transform(np.zeros((3, 10)))
+    # the trap of a validation that takes the height for the number of features
+    images = Pixels().fit(np.zeros((3, 12, 8)))
+    with pytest.raises(InvalidImagesError, match="fitted on images of 12 x 8 px, got 12 x 9 px"):
+        images.transform(np.zeros((3, 12, 9)))
+
+
+def test_transform_records_nothing() -> None:
+    for X in kinds(noise(3, 4, 6)):
+        pixels = Pixels()
+        before = dict(vars(pixels))
+        pixels.transform(X)
+        assert vars(pixels) == before
+
+
+def test_a_failed_fit_on_images_records_nothing(tmp_path: Path) -> None:
+    for X in (np.full((2, 4, 4), 2.0), [tmp_path / "missing.png"], [noise(3, 3), noise(4, 4)]):
+        pixels = Pixels()
+        before = dict(vars(pixels))
+        with pytest.raises(InvalidImagesError, match="Pixels cannot use"):
+            pixels.fit(X)
+        assert vars(pixels) == before
+
+
+@pytest.mark.parametrize(
+    "image_shape", [(), (4,), 4, (4, 0), (-1, -1), (4, -2), (4, 3, 1), (4, 1, -1), (2.0, 6), "46"]
+)
+def test_image_shapes_that_cannot_be(image_shape: Any) -> None:
+    with pytest.raises(ValueError, match=r"^Pixels expected image_shape to be \(height, width\)"):
+        Pixels(image_shape=image_shape).fit(np.zeros((3, 12)))
+
+
+@pytest.mark.parametrize("image_shape", [(5, -1), (3, 5), (2, 3, 3), (6, 4), (-1, 5, 3)])
+def test_image_shapes_that_do_not_fit(image_shape: Any) -> None:
+    with pytest.raises(InvalidImagesError, match=r"^Pixels cannot read rows of 12 features"):
+        Pixels(image_shape=image_shape).fit(np.zeros((3, 12)))
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "shape"),
+    [((3, -1), (3, 4)), ((-1, 6), (2, 6)), ([2, -1, 3], (2, 2, 3)), ((np.int64(12), 1), (12, 1))],
+)
+def test_image_shapes_that_fit(image_shape: Any, shape: tuple[int, ...]) -> None:
+    assert Pixels(image_shape=image_shape).fit_transform(np.zeros((2, 12))).shape == (2, *shape)
+
+
+@pytest.mark.parametrize("image_size", [0, -3, (4,), (4, 4, 3), (4, 0), (4.0, 4), 4.5, "44"])
+def test_image_sizes_that_cannot_be(image_size: Any) -> None:
+    with pytest.raises(ValueError, match=r"^Pixels expected image_size to be None, a posi"):
+        Pixels(image_size=image_size).fit(noise(2, 4, 4))
+
+
+def test_real_faces(data_dir: Path) -> None:
+    folder = data_dir / "facial_emotions" / "test"
+    paths = sorted(folder.glob("*/*"))[::400]
+    if not paths:
+        pytest.skip(f"no faces in {folder}")
+    arrays = np.stack([np.asarray(Image.open(path)) for path in paths])
+    assert arrays.shape[1:] == (48, 48)
+    assert_array_equal(Pixels(n_threads=2).fit_transform(paths), arrays)
