@@ -359,7 +359,7 @@ def test_random_bytes_are_read_or_refused(noise_bytes: bytes, head: bytes) -> No
     _read_or_refuse(head + noise_bytes)
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_mutated_files_are_read_or_refused(data: st.DataObject) -> None:
     encoded = bytearray(data.draw(st.sampled_from(VALID_FILES)))
