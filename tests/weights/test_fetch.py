@@ -1,0 +1,316 @@
+"""Fetching against a server on this machine; the user's cache is never touched."""
+
+import hashlib
+import logging
+import multiprocessing
+import os
+import socket
+import threading
+import time
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.weights import (
+    fetch,
+    fetch_all,
+    fetch_weights,
+    file_sha256,
+    get_card,
+    list_cards,
+    registry,
+)
+
+BODY = bytes(range(256)) * 2000
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 512000\n"
+
+
+class Server:
+    """Answers each request with the next of its answers, the last one for ever."""
+
+    def __init__(self):
+        self.answers = [(200, BODY)]  # status, body[, size claimed[, seconds in the middle]]
+        self.n_requests = 0
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                answer = outer.answers[min(outer.n_requests, len(outer.answers) - 1)]
+                outer.n_requests += 1
+                status, body = answer[:2]
+                self.send_response(status)
+                self.send_header("Content-Length", str(answer[2] if answer[2:] else len(body)))
+                self.end_headers()
+                self.wfile.write(body[: len(body) // 2])
+                self.wfile.flush()
+                time.sleep(answer[3] if answer[3:] else 0)
+                self.wfile.write(body[len(body) // 2 :])
+
+            def log_message(self, *_):
+                pass
+
+        class Quiet(ThreadingHTTPServer):
+            def handle_error(self, request, client_address):
+                pass  # clients that hang up are part of these tests
+
+        self.http = Quiet(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))
+        self.thread.start()
+        self.url = f"http://127.0.0.1:{self.http.server_port}/model.onnx"
+
+    def close(self):
+        self.http.shutdown()
+        self.thread.join()
+        self.http.server_close()
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    for name in ("EMOTION_ESTIMATORS_DATA", "EMOTION_ESTIMATORS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("EMOTION_ESTIMATORS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(fetch, "_PAUSES", (0.01, 0.01))
+    return tmp_path / "cache" / "weights"
+
+
+@pytest.fixture
+def card(server, cache, monkeypatch):  # noqa: ARG001 - never without a cache of its own
+    card = replace(
+        get_card("model_v6_23"),
+        name="tested",
+        file_name="model.onnx",
+        url=server.url,
+        sha256=hashlib.sha256(BODY).hexdigest(),
+        size=len(BODY),
+    )
+    monkeypatch.setattr(registry, "_CARDS", (card,))
+    return card
+
+
+def assert_nothing_left(cache):
+    assert not cache.exists() or list(cache.iterdir()) == []
+
+
+def test_a_file_is_downloaded_once_and_silently(server, card, cache, capfd):
+    loggers = {name: logging.getLogger(name).level for name in ("pooch", "urllib3", "root")}
+    path = fetch_weights(card.name)
+    assert path == cache / "model.onnx"
+    assert path.read_bytes() == BODY
+    assert fetch_weights(card.name) == path
+    assert fetch_all() == {card.name: path}
+    assert server.n_requests == 1
+    assert list(cache.iterdir()) == [path]
+    assert capfd.readouterr() == ("", "")
+    assert loggers == {name: logging.getLogger(name).level for name in loggers}
+
+
+def test_verbose_shows_progress(card, capfd):
+    fetch_weights(card.name, verbose=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "model.onnx" in err
+    assert "100%" in err
+
+
+def test_a_shared_cache_can_be_read_by_others(card):
+    mask = os.umask(0o022)
+    try:
+        assert fetch_weights(card.name).stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(mask)
+
+
+def test_a_damaged_file_in_the_cache_is_replaced(server, card, cache):
+    cache.mkdir(parents=True)
+    (cache / "model.onnx").write_bytes(BODY[:-1])
+    assert fetch_weights(card.name).read_bytes() == BODY
+    assert server.n_requests == 1
+
+
+def test_the_data_folder_comes_first(server, card, cache, tmp_path, monkeypatch):
+    given = tmp_path / "data" / "weights" / "model.onnx"
+    given.parent.mkdir(parents=True)
+    given.write_bytes(BODY)
+    monkeypatch.setenv("EMOTION_ESTIMATORS_DATA", str(tmp_path / "data"))
+    assert fetch_weights(card.name) == given
+    assert server.n_requests == 0
+    given.write_bytes(POINTER)
+    assert fetch_weights(card.name) == cache / "model.onnx"
+
+
+@pytest.mark.parametrize("offline", ["0", ""])
+def test_the_offline_switch(server, card, cache, monkeypatch, offline):
+    monkeypatch.setenv("EMOTION_ESTIMATORS_OFFLINE", "1")
+    with pytest.raises(ConnectionError, match=rf"'tested' are not .*{server.url}.*{cache}"):
+        fetch_weights(card.name)
+    assert server.n_requests == 0
+    monkeypatch.setenv("EMOTION_ESTIMATORS_OFFLINE", offline)
+    path = fetch_weights(card.name)
+    monkeypatch.setenv("EMOTION_ESTIMATORS_OFFLINE", "1")
+    assert fetch_weights(card.name) == path
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "match", "n_requests"),
+    [
+        ((200, BODY[::-1]), WeightsError, "has SHA-256 .*, expected .*Nothing was kept", 1),
+        ((200, BODY + b"x"), WeightsError, "sends more than the 512000 bytes", 1),
+        ((200, BODY[:99], len(BODY)), ConnectionError, "cannot be downloaded", 3),
+        ((200, BODY[:99]), ConnectionError, "ended after 99 of 512000 bytes", 3),
+        ((200, POINTER), WeightsError, "Git LFS pointer", 1),
+        ((404, b"no"), ConnectionError, "404 Client Error", 1),
+        ((503, b"later"), ConnectionError, "503 Server Error", 3),
+    ],
+    ids=["wrong hash", "too long", "cut off", "short", "LFS pointer", "404", "503"],
+)
+def test_what_is_not_the_file_leaves_nothing(server, card, cache, answer, error, match, n_requests):
+    server.answers = [answer]
+    with pytest.raises(error, match=match):
+        fetch_weights(card.name)
+    assert server.n_requests == n_requests
+    assert_nothing_left(cache)
+    server.answers = [(200, BODY)]
+    assert fetch_weights(card.name).read_bytes() == BODY
+
+
+@pytest.mark.parametrize("first", [(500, b"no"), (200, BODY[:5000], len(BODY))])
+def test_a_failure_of_the_server_is_tried_again(server, card, first):
+    server.answers = [first, (200, BODY)]
+    assert fetch_weights(card.name).read_bytes() == BODY
+    assert server.n_requests == 2
+
+
+def test_a_slow_server_is_given_up(server, card, cache):
+    server.answers = [(200, BODY, len(BODY), 1.0)]
+    start = time.perf_counter()
+    with pytest.raises(ConnectionError, match=r"timed out|cannot be downloaded"):
+        fetch_weights(card.name, timeout=0.05)
+    # three times 0.05 s and what a busy machine adds, far from the 3 s of three whole answers
+    assert time.perf_counter() - start < 2
+    assert_nothing_left(cache)
+
+
+def test_a_slow_server_is_waited_for(server, card):
+    server.answers = [(200, BODY, len(BODY), 0.2)]
+    assert fetch_weights(card.name, timeout=30).read_bytes() == BODY
+    assert server.n_requests == 1
+
+
+def test_no_network(card, cache, monkeypatch):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound, but not listening: connections are refused
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/model.onnx"
+        monkeypatch.setattr(registry, "_CARDS", (replace(card, url=url),))
+        with pytest.raises(ConnectionError, match=rf"{url}.*EMOTION_ESTIMATORS_DATA"):
+            fetch_weights(card.name)
+    assert_nothing_left(cache)
+
+
+def test_a_cache_that_cannot_be_written(server, card, tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(OSError, match=r"cannot be stored in .*Set EMOTION_ESTIMATORS_CACHE"):
+        fetch_weights(card.name)
+    assert server.n_requests == 0
+
+
+def test_an_interrupted_download_leaves_nothing(card, cache, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fetch._Receiver, "write", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fetch_weights(card.name)
+    assert_nothing_left(cache)
+
+
+def test_parts_of_killed_downloads_are_removed(card, cache):
+    cache.mkdir(parents=True)
+    old, new = cache / ".model.onnx.1.part", cache / ".model.onnx.2.part"
+    for part in (old, new):
+        part.touch()
+    os.utime(old, (0, 0))
+    fetch_weights(card.name)
+    assert not old.exists()
+    assert new.exists()
+
+
+def _fetch_in_process(card, cache, results):
+    os.environ["EMOTION_ESTIMATORS_CACHE"] = str(cache.parent)
+    registry._CARDS = (card,)
+    path = fetch_weights(card.name)
+    results.put(hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_processes_that_fetch_at_once(server, card, cache):
+    server.answers = [(200, BODY, len(BODY), 0.3)]  # slow, so that the downloads overlap
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    processes = [
+        context.Process(target=_fetch_in_process, args=(card, cache, results)) for _ in range(3)
+    ]
+    for process in processes:
+        process.start()
+    assert [results.get(timeout=60) for _ in processes] == [card.sha256] * 3
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert list(cache.iterdir()) == [cache / "model.onnx"]
+
+
+def test_threads_that_fetch_at_once(server, card, cache):
+    server.answers = [(200, BODY, len(BODY), 0.1)]
+    paths = []
+    threads = [
+        threading.Thread(target=lambda: paths.append(fetch_weights(card.name))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert paths == [cache / "model.onnx"] * 4
+    assert list(cache.iterdir()) == [cache / "model.onnx"]
+
+
+def test_an_unknown_name_lists_the_names():
+    with pytest.raises(ValueError, match=r"registered weights \(.*model_v6_23.*\), got 'v7'"):
+        fetch_weights("v7")
+
+
+def test_file_sha256_sees_that_a_file_changed(tmp_path):
+    path = tmp_path / "file"
+    for content in (b"one", b"two", b"three"):
+        path.write_bytes(content)
+        assert file_sha256(path) == hashlib.sha256(content).hexdigest()
+        assert file_sha256(path) == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("card", list_cards(), ids=lambda card: card.name)
+def test_cards_name_a_version_and_are_whole(card):
+    assert get_card(card.name) is card
+    assert card.url.startswith("https://")
+    assert any(part.isalnum() and len(part) == 40 for part in card.url.split("/"))
+    assert len(card.sha256) == 64
+    assert int(card.sha256, 16) > 0
+    assert len(set(card.labels)) == len(card.labels) >= 2
+    assert card.licence
+    assert card.training_data_terms
+
+
+@pytest.mark.parametrize("card", list_cards(), ids=lambda card: card.name)
+def test_cards_fit_the_files(card, data_dir):
+    path = data_dir / "weights" / card.file_name
+    if not path.is_file():
+        pytest.skip(f"needs {card.file_name} in the real-data folder")
+    assert file_sha256(path) == card.sha256
+    assert path.stat().st_size == card.size
