@@ -1,6 +1,6 @@
 """Data to learn from: `make_*` is generated, `load_*` reads what lies on disk."""
 
-from emotion_estimators.datasets.load_image_folder import load_image_folder
-from emotion_estimators.datasets.make_faces import make_faces
+from emotion_estimators.datasets.image_folder import load_image_folder
+from emotion_estimators.datasets.faces import make_faces
 
 __all__ = ["load_image_folder", "make_faces"]
