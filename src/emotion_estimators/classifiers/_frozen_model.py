@@ -40,8 +40,10 @@ class FrozenModel:
     ----------
     network : OnnxNetwork
         Shared by all who use the same file.
+    path : Path
+        The file.
     sha256 : str
-        Of the file.
+        Its SHA-256 when it was read.
     labels : tuple of str
         In the order of the outputs.
     image_size : tuple of int
@@ -55,6 +57,7 @@ class FrozenModel:
     """
 
     network: OnnxNetwork
+    path: Path
     sha256: str
     labels: tuple[str, ...]
     image_size: tuple[int, int]
@@ -62,6 +65,13 @@ class FrozenModel:
     low: NDArray[np.float32]
     high: NDArray[np.float32]
     softmax: bool
+
+    def is_current(self) -> bool:
+        """Whether the file is still the one that was read."""
+        try:
+            return file_sha256(self.path) == self.sha256
+        except OSError:
+            return False
 
     def probabilities(
         self, images: NDArray[Any], *, run_size: int, n_threads: int
@@ -164,6 +174,7 @@ def load_model(
     low, high = _settle_scaling(owner, settled["scaling"], network)
     return FrozenModel(
         network=network,
+        path=path,
         sha256=sha256,
         labels=_settle_labels(owner, settled["labels"], network, path),
         image_size=_settle_size(owner, settled["image_size"], network),

@@ -10,6 +10,7 @@ import copy
 import os
 from numbers import Integral
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from joblib import cpu_count
@@ -32,6 +33,19 @@ from emotion_estimators.exceptions import WeightsError
 __all__ = ["PretrainedEmotionClassifier"]
 
 _LOADING_BATCH = 256  # images decoded at once: bounds the working memory
+_MODEL_PARAMETERS = (
+    "model",
+    "labels",
+    "image_size",
+    "scaling",
+    "color",
+    "activation",
+    "providers",
+)
+
+# The model that each estimator used last, and for which process and parameters. Beside the
+# estimators, so that predict leaves them unchanged and copies carry no network.
+_models: WeakKeyDictionary[Any, tuple[int, tuple[Any, ...], FrozenModel]] = WeakKeyDictionary()
 
 
 class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
@@ -321,17 +335,19 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         return np.array([f"emotion_{name}" for name in sorted(self._load().labels)], dtype=object)
 
     def _load(self) -> FrozenModel:
-        return load_model(
-            type(self).__name__,
-            model=self.model,
-            labels=self.labels,
-            image_size=self.image_size,
-            scaling=self.scaling,
-            color=self.color,
-            activation=self.activation,
-            providers=self.providers,
-            verbose=self.verbose,
-        )
+        """Return the model of the present parameters; look again only where something changed."""
+        process = os.getpid()  # a forked one opens networks of its own
+        given = tuple(getattr(self, name) for name in _MODEL_PARAMETERS)
+        known = _models.get(self)
+        if known is not None:
+            of_process, of_parameters, model = known
+            same = all(a is b for a, b in zip(of_parameters, given, strict=True))
+            if same and of_process == process and model.is_current():
+                return model
+        parameters = dict(zip(_MODEL_PARAMETERS, given, strict=True))
+        model = load_model(type(self).__name__, **parameters, verbose=self.verbose)
+        _models[self] = process, given, model
+        return model
 
     def _door(self, model: FrozenModel) -> PretrainedEmotionClassifier:
         """Return a copy that asks `check_images` for what the network wants."""
@@ -375,9 +391,10 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         return probabilities
 
     def _batches(self, images: ImageBatches, size: int, n_threads: int) -> Any:
-        with tqdm(
-            total=images.n_samples, unit="image", desc=type(self).__name__, disable=not self.verbose
-        ) as progress:
+        if not self.verbose:
+            yield from images.batches(size, n_threads=n_threads)
+            return
+        with tqdm(total=images.n_samples, unit="image", desc=type(self).__name__) as progress:
             for rows, batch in images.batches(size, n_threads=n_threads):
                 yield rows, batch
                 progress.update(len(batch))
