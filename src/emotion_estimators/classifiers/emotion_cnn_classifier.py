@@ -6,55 +6,35 @@ Imports torch, skorch and onnx inside functions only, through `training` and `ne
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import WeakKeyDictionary
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import train_test_split
-from sklearn.utils import (
-    Tags,
-    assert_all_finite,
-    check_array,
-    check_consistent_length,
-    check_random_state,
-    column_or_1d,
-)
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
 
 from emotion_estimators._optional import import_optional
 from emotion_estimators._sklearn import Interval, StrOptions, fit_context
-from emotion_estimators._validation import ImageBatches, check_images
-
-if TYPE_CHECKING:
-    from emotion_estimators.networks.emotion_cnn import EmotionCNN
+from emotion_estimators._validation import check_images
+from emotion_estimators.training.training_set import check_labels, check_weights, stack_images
 
 __all__ = ["EmotionCNNClassifier"]
 
-_LOADING_BATCH = 1024  # images decoded together
 # Every prediction runs in batches of this many images, the last one padded, so that it cannot
 # depend on how many images come with it.
 _INFERENCE_BATCH = 32
-
-# Live networks, kept outside the estimators so that these hold arrays only.
-_NETWORKS: WeakKeyDictionary[EmotionCNNClassifier, tuple[dict[str, Any], EmotionCNN]] = (
-    WeakKeyDictionary()
-)
 
 
 class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     """Convolutional network for 48 x 48 grey faces, trained from scratch.
 
-    The defaults are the recipe that trained the embedded model of this library: use it to
-    train on one's own faces, with one's own labels. For emotions of faces without training,
-    use the pretrained classifier.
+    The defaults are the recipe that trained the embedded model of this library; use it to train
+    on one's own faces and labels.
 
     Parameters
     ----------
@@ -65,15 +45,14 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     stem_width : int, default=32
         Channels of the first convolution, 5 x 5, which halves the resolution.
     widths : tuple of int, default=(48, 96, 192)
-        Channels of the stages of 3 x 3 convolutions; each but the first begins with a max
-        pooling.
+        Channels of the stages of 3 x 3 convolutions; a max pooling stands between two stages.
     n_blocks : tuple of int, default=(0, 1, 1)
         Residual blocks of each stage.
     dropout : float, default=0.3
         Share of the pooled features dropped in training.
     augmentation : float, default=1.0
         Strength of the random rotation, zoom, stretch, shift, contrast and brightness; 0
-        trains on the images as they are and leaves mirroring out too.
+        leaves all of it and the mirroring out.
     erasing : float, default=0.3
         Probability that a box of a training image is covered with one grey.
     label_smoothing : float, default=0.1
@@ -81,11 +60,11 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     max_epochs : int, default=100
         Passes over the training images.
     max_time : float or None, default=None
-        Seconds after which the training is over, at the end of its schedule, which is then
-        drawn up over the time. What is learned in it depends on the machine's load, so the
-        same seed no longer gives the same network.
+        Seconds after which the training ends, if `max_epochs` have not ended it; the learning
+        rate then falls with the time. What is learned depends on the machine and its load, so
+        that the same seed no longer gives the same network.
     batch_size : int, default=128
-        Images per training step.
+        Images in a training step.
     learning_rate : float, default=0.1
         Highest learning rate of stochastic gradient descent with Nesterov momentum.
     momentum : float, default=0.9
@@ -93,8 +72,8 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     weight_decay : float, default=5e-4
         L2 penalty on the weights, not on biases and normalisation.
     warmup : float, default=0.1
-        Share of the training in which the learning rate rises linearly; it falls to zero as a
-        cosine after that.
+        Share of the training in which the learning rate rises linearly; then it falls to zero
+        as a cosine.
     ema_decay : float, default=0.999
         Decay per step of the moving average of the weights; the average is what is kept.
     class_weight : dict, "balanced" or None, default=None
@@ -110,17 +89,17 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     test_time_flip : bool, default=True
         Average the probabilities of each image and its mirror image.
     mixed_precision : bool or "auto", default="auto"
-        Train in bfloat16; "auto" does so on a CUDA device or CPU that computes in it.
-        Predictions always run in float32.
+        Train in bfloat16; "auto" does so where the hardware computes in it: CUDA devices of
+        compute capability 8 and some CPUs. Predictions always run in float32.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1"...; "auto" is CUDA if there is a device, else the CPU.
     warm_start : bool, default=False
         Begin ``fit`` with the weights of the last one.
     on_epoch_end : callable or None, default=None
-        Called as ``on_epoch_end(estimator)`` after each epoch. The estimator is usable then:
-        it has the best weights so far, to be exported or scored.
+        Called as ``on_epoch_end(estimator)`` after each epoch. The estimator has the best
+        weights so far then, to be scored or exported.
     verbose : int, default=0
-        Above 0, show a progress bar.
+        Above 0, show progress bars.
     random_state : int, RandomState instance or None, default=None
         Seed of the split, the first weights, the batches, the augmentation and the dropout.
 
@@ -134,10 +113,10 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         Parameters with which the network was built.
     history_ : list of dict
         One record per epoch: ``epoch``, ``train_loss``, ``train_accuracy`` (on augmented
-        images), ``learning_rate``, and with early stopping ``valid_loss`` and
+        images), ``learning_rate`` and, with early stopping, ``valid_loss`` and
         ``valid_accuracy``. A warm start appends.
     best_epoch_ : int
-        Epoch of ``history_`` whose weights are kept.
+        Epoch of ``history_`` whose weights are kept; 0 if not one was over.
     n_iter_ : int
         Epochs of the last ``fit``.
     image_size_ : tuple of int
@@ -145,37 +124,36 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     n_features_in_ : int
         Length of the rows seen in ``fit``, where it matters.
 
+    See Also
+    --------
+    PretrainedEmotionClassifier : Needs no training; also reads what `export_onnx` writes.
+
     Notes
     -----
-    Input is converted to grey. uint8 is scaled to 0..1; the mean and standard deviation of
-    the training pixels are then part of the network. All training images are held in memory
-    at ``image_size``.
+    Input is converted to grey; uint8 is scaled to 0..1; the mean and standard deviation of the
+    training pixels are part of the network. Training holds all images in memory.
 
-    The same seed gives the same network on the same machine and number of threads. The
-    global random state is neither used nor changed.
+    The same seed gives the same network on the same machine and number of threads. Global
+    random states are neither used nor changed. A prediction does not depend on the other
+    images of X, bit for bit on the CPU. The estimator holds arrays, never a live network: what
+    a CUDA device trained loads anywhere.
 
-    ``KeyboardInterrupt`` (Ctrl-C) during the training ends it, with a warning; the estimator
-    keeps its best weights so far and is fitted.
-
-    The estimator holds arrays, never a live network: what a CUDA device trained loads
-    anywhere.
+    ``KeyboardInterrupt`` (Ctrl-C) ends the training with a warning; the estimator keeps its
+    best weights so far and is fitted.
 
     References
     ----------
-    .. [1] I. Goodfellow et al., "Challenges in Representation Learning: A Report on Three
-       Machine Learning Contests", ICONIP 2013.
-    .. [2] K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition",
+    .. [1] K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition",
        CVPR 2016.
-    .. [3] Z. Zhong et al., "Random Erasing Data Augmentation", AAAI 2020.
+    .. [2] Z. Zhong et al., "Random Erasing Data Augmentation", AAAI 2020.
 
     Examples
     --------
-    >>> from emotion_estimators.classifiers import EmotionCNNClassifier
+    >>> from emotion_estimators.classifiers.emotion_cnn_classifier import EmotionCNNClassifier
     >>> from emotion_estimators.datasets import make_faces
     >>> X, y = make_faces(40, random_state=0)
     >>> cnn = EmotionCNNClassifier(
-    ...     image_size=24, stem_width=4, widths=(8,), n_blocks=(0,), max_epochs=1,
-    ...     early_stopping=False, random_state=0,
+    ...     image_size=24, stem_width=4, widths=(8,), n_blocks=(0,), max_epochs=1, random_state=0
     ... )
     >>> cnn.fit(X, y).predict_proba(X).shape
     (40, 7)
@@ -293,7 +271,6 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         self : EmotionCNNClassifier
-            The fitted estimator.
 
         Raises
         ------
@@ -304,17 +281,14 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If y does not fit X, or a parameter is out of its range.
         """
-        self._check_architecture()
-        for module in ("torch", "skorch"):
-            import_optional(module, extra="torch", needed_by=type(self).__name__)
+        self._import("torch", "skorch")
+        owner = type(self).__name__
         images = check_images(self, X, reset=True)
-        codes = self._check_y(y, images.n_samples)
-        weights = self._check_weights(sample_weight, codes)
-        if images.n_samples < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least 2 images to train, got n_samples = 1."
-            )
-        self._train(_stack(images), codes, weights)
+        classes, codes = check_labels(owner, y, images.n_samples)
+        weights = check_weights(owner, sample_weight, self.class_weight, classes, codes)
+        from emotion_estimators.classifiers._emotion_cnn_fit import fit_network
+
+        fit_network(self, stack_images(images), classes, codes, weights)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -335,13 +309,19 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         InvalidImagesError
             If X does not hold usable images.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "weights_")
+        self._import("torch")
         images = check_images(self, X, reset=False)
-        from emotion_estimators.training.inference import predict_images
+        from emotion_estimators.training.device import choose_device
+        from emotion_estimators.training.inference import live_network, predict_images
 
-        network = self._network()
+        owner = type(self).__name__
+        device = choose_device(self.device, needed_by=owner)
+        network = live_network(self, self.architecture_, self.weights_, device)
         probabilities = np.empty((images.n_samples, len(self.classes_)))
-        for rows, batch in images.batches(_INFERENCE_BATCH):
+        batches = images.batches(_INFERENCE_BATCH)
+        n_batches = -(-images.n_samples // _INFERENCE_BATCH)
+        for rows, batch in tqdm(batches, owner, n_batches, disable=not self.verbose):
             probabilities[rows] = predict_images(
                 network, batch, batch_size=_INFERENCE_BATCH, flip=self.test_time_flip
             )
@@ -360,8 +340,8 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         labels : ndarray of shape (n,)
             Entries of ``classes_``.
         """
-        probabilities = self.predict_proba(X)
-        labels: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
+        codes = self.predict_proba(X).argmax(axis=1)
+        labels: NDArray[Any] = self.classes_[codes]
         return labels
 
     def export_onnx(
@@ -370,8 +350,8 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         """Write the network as an ONNX file that needs neither torch nor this class.
 
         Its input ``images`` is float32 (n, 1, height, width), grey in 0..1; its output
-        ``probabilities`` is float32 (n, n_classes). The classes, the size and the scaling
-        stand in the file's metadata, as JSON.
+        ``probabilities`` is float32 (n, n_classes). Classes, size and scaling stand in the
+        file's metadata, as JSON.
 
         Parameters
         ----------
@@ -380,15 +360,15 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         flip : bool or None, default=None
             Average over mirror images inside the graph; None does as ``test_time_flip``.
         half : bool, default=False
-            Store weights as float16; the arithmetic stays float32.
+            Store weights as float16, which halves the file; the arithmetic stays float32.
 
         Returns
         -------
         path : Path
             The file written.
         """
-        check_is_fitted(self)
-        import_optional("onnx", extra="torch", needed_by=f"{type(self).__name__}.export_onnx")
+        check_is_fitted(self, "weights_")
+        self._import("torch", "onnx")
         from emotion_estimators.networks.emotion_cnn_onnx import emotion_cnn_to_onnx
         from emotion_estimators.training.inference import build_network
 
@@ -410,172 +390,12 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         unfinished.replace(path)
         return path
 
-    def _check_architecture(self) -> None:
-        for name, least in (("widths", 1), ("n_blocks", 0)):
-            value = getattr(self, name)
-            if len(value) == 0 or not all(isinstance(v, Integral) and v >= least for v in value):
-                raise ValueError(
-                    f"{type(self).__name__} expected {name} to be ints of at least {least}, one "
-                    f"per stage, got {value!r}."
-                )
-        if len(self.widths) != len(self.n_blocks):
-            raise ValueError(
-                f"{type(self).__name__} expected widths and n_blocks to have one entry per "
-                f"stage, got widths={self.widths!r}, n_blocks={self.n_blocks!r}."
-            )
-
-    def _check_y(self, y: Any, n_samples: int) -> NDArray[np.int64]:
-        """Return the codes of the labels, and record ``classes_``."""
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
-        y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "f":
-            assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        if len(y) != n_samples:
-            raise ValueError(
-                f"{type(self).__name__} expected one label per image, got {n_samples} images "
-                f"and {len(y)} labels: inconsistent numbers of samples."
-            )
-        classes, codes = np.unique(y, return_inverse=True)
-        if (
-            self.warm_start
-            and hasattr(self, "weights_")
-            and not np.array_equal(classes, self.classes_)
-        ):
-            raise ValueError(
-                f"{type(self).__name__} with warm_start=True was fitted on the classes "
-                f"{self.classes_.tolist()}, got {classes.tolist()}. Pass all classes, or set "
-                "warm_start=False to start anew."
-            )
-        self.classes_ = classes
-        return codes.astype(np.int64)
-
-    def _check_weights(self, sample_weight: Any, codes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the weights of the images, of mean 1."""
-        if sample_weight is None:
-            weights = np.ones(len(codes))
-        else:
-            weights = check_array(
-                sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-            )
-            if weights.ndim != 1:
-                raise ValueError(
-                    f"{type(self).__name__} expected sample_weight of shape (n_samples,), got "
-                    f"{weights.shape}: Sample weights must be 1D array or scalar."
-                )
-            check_consistent_length(codes, weights)
-            if np.any(weights < 0) or not np.any(weights > 0):
-                raise ValueError(
-                    f"{type(self).__name__} expected sample_weight to be non-negative and not "
-                    "all zero."
-                )
-        if self.class_weight is not None:
-            weights = weights * compute_sample_weight(self.class_weight, self.classes_[codes])
-        return weights / weights.mean()
-
-    def _train(
-        self, pixels: NDArray[Any], codes: NDArray[np.int64], weights: NDArray[np.float64]
-    ) -> None:
-        from emotion_estimators.training.emotion_training import train_emotion_cnn
-
-        rng = check_random_state(self.random_state)
-        train, held_out = self._split(codes, rng)
-        continued = self.warm_start and hasattr(self, "weights_")
-        first_weights = self.weights_ if continued else None
-        if not continued:
-            self.history_: list[dict[str, float]] = []
-        n_before = len(self.history_)
-
-        def on_epoch(record: dict[str, float], best: dict[str, Any] | None) -> None:
-            self.history_.append({"epoch": len(self.history_) + 1, **record})
-            self.n_iter_ = len(self.history_) - n_before
-            if best is not None:
-                self.weights_, self.best_epoch_ = best, len(self.history_)
-            if self.on_epoch_end is not None:
-                self.on_epoch_end(self)
-
-        self.architecture_ = {
-            "n_classes": len(self.classes_),
-            "stem_width": int(self.stem_width),
-            "widths": [int(v) for v in self.widths],
-            "n_blocks": [int(v) for v in self.n_blocks],
-        }
-        result = train_emotion_cnn(
-            self,
-            pixels,
-            codes,
-            weights,
-            train=train,
-            held_out=held_out,
-            architecture=self.architecture_,
-            first_weights=first_weights,
-            seed=int(rng.randint(2**31 - 1)),
-            on_epoch=on_epoch,
-        )
-        if result.last_weights is not None:  # interrupted before one epoch was over
-            self.weights_, self.n_iter_, self.best_epoch_ = result.last_weights, 0, 0
-        if result.interrupted:
-            warnings.warn(
-                f"{type(self).__name__} was interrupted after {self.n_iter_} of "
-                f"{self.max_epochs} epochs; it keeps the best weights so far, of epoch "
-                f"{self.best_epoch_}.",
-                stacklevel=4,
-            )
-
-    def _split(
-        self, codes: NDArray[np.int64], rng: np.random.RandomState
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp] | None]:
-        """Return the rows to train on and the rows held out, None without early stopping."""
-        rows = np.arange(len(codes))
-        if not self.early_stopping:
-            return rows, None
-        n_held_out = round(self.validation_fraction * len(codes))
-        if n_held_out < 1 or len(codes) - n_held_out < 2:
-            raise ValueError(
-                f"{type(self).__name__} cannot hold out validation_fraction="
-                f"{self.validation_fraction} of {len(codes)} images. Pass more images, or set "
-                "early_stopping=False."
-            )
-        counts = np.bincount(codes)
-        can_stratify = counts.min() >= 2 and n_held_out >= len(counts)
-        train, held_out = train_test_split(
-            rows,
-            test_size=n_held_out,
-            stratify=codes if can_stratify else None,
-            random_state=rng,
-        )
-        return train, held_out
-
-    def _network(self) -> EmotionCNN:
-        """Return the live network of the present weights."""
-        from emotion_estimators.training.device import choose_device
-        from emotion_estimators.training.inference import build_network
-
-        known = _NETWORKS.get(self)
-        device = choose_device(self.device, needed_by=type(self).__name__)
-        if known is None or known[0] is not self.weights_ or known[1].pixel_mean.device != device:
-            network = build_network(self.architecture_, self.weights_).to(device)
-            known = _NETWORKS[self] = (self.weights_, network)
-        return known[1]
+    def _import(self, *modules: str) -> None:
+        for module in modules:
+            import_optional(module, extra="torch", needed_by=type(self).__name__)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True  # paths
         return tags
-
-
-def _stack(images: ImageBatches) -> NDArray[Any]:
-    """Return all images, (n, height, width), uint8 or float32."""
-    pixels: NDArray[Any] | None = None
-    for rows, batch in images.batches(_LOADING_BATCH):
-        if pixels is None:
-            dtype = np.uint8 if batch.dtype == np.uint8 else np.float32
-            pixels = np.empty((images.n_samples, *batch.shape[1:]), dtype=dtype)
-        pixels[rows] = batch
-    if pixels is None:
-        raise ValueError("no image to train on")
-    return pixels

@@ -1,7 +1,6 @@
 """The network of `EmotionCNNClassifier`: grey images in, one score per class out.
 
-Imports torch, so import this module only where a network is needed; imports nothing of the
-library.
+Imports torch, so import this module only where a network is needed.
 """
 
 from __future__ import annotations
@@ -11,36 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ConvBlock", "EmotionCNN", "ResidualBlock"]
+from emotion_estimators.networks.conv_block import ConvBlock
+from emotion_estimators.networks.residual_block import ResidualBlock
 
-
-class ConvBlock(nn.Module):
-    """Convolution, batch normalisation and, unless `activate` is False, ReLU."""
-
-    def __init__(
-        self, n_in: int, n_out: int, *, kernel: int = 3, stride: int = 1, activate: bool = True
-    ) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(n_out)
-        self.activate = activate
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.norm(self.conv(x))
-        return torch.relu_(x) if self.activate else x
-
-
-class ResidualBlock(nn.Module):
-    """Two convolutions beside an identity; starts as the identity, which eases early steps."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = ConvBlock(width, width)
-        self.second = ConvBlock(width, width, activate=False)
-        nn.init.zeros_(self.second.norm.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu_(x + self.second(self.first(x)))
+__all__ = ["EmotionCNN"]
 
 
 class EmotionCNN(nn.Module):
@@ -66,6 +39,9 @@ class EmotionCNN(nn.Module):
         Level and spread of the pixels of the training images; inputs are standardised by
         them here, so that weights and scaling never part.
     """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
 
     def __init__(
         self,

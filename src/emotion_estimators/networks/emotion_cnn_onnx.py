@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from emotion_estimators.networks.emotion_cnn import ConvBlock, EmotionCNN, ResidualBlock
+from emotion_estimators.networks.conv_block import ConvBlock
+from emotion_estimators.networks.emotion_cnn import EmotionCNN
+from emotion_estimators.networks.residual_block import ResidualBlock
 
 __all__ = ["emotion_cnn_to_onnx"]
 

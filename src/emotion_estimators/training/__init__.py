@@ -1,1 +1,4 @@
-"""Device, seeds, batches and the skorch plumbing; its modules import torch, this one nothing."""
+"""Training sets, device, seeds, batches and the skorch plumbing.
+
+`training_set` takes NumPy and scikit-learn; the other modules import torch, this one nothing.
+"""

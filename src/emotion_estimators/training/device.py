@@ -1,51 +1,109 @@
-"""Where a network is trained and in which precision; imports torch."""
+"""Where a network is trained, in which precision, and with which algorithms; imports torch."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 
-__all__ = ["autocast_dtype", "choose_device"]
+__all__ = ["autocast_dtype", "choose_device", "exact_convolutions"]
 
 
 def choose_device(device: str, *, needed_by: str) -> torch.device:
-    """Return the device that `device` names; ``"auto"`` is CUDA where it is, else the CPU.
+    """Return the device that `device` names, with its index if it is a CUDA device.
+
+    Parameters
+    ----------
+    device : str
+        "cpu", "cuda", "cuda:1"...; "auto" is CUDA where it is, else the CPU.
+    needed_by : str
+        Name of the estimator, for messages.
+
+    Returns
+    -------
+    device : torch.device
 
     Raises
     ------
     ValueError
-        If torch does not know the name, or CUDA is asked for and not there.
+        If it is neither the CPU nor a CUDA device that torch finds.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         chosen = torch.device(device)
-    except RuntimeError as error:
+    except RuntimeError:
+        chosen = None
+    if chosen is None or chosen.type not in ("cpu", "cuda"):
         raise ValueError(
-            f"{needed_by} expected device to be 'auto' or a torch device such as 'cpu' or "
-            f"'cuda:0', got {device!r}."
-        ) from error
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            f"{needed_by} got device={device!r}, but torch finds no CUDA device. Use "
-            "device='auto' to fall back to the CPU."
+            f"{needed_by} expected device to be 'auto', 'cpu' or a CUDA device such as 'cuda' or "
+            f"'cuda:1', got {device!r}."
         )
-    return chosen
+    if chosen.type == "cpu":
+        return torch.device("cpu")
+    n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if n_devices == 0 or (chosen.index or 0) >= n_devices:
+        raise ValueError(
+            f"{needed_by} got device={device!r}, but torch finds {n_devices or 'no'} CUDA "
+            f"device{'s' * (n_devices != 1)}. Use device='auto' to fall back to the CPU."
+        )
+    index = torch.cuda.current_device() if chosen.index is None else chosen.index
+    return torch.device("cuda", index)
 
 
 def autocast_dtype(mixed_precision: bool | str, device: torch.device) -> torch.dtype | None:
     """Return the dtype in which the convolutions of training run, None for float32.
 
     ``"auto"`` takes bfloat16 where the hardware multiplies in it: there it is about twice as
-    fast, elsewhere it is emulated and slower than float32.
+    fast, elsewhere it is emulated and slower than float32. bfloat16 has the range of float32,
+    so that gradients need no scaling.
     """
     if mixed_precision is True:
         return torch.bfloat16
     if mixed_precision is False:
         return None
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
-    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        is_native = torch.version.hip or torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.bfloat16 if is_native else None
+    if not hasattr(torch.cpu, "get_capabilities"):
         return None
     capabilities = torch.cpu.get_capabilities()
     has_bfloat16 = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
     return torch.bfloat16 if has_bfloat16 else None
+
+
+@contextmanager
+def exact_convolutions(device: torch.device, *, full_precision: bool) -> Iterator[None]:
+    """Let CUDA convolve by deterministic algorithms inside the block; restore settings after it.
+
+    Parameters
+    ----------
+    device : torch.device
+        Nothing is changed unless it is a CUDA device.
+    full_precision : bool
+        Multiply in float32, not in TensorFloat-32, of which CUDA devices keep 10 bits.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    settings: list[tuple[Any, str, Any]] = [
+        (cudnn, "deterministic", True),
+        (cudnn, "benchmark", False),
+    ]
+    if full_precision:
+        # torch refuses to read the older setting where the newer has been used
+        newer = getattr(cudnn, "conv", None)
+        settings.append(
+            (newer, "fp32_precision", "ieee") if newer else (cudnn, "allow_tf32", False)
+        )
+    kept = [getattr(owner, name) for owner, name, _ in settings]
+    for owner, name, value in settings:
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for (owner, name, _), value in zip(settings, kept, strict=True):
+            setattr(owner, name, value)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,30 +14,16 @@ from torch import Tensor, nn
 
 from emotion_estimators.networks.emotion_cnn import EmotionCNN
 from emotion_estimators.training.augmentation import augment_faces
-from emotion_estimators.training.batches import LabelledImages, TensorBatches
-from emotion_estimators.training.device import autocast_dtype, choose_device
-from emotion_estimators.training.image_net import ImageNet, TrainingRecipe
+from emotion_estimators.training.device import autocast_dtype, choose_device, exact_convolutions
+from emotion_estimators.training.image_net import ImageNet
+from emotion_estimators.training.labelled_images import LabelledImages
 from emotion_estimators.training.seeds import seeded
+from emotion_estimators.training.tensor_batches import TensorBatches
+from emotion_estimators.training.training_recipe import TrainingRecipe
 
-__all__ = ["TrainingResult", "train_emotion_cnn"]
+__all__ = ["train_emotion_cnn"]
 
 Weights = dict[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """How a training ended.
-
-    Attributes
-    ----------
-    interrupted : bool
-        Whether a ``KeyboardInterrupt`` ended it.
-    last_weights : dict of str to ndarray or None
-        The averaged weights, if not one epoch was over; else `on_epoch` has had the best.
-    """
-
-    interrupted: bool
-    last_weights: Weights | None
 
 
 def train_emotion_cnn(
@@ -52,7 +38,7 @@ def train_emotion_cnn(
     first_weights: Weights | None,
     seed: int,
     on_epoch: Callable[[dict[str, float], Weights | None], None],
-) -> TrainingResult:
+) -> tuple[bool, Weights]:
     """Train a network on some rows of the images, watched on others.
 
     Parameters
@@ -78,11 +64,19 @@ def train_emotion_cnn(
 
     Returns
     -------
-    result : TrainingResult
-        How it ended.
+    interrupted : bool
+        Whether a ``KeyboardInterrupt`` ended the training.
+    weights : dict of str to ndarray
+        The averaged weights at its end, which need not be the best.
+
+    Raises
+    ------
+    ValueError
+        If the device is not there, or the loss is no longer finite.
     """
     owner = type(settings).__name__
     device = choose_device(settings.device, needed_by=owner)
+    precision = autocast_dtype(settings.mixed_precision, device)
     level, spread = _pixel_statistics(pixels[train])
 
     def dataset(rows: NDArray[np.intp]) -> LabelledImages:
@@ -92,7 +86,15 @@ def train_emotion_cnn(
             torch.from_numpy(weights[rows].astype(np.float32)),
         )
 
-    with seeded(seed, device) as generator:
+    def end_epoch(record: dict[str, float], best: dict[str, Tensor] | None) -> None:
+        if not math.isfinite(record["train_loss"]):
+            raise ValueError(
+                f"{owner}: the training loss is {record['train_loss']}. Lower learning_rate, and "
+                "look for pixels far outside 0..1."
+            )
+        on_epoch(record, None if best is None else _arrays(best))
+
+    with exact_convolutions(device, full_precision=False), seeded(seed, device) as generator:
         module = EmotionCNN(**architecture, dropout=settings.dropout, mean=level, std=spread)
         if first_weights is not None:
             module.load_state_dict({k: torch.tensor(v) for k, v in first_weights.items()})
@@ -110,7 +112,7 @@ def train_emotion_cnn(
             ema_decay=settings.ema_decay,
             validation=None if held_out is None else dataset(held_out),
             patience=None if held_out is None else settings.n_iter_no_change,
-            on_epoch=lambda record, best: on_epoch(record, _arrays(best)),
+            on_epoch=end_epoch,
             verbose=bool(settings.verbose),
         )
         net = ImageNet(
@@ -134,14 +136,12 @@ def train_emotion_cnn(
             callbacks=[("recipe", recipe)],
             device=str(device),
             verbose=0,
-            precision=autocast_dtype(settings.mixed_precision, device),
+            precision=precision,
         )
         net.fit(data, None)
     recipe = dict(net.callbacks_)["recipe"]
-    return TrainingResult(
-        interrupted=recipe.epoch_ < settings.max_epochs and not recipe.stopped_,
-        last_weights=_arrays(recipe.average_.module.state_dict()) if recipe.epoch_ == 0 else None,
-    )
+    interrupted = recipe.epoch_ < settings.max_epochs and not recipe.stopped_
+    return interrupted, _arrays(recipe.average_.module.state_dict())
 
 
 def _pixel_statistics(pixels: NDArray[Any]) -> tuple[float, float]:
@@ -166,8 +166,6 @@ def _augmentation(
     )
 
 
-def _arrays(state: dict[str, Tensor] | None) -> Weights | None:
+def _arrays(state: dict[str, Tensor]) -> Weights:
     """Return a copy of a state dict as arrays."""
-    if state is None:
-        return None
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in state.items()}

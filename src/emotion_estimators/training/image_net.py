@@ -1,57 +1,55 @@
-"""The skorch net that trains image networks, and its one callback; imports torch and skorch."""
+"""skorch's training loop for image networks; imports torch and skorch."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from emotion_estimators.training.averaging import AveragedNetwork
-from emotion_estimators.training.batches import LabelledImages
-
-__all__ = ["ImageNet", "TrainingRecipe"]
-
-_EVALUATION_BATCH = 512
+__all__ = ["ImageNet", "infer"]
 
 
-class ImageNet(NeuralNet):  # type: ignore[misc]
+class ImageNet(NeuralNet):
     """skorch's training loop with mixed precision, weighted samples and nothing printed.
 
     Parameters
     ----------
+    *args
+        As of ``skorch.NeuralNet``.
     precision : torch.dtype or None
         What convolutions run in; None for float32.
     **parameters
         As of ``skorch.NeuralNet``.
     """
 
-    def __init__(self, *args: Any, precision: torch.dtype | None = None, **parameters: Any):
+    def __init__(self, *args: Any, precision: torch.dtype | None = None, **parameters: Any) -> None:
         self.precision = precision
         super().__init__(*args, **parameters)
 
     @property
     def _default_callbacks(self) -> list[Any]:
-        return []
+        return []  # skorch's own print, and score a validation set that it draws
 
     def initialize_module(self) -> ImageNet:
+        """Create the network, in the order of memory in which convolutions are fastest."""
         super().initialize_module()
-        # the order in which oneDNN and cuDNN convolve fastest
         self.module_.to(memory_format=torch.channels_last)
         return self
 
-    def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
+    def infer(self, x: Tensor, **fit_params: Any) -> Tensor:  # noqa: ARG002 - skorch's interface
+        """Return the scores of images (n, 1, height, width)."""
         return infer(self.module_, x, self.precision)
 
     def get_loss(
-        self, y_pred: Tensor, y_true: tuple[Tensor, Tensor], *args: Any, **kwargs: Any
+        self,
+        y_pred: Tensor,
+        y_true: tuple[Tensor, Tensor],
+        *args: Any,  # noqa: ARG002 - skorch's interface
+        **kwargs: Any,  # noqa: ARG002
     ) -> Tensor:
+        """Return the weighted mean loss of scores against (codes, weights)."""
         codes, weights = y_true
         loss: Tensor = (self.criterion_(y_pred, codes) * weights).mean()
         return loss
@@ -63,151 +61,3 @@ def infer(module: nn.Module, x: Tensor, precision: torch.dtype | None) -> Tensor
     with torch.autocast(x.device.type, dtype=precision, enabled=precision is not None):
         scores: Tensor = module(x)
     return scores.float()
-
-
-class TrainingRecipe(Callback):  # type: ignore[misc]
-    """Learning-rate schedule, averaged weights, validation, the best weights, early stopping.
-
-    Parameters
-    ----------
-    n_steps : int
-        Steps of the whole training; the schedule's length.
-    max_time : float or None
-        Seconds after which the training ends, with its schedule completed: where time runs
-        out before steps, the learning rate follows the time.
-    warmup : float
-        Share of the training in which the learning rate rises; it falls as a cosine after
-        that.
-    ema_decay : float
-        Decay per step of the exponential moving average of the weights. Early steps take a
-        smaller one, so that short trainings do not end with their first weights.
-    validation : LabelledImages or None
-        Held-out images. Without them the last average counts as the best.
-    patience : int or None
-        Epochs without a better validation accuracy after which training stops.
-    on_epoch : callable
-        Called after each epoch with its record (a dict of numbers) and, where they are the
-        best so far, the averaged weights (a state dict, not to be kept), else None.
-    verbose : bool
-        Show a progress bar.
-    """
-
-    def __init__(
-        self,
-        *,
-        n_steps: int,
-        max_time: float | None,
-        warmup: float,
-        ema_decay: float,
-        validation: LabelledImages | None,
-        patience: int | None,
-        on_epoch: Callable[[dict[str, float], dict[str, Tensor] | None], None],
-        verbose: bool,
-    ) -> None:
-        self.n_steps = n_steps
-        self.max_time = max_time
-        self.warmup = warmup
-        self.ema_decay = ema_decay
-        self.validation = validation
-        self.patience = patience
-        self.on_epoch = on_epoch
-        self.verbose = verbose
-
-    def on_train_begin(self, net: ImageNet, **kwargs: Any) -> None:
-        self.start_ = time.monotonic()
-        self.average_ = AveragedNetwork(net.module_, decay=self.ema_decay)
-        self.scheduler_ = torch.optim.lr_scheduler.LambdaLR(net.optimizer_, self._rate)
-        self.best_: tuple[float, float] | None = None
-        self.best_epoch_ = 0
-        self.epoch_ = 0
-        self.stopped_ = False
-        self.bar_ = tqdm(total=self.n_steps, desc="training", unit="step", disable=not self.verbose)
-
-    def on_epoch_begin(self, net: ImageNet, **kwargs: Any) -> None:
-        self._sums = torch.zeros(2, device=net.device)
-        self._n_seen = 0
-
-    def on_batch_end(
-        self, net: ImageNet, batch: Any = None, loss: Any = None, y_pred: Any = None, **kwargs: Any
-    ) -> None:
-        self.average_.update(net.module_)
-        self.scheduler_.step()
-        codes = batch[1][0]
-        n_right = (y_pred.detach().argmax(dim=1) == codes).sum()
-        self._sums += torch.stack([loss.detach() * len(codes), n_right])
-        self._n_seen += len(codes)
-        self.bar_.update()
-        if self._progress(0) >= 1:  # out of time
-            self._end_epoch(net)
-            self._stop()
-
-    def on_epoch_end(self, net: ImageNet, **kwargs: Any) -> None:
-        self._end_epoch(net)
-        if self.patience is not None and self.epoch_ - self.best_epoch_ >= self.patience:
-            self._stop()
-
-    def on_train_end(self, net: ImageNet, **kwargs: Any) -> None:
-        self.bar_.close()
-
-    def _end_epoch(self, net: ImageNet) -> None:
-        """Score the averaged weights and hand the record on."""
-        loss, accuracy = (self._sums / self._n_seen).tolist()
-        self.epoch_ += 1
-        record = {
-            "train_loss": loss,
-            "train_accuracy": accuracy,
-            "learning_rate": float(self.scheduler_.get_last_lr()[0]),
-        }
-        is_best = True
-        if self.validation is not None:
-            loss, accuracy = evaluate(
-                self.average_.module, self.validation, net.precision, torch.device(net.device)
-            )
-            record |= {"valid_loss": loss, "valid_accuracy": accuracy}
-            score = (accuracy, -loss)
-            is_best = self.best_ is None or score > self.best_
-            if is_best:
-                self.best_, self.best_epoch_ = score, self.epoch_
-        self.bar_.set_postfix(
-            {k: f"{v:.4f}" for k, v in record.items() if k.endswith("accuracy")}, refresh=False
-        )
-        self.on_epoch(record, self.average_.module.state_dict() if is_best else None)
-
-    def _stop(self) -> None:
-        self.stopped_ = True
-        raise KeyboardInterrupt  # skorch's way to end a training
-
-    def _progress(self, step: int) -> float:
-        """Return the share of the training that is over, 0..1, by steps or by time."""
-        progress = step / self.n_steps
-        if self.max_time is not None:
-            progress = max(progress, (time.monotonic() - self.start_) / self.max_time)
-        return min(1.0, progress)
-
-    def _rate(self, step: int) -> float:
-        """Return the factor of the learning rate at a step."""
-        progress = self._progress(step + 1)
-        if progress < self.warmup:
-            return progress / self.warmup
-        decline = (progress - self.warmup) / max(1 - self.warmup, 1e-12)
-        return 0.5 * (1 + math.cos(math.pi * decline)) + 1e-4  # never quite 0
-
-
-def evaluate(
-    module: nn.Module, data: LabelledImages, precision: torch.dtype | None, device: torch.device
-) -> tuple[float, float]:
-    """Return weighted cross-entropy and accuracy of a network on labelled images."""
-    was_training = module.training
-    module.eval()
-    loss = n_right = total = 0.0
-    with torch.inference_mode():
-        for start in range(0, len(data), _EVALUATION_BATCH):
-            images, (codes, weights) = data[slice(start, start + _EVALUATION_BATCH)]
-            codes, weights = codes.to(device), weights.to(device)
-            scores = infer(module, images.to(device), precision)
-            losses = nn.functional.cross_entropy(scores, codes, reduction="none")
-            loss += float((losses * weights).sum())
-            n_right += float(((scores.argmax(dim=1) == codes) * weights).sum())
-            total += float(weights.sum())
-    module.train(was_training)
-    return loss / max(total, 1e-12), n_right / max(total, 1e-12)

@@ -21,7 +21,8 @@ def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
     seed : int
         Seed of all random numbers inside.
     device : torch.device
-        The device that computes; its generator is seeded and restored too.
+        The device that computes, as from `choose_device`; its generator is seeded and restored
+        too.
 
     Yields
     ------
@@ -29,11 +30,10 @@ def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
         A generator of the CPU of its own, for shuffling and augmentation.
     """
     is_cuda = device.type == "cuda"
-    index = torch.cuda.current_device() if is_cuda and device.index is None else device.index
-    with torch.random.fork_rng(devices=[index] if is_cuda else []):
-        torch.random.default_generator.manual_seed(seed)
+    with torch.random.fork_rng(devices=[device.index] if is_cuda else []):
+        torch.default_generator.manual_seed(seed)
         if is_cuda:
-            with torch.cuda.device(index):
+            with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         # one number on, so that shuffling does not repeat the stream of the weights
         yield torch.Generator().manual_seed((seed + 1) % 2**63)

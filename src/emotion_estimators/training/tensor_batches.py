@@ -1,4 +1,4 @@
-"""Labelled images and the batches drawn from them, whole batches at a time; imports torch."""
+"""Shuffled batches of labelled images, gathered a batch at a time; imports torch."""
 
 from __future__ import annotations
 
@@ -6,36 +6,10 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-__all__ = ["LabelledImages", "TensorBatches"]
+from emotion_estimators.training.labelled_images import Batch, LabelledImages
 
-Batch = tuple[Tensor, tuple[Tensor, Tensor]]
-
-
-class LabelledImages(Dataset[Batch]):
-    """Grey images with their class codes and weights, all in memory.
-
-    Parameters
-    ----------
-    images : Tensor of shape (n, height, width)
-        uint8 in 0..255, or float.
-    codes : Tensor of shape (n,)
-        int64 positions in ``classes_``.
-    weights : Tensor of shape (n,)
-        float32, mean about 1.
-    """
-
-    def __init__(self, images: Tensor, codes: Tensor, weights: Tensor) -> None:
-        self.images, self.codes, self.weights = images, codes, weights
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, rows: Tensor | slice) -> Batch:  # type: ignore[override]
-        images = self.images[rows][:, None]  # (n, 1, h, w)
-        scaled = images.float() / 255 if images.dtype == torch.uint8 else images.float()
-        return scaled, (self.codes[rows], self.weights[rows])
+__all__ = ["TensorBatches"]
 
 
 class TensorBatches:
@@ -76,7 +50,8 @@ class TensorBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         order = torch.randperm(len(self.dataset), generator=self.generator)
-        for rows in order[: len(self) * self.batch_size].split(self.batch_size):
+        for i in range(len(self)):
+            rows = order[i * self.batch_size : (i + 1) * self.batch_size]
             images, (codes, weights) = self.dataset[rows]
             images = images.to(self.device)
             if self.transform is not None:

@@ -1,0 +1,166 @@
+"""What a classifier trains on: codes of labels, weights, a part held out, pixels in memory.
+
+Imports NumPy and scikit-learn only; for all classifiers that train a network.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+from emotion_estimators._validation import ImageBatches
+
+__all__ = ["check_labels", "check_weights", "hold_out", "stack_images"]
+
+_LOADING_BATCH = 1024  # images decoded together
+
+
+def check_labels(owner: str, y: Any, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the sorted classes of y, and the class of each image as a position in them.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, for messages.
+    y : array-like of shape (n_samples,)
+        Labels, strings or numbers.
+    n_samples : int
+        Number of images.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        Distinct labels.
+    codes : ndarray of int64, shape (n_samples,)
+        0..n_classes-1.
+
+    Raises
+    ------
+    ValueError
+        If y is None, of another length or shape, or holds no class labels.
+    """
+    if y is None:
+        raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "f":
+        assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    if len(y) != n_samples:
+        raise ValueError(
+            f"{owner} expected one label per image, got {n_samples} images and {len(y)} labels: "
+            "inconsistent numbers of samples."
+        )
+    classes, codes = np.unique(y, return_inverse=True)
+    return classes, codes.astype(np.int64)
+
+
+def check_weights(
+    owner: str,
+    sample_weight: Any,
+    class_weight: Any,
+    classes: NDArray[Any],
+    codes: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return the weight of each image, of mean 1: that of its own times that of its class.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, for messages.
+    sample_weight : array-like of shape (n_samples,) or None
+        Weights of the images; None is 1 for each.
+    class_weight : dict, "balanced" or None
+        Weights of the classes, as scikit-learn takes them.
+    classes, codes : ndarray
+        As from `check_labels`.
+
+    Returns
+    -------
+    weights : ndarray of float64, shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If weights are negative, all zero or of another shape than y, or a class has none.
+    """
+    weights = np.ones(len(codes))
+    if sample_weight is not None:
+        weights = check_array(
+            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+        )
+        if weights.shape != codes.shape:
+            raise ValueError(
+                f"{owner} expected sample_weight of shape {codes.shape}, one for each image, got "
+                f"{weights.shape}: Sample weights must be 1D array or scalar."
+            )
+        if np.any(weights < 0):
+            raise ValueError(
+                f"{owner} expected sample_weight to be non-negative, got {weights.min():g} in row "
+                f"{weights.argmin()}."
+            )
+    if class_weight is not None:
+        weights = weights * compute_sample_weight(class_weight, classes[codes])
+    if not np.any(weights > 0):
+        raise ValueError(f"{owner} got weights that are all zero: there is nothing to learn.")
+    return np.asarray(weights / weights.mean(), dtype=np.float64)
+
+
+def hold_out(
+    owner: str, codes: NDArray[np.int64], fraction: float, rng: np.random.RandomState
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows to train on and the rows held out, stratified where classes allow it.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, for messages.
+    codes : ndarray of int64, shape (n_samples,)
+        Classes.
+    fraction : float
+        Share held out.
+    rng : RandomState
+        Draws them.
+
+    Returns
+    -------
+    train, held_out : ndarray of int
+        Row numbers.
+
+    Raises
+    ------
+    ValueError
+        If that leaves fewer than 2 images to train on, or none to hold out.
+    """
+    n_held_out = round(fraction * len(codes))
+    n_trained = len(codes) - n_held_out
+    if n_held_out < 1 or n_trained < 2:
+        raise ValueError(
+            f"{owner} cannot hold out validation_fraction={fraction} of {len(codes)} images. Pass "
+            "more images, or set early_stopping=False."
+        )
+    counts = np.bincount(codes)
+    can_stratify = counts.min() >= 2 and min(n_held_out, n_trained) >= len(counts)
+    train, held_out = train_test_split(
+        np.arange(len(codes)),
+        test_size=n_held_out,
+        stratify=codes if can_stratify else None,
+        random_state=rng,
+    )
+    return train, held_out
+
+
+def stack_images(images: ImageBatches) -> NDArray[Any]:
+    """Return all images in memory, (n, height, width[, 3]), uint8 or float32."""
+    pixels: NDArray[Any] = np.empty(0)
+    for rows, batch in images.batches(_LOADING_BATCH):
+        if rows.start == 0:
+            dtype = np.uint8 if batch.dtype == np.uint8 else np.float32
+            pixels = np.empty((images.n_samples, *batch.shape[1:]), dtype=dtype)
+        pixels[rows] = batch
+    return pixels
