@@ -296,6 +296,73 @@ def test_names_split_over_attributes_are_joined(keras, tmp_path):
     assert convert(path) == whole
 
 
+KERAS_1_SETTINGS = {
+    "filters": "nb_filter",
+    "units": "output_dim",
+    "padding": "border_mode",
+    "strides": "subsample",
+    "use_bias": "bias",
+}
+KERAS_1_CLASSES = {"Conv2D": "Convolution2D", "SeparableConv2D": "SeparableConvolution2D"}
+KERAS_1_MERGES = {"Add": "sum", "Multiply": "mul", "Average": "ave", "Maximum": "max"}
+KERAS_1_WEIGHTS = {
+    "kernel": "W",
+    "bias": "b",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_std",
+}
+
+
+def in_words_of_keras_1(entry):
+    """Say a layer of today as Keras 1 said it."""
+    config = entry["config"]
+    name = entry["class_name"]
+    pooling = "Pooling" in name
+    old = {
+        (key if pooling and key == "strides" else KERAS_1_SETTINGS.get(key, key)): value
+        for key, value in config.items()
+    }
+    if "kernel_size" in config:
+        old["nb_row"], old["nb_col"] = old.pop("kernel_size")
+    if old.pop("data_format", None):
+        old["dim_ordering"] = "tf"
+    if name in KERAS_1_MERGES or name == "Concatenate":
+        old |= {"mode": KERAS_1_MERGES.get(name, "concat"), "concat_axis": old.pop("axis", -1)}
+        name = "Merge"
+    return {**entry, "class_name": KERAS_1_CLASSES.get(name, name), "config": old}
+
+
+def test_words_of_keras_1_are_understood(keras, tmp_path):
+    L = keras.layers
+    images = keras.Input(IMAGE)
+    x = L.Conv2D(4, (3, 2), strides=(1, 2), padding="same")(images)
+    x = L.BatchNormalization()(x)
+    y = L.SeparableConv2D(4, 3, padding="same", activation="relu")(x)
+    parts = [getattr(L, name)()([x, y]) for name in [*KERAS_1_MERGES, "Concatenate"]]
+    x = L.MaxPooling2D(2, strides=2)(L.Concatenate()(parts))
+    path = tmp_path / "model.h5"
+    model = keras.Model(images, L.Dense(3)(L.Flatten()(x)))
+    assert_same_as_keras(model, path, np.random.default_rng(5))
+    today = convert(path)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        layers = config["config"]["layers"]
+        config["config"]["layers"] = [in_words_of_keras_1(entry) for entry in layers]
+        config["class_name"] = "Model"
+        file.attrs["model_config"] = json.dumps(config)
+        file.attrs["keras_version"] = "1.2.2"
+        for group in file["model_weights"].values():
+            # Keras 1 put the arrays beside each other and called them <layer>_<weight>.
+            arrays = [group[name] for name in group.attrs["weight_names"]]
+            names = [f"x_{array.name.split('/')[-1].split(':')[0]}" for array in arrays]
+            for now, old in KERAS_1_WEIGHTS.items():
+                names = [f"x_{old}" if name == f"x_{now}" else name for name in names]
+            for array, name in zip(arrays, names, strict=True):
+                group[name] = array
+            group.attrs["weight_names"] = [name.encode() for name in names]
+    assert convert(path) == today
+
+
 sizes = st.integers(1, 3)
 paddings = st.sampled_from(["same", "valid"])
 activations = st.sampled_from(["linear", "relu", "elu", "tanh", "hard_sigmoid", "swish", "gelu"])

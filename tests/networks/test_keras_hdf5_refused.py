@@ -114,6 +114,23 @@ def test_truncated_file(path, kept):
         read_keras_hdf5(path)
 
 
+def test_damaged_heap_does_not_hang(path):
+    content = bytearray(path.read_bytes())
+    first_object = content.index(b"GCOL") + 16
+    content[first_object : first_object + 16] = bytes(16)  # free space of size 0: no way on
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"model\.h5: cannot be read.*heap of texts without end"):
+        read_keras_hdf5(path)
+
+
+@pytest.mark.parametrize("value", [3.0, [["a", "b"]], h5py.Empty("S1")])
+def test_version_that_is_not_a_text(path, value):
+    with h5py.File(path, "r+") as file:
+        file.attrs["keras_version"] = value
+    with pytest.raises(WeightsError, match=r"model\.h5: .*'keras_version' must (hold|be one) text"):
+        read_keras_hdf5(path)
+
+
 def test_weights_without_architecture(path):
     with h5py.File(path, "r+") as file:
         del file.attrs["model_config"]
@@ -372,7 +389,7 @@ def test_links_are_not_followed(path, tmp_path, place, kind):
         (["scores/bias:0", "scores/kernel:0"], "expected its kernel where the file holds"),
         (["scores/kernel:0"], "needs 2 arrays of weights, the file holds 1"),
         ([], "needs 2 arrays of weights, the file holds 0"),
-        ([1.0, 2.0], "must be a list of names"),
+        ([1.0, 2.0], "'weight_names' must hold text"),
         ([b"\xff\xfe", b"\xff"], "truncated or damaged"),
     ],
 )

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ MAX_WEIGHT_BYTES = (1 << 31) - (1 << 24)
 MAX_ATTRIBUTE_BYTES = 64 << 20
 # deflate, shuffle, fletcher32: built into HDF5. Any other may load a plugin from disk.
 BUILT_IN_FILTERS = frozenset({1, 2, 3})
+HEAP_SIGNATURE = b"GCOL\x01\0\0\0"
 
 
 @dataclass(frozen=True)
@@ -166,11 +169,11 @@ class KerasFile:
     def _weight_names(self, group: h5py.Group) -> list[str]:
         """Names of a group's weights; Keras splits lists above 64 KB into numbered attributes."""
         if "weight_names" in group.attrs:
-            return self._names(group, "weight_names")
+            return self._texts(group, "weight_names")
         names: list[str] = []
         part = 0
         while f"weight_names{part}" in group.attrs:
-            names += self._names(group, f"weight_names{part}")
+            names += self._texts(group, f"weight_names{part}")
             part += 1
         return names
 
@@ -226,26 +229,30 @@ class KerasFile:
             here = here[step]
         return here
 
-    def _attribute(self, owner: h5py.Group, name: str) -> Any:
-        identifier = owner.attrs.get_id(name)
-        if math.prod(identifier.shape) * identifier.dtype.itemsize > MAX_ATTRIBUTE_BYTES:
-            raise WeightsError(f"{self.source}: the attribute {name!r} is absurdly large")
-        return owner.attrs[name]
-
     def _text(self, name: str) -> str:
-        value = self._attribute(self._file, name)
-        if isinstance(value, bytes):
-            return value.decode("utf-8")
-        if not isinstance(value, str):
-            raise WeightsError(f"{self.source}: the attribute {name!r} must be a text")
-        return value
+        texts = self._texts(self._file, name)
+        if len(texts) != 1:
+            raise WeightsError(f"{self.source}: the attribute {name!r} must be one text")
+        return texts[0]
 
-    def _names(self, owner: h5py.Group, name: str) -> list[str]:
-        values = np.asarray(self._attribute(owner, name)).ravel().tolist()
-        names = [v.decode("utf-8") if isinstance(v, bytes) else v for v in values]
-        if not all(isinstance(v, str) for v in names):
-            raise WeightsError(f"{self.source}: the attribute {name!r} must be a list of names")
-        return names
+    def _texts(self, owner: h5py.Group, name: str) -> list[str]:
+        """Return the texts of an attribute, after a look at its type and size.
+
+        HDF5 crashes on some damaged types when their values are read.
+        """
+        import h5py
+
+        identifier = owner.attrs.get_id(name)
+        shape = identifier.shape  # None where the attribute is empty
+        if shape is not None and 0 in shape:
+            return []  # Keras writes an empty list of names as one of floats
+        kind = identifier.get_type()
+        if shape is None or not isinstance(kind, h5py.h5t.TypeStringID):
+            raise WeightsError(f"{self.source}: the attribute {name!r} must hold text")
+        if math.prod(shape) * kind.get_size() > MAX_ATTRIBUTE_BYTES:
+            raise WeightsError(f"{self.source}: the attribute {name!r} is absurdly large")
+        values = np.asarray(owner.attrs[name]).ravel().tolist()
+        return [v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values]
 
 
 @contextmanager
@@ -276,6 +283,7 @@ def open_keras_file(path: str | Path) -> Iterator[KerasFile]:
         head = stream.read(64)
     if not h5py.is_hdf5(path):
         raise WeightsError(f"{path}: is not an HDF5 file{_likely_reason(head)}")
+    _refuse_endless_heaps(path)
     with _damage_reported(str(path)):
         file = h5py.File(path, "r")
     with file:
@@ -294,6 +302,32 @@ def _damage_reported(where: str) -> Iterator[None]:
             f"{where}: cannot be read, the file is truncated or damaged; fetch or save it again "
             f"({error})"
         ) from error
+
+
+def _refuse_endless_heaps(path: Path) -> None:
+    """Refuse a damaged heap of texts, which HDF5 (2.0 and before) walks through forever.
+
+    A heap is 16 bytes of header, its size in the last eight, and objects: index (2 bytes),
+    6 bytes, size (8 bytes), content; index 0 is free space, its size counts all of it.
+    """
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as file:
+        # Heaps do not overlap and no object is smaller than 16 bytes.
+        steps_left = len(file) // 16
+        heap = file.find(HEAP_SIGNATURE)
+        while heap >= 0 and heap + 16 <= len(file):
+            end = min(heap + struct.unpack_from("<Q", file, heap + 8)[0], len(file))
+            here = heap + 16
+            while here + 16 <= end:
+                index, size = struct.unpack_from("<H6xQ", file, here)
+                step = size if index == 0 else 16 + (size + 7) // 8 * 8
+                steps_left -= 1
+                if step == 0 or steps_left < 0:
+                    raise WeightsError(
+                        f"{path}: cannot be read, the file is damaged (a heap of texts without "
+                        "end); fetch or save it again"
+                    )
+                here += step
+            heap = file.find(HEAP_SIGNATURE, heap + len(HEAP_SIGNATURE))
 
 
 def _likely_reason(head: bytes) -> str:

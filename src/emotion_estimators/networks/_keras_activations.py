@@ -57,9 +57,11 @@ def activate(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
         Where the activation is not one of Keras' own that can be converted.
     """
     name = settings.get("activation", "linear")
-    if isinstance(name, dict) and name.get("class_name") in ACTIVATION_LAYERS:
-        nested = Settings(settings.where, name.get("config"), settings.version)
-        return ACTIVATION_LAYERS[name["class_name"]](graph, tensor, nested)
+    if isinstance(name, dict):  # Keras 3 takes an activation layer in the place of a function
+        class_name = Settings(settings.where, name).text("class_name")
+        if class_name in ACTIVATION_LAYERS:
+            nested = Settings(settings.where, name.get("config"), settings.version)
+            return ACTIVATION_LAYERS[class_name](graph, tensor, nested)
     if name not in NAMES:  # a list and not a set: what the file says may be unhashable
         raise settings.error(
             f"the activation {name!r:.80} cannot be converted; known: {', '.join(NAMES)}"
