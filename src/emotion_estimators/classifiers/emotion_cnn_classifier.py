@@ -365,7 +365,6 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         path : Path
-            The file written.
         """
         check_is_fitted(self, "weights_")
         self._import("torch", "onnx")

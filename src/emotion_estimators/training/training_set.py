@@ -99,15 +99,13 @@ def check_weights(
                 f"{owner} expected sample_weight of shape {codes.shape}, one for each image, got "
                 f"{weights.shape}: Sample weights must be 1D array or scalar."
             )
-        if np.any(weights < 0):
-            raise ValueError(
-                f"{owner} expected sample_weight to be non-negative, got {weights.min():g} in row "
-                f"{weights.argmin()}."
-            )
     if class_weight is not None:
         weights = weights * compute_sample_weight(class_weight, classes[codes])
-    if not np.any(weights > 0):
-        raise ValueError(f"{owner} got weights that are all zero: there is nothing to learn.")
+    if np.any(weights < 0) or not np.any(weights > 0):
+        raise ValueError(
+            f"{owner} expected weights of samples and classes that are non-negative and not all "
+            f"zero, got {weights.min():g} in row {weights.argmin()}."
+        )
     return np.asarray(weights / weights.mean(), dtype=np.float64)
 
 
