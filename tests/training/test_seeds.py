@@ -1,0 +1,43 @@
+"""seeded: the same numbers for a seed, and the global state as before."""
+
+import random
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="seeded seeds torch")
+
+import torch
+
+from emotion_estimators.training.seeds import seeded
+
+CPU = torch.device("cpu")
+
+
+def _draw(seed):
+    with seeded(seed, CPU) as generator:
+        return torch.rand(4).tolist(), torch.rand(4, generator=generator).tolist()
+
+
+def test_numbers_depend_on_the_seed_alone():
+    torch.manual_seed(1)
+    first = _draw(5)
+    torch.manual_seed(2)
+    assert _draw(5) == first
+    assert _draw(6) != first
+    assert first[0] != first[1]
+
+
+def test_global_state_is_restored_also_after_an_error():
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
+
+    def draw_and_fail():
+        with seeded(2**31 - 2, CPU):
+            torch.rand(3)
+            raise RuntimeError("on purpose")
+
+    with pytest.raises(RuntimeError, match="on purpose"):
+        draw_and_fail()
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert random.getstate() == states[1]
+    assert np.array_equal(np.random.get_state()[1], states[2])  # noqa: NPY002

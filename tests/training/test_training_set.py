@@ -1,0 +1,125 @@
+"""Labels, weights, held-out rows and stacked pixels; needs no torch."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils.class_weight import compute_sample_weight
+
+from emotion_estimators._validation import check_images
+from emotion_estimators.training.training_set import (
+    check_labels,
+    check_weights,
+    hold_out,
+    stack_images,
+)
+
+
+@pytest.mark.parametrize(
+    "y", [["b", "a", "b"], [7, -3, 7], np.array(["b", "a", "b"], dtype=object), [True, False, True]]
+)
+def test_labels(y):
+    classes, codes = check_labels("Net", y, 3)
+    assert_array_equal(classes, np.unique(y))
+    assert codes.tolist() == [1, 0, 1]
+    assert codes.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("y", "match"),
+    [
+        (None, "Net requires y to be passed, but the target y is None"),
+        ([0.5, 1.25, 0.1], "Unknown label type"),
+        ([1.0, np.nan, 0.0], "y contains NaN"),
+        ([[0, 1], [1, 0], [1, 1]], "y should be a 1d array"),
+        (["a", "b"], "Net expected one label per image, got 3 images and 2 labels"),
+    ],
+)
+def test_bad_labels(y, match):
+    with pytest.raises(ValueError, match=match):
+        check_labels("Net", y, 3)
+
+
+def test_weights():
+    y = np.array(["a", "b", "b", "b"])
+    classes, codes = check_labels("Net", y, 4)
+    assert check_weights("Net", None, None, classes, codes).tolist() == [1, 1, 1, 1]
+    for class_weight in ("balanced", {"a": 5, "b": 0}):
+        got = check_weights("Net", [1, 2, 3, 0], class_weight, classes, codes)
+        expected = compute_sample_weight(class_weight, y) * [1, 2, 3, 0]
+        assert_allclose(got, expected / expected.mean())
+
+
+@pytest.mark.parametrize(
+    ("sample_weight", "class_weight", "match"),
+    [
+        ([1, 2], None, r"Net expected sample_weight of shape \(3,\), .* got \(2,\)"),
+        ([[1], [2], [3]], None, r"Net expected sample_weight of shape \(3,\), .* got \(3, 1\)"),
+        ([1, 2, np.nan], None, "sample_weight contains NaN"),
+        ([1, -2, 3], None, "non-negative and not all zero, got -2 in row 1"),
+        ([1, 1, 1], {"a": 1, "b": -1}, "non-negative and not all zero, got -1 in row 1"),
+        ([1, 0, 0], {"a": 0, "b": 1}, "non-negative and not all zero, got 0 in row 0"),
+    ],
+)
+def test_bad_weights(sample_weight, class_weight, match):
+    classes, codes = check_labels("Net", ["a", "b", "a"], 3)
+    with pytest.raises(ValueError, match=match):
+        check_weights("Net", sample_weight, class_weight, classes, codes)
+
+
+def test_hold_out_is_stratified_and_scikit_learns():
+    codes = np.repeat([0, 1, 2], [60, 30, 10])
+    train, held_out = hold_out("Net", codes, 0.1, np.random.RandomState(3))
+    expected = train_test_split(
+        np.arange(100), test_size=10, stratify=codes, random_state=np.random.RandomState(3)
+    )
+    assert_array_equal(train, expected[0])
+    assert_array_equal(held_out, expected[1])
+    assert np.bincount(codes[held_out]).tolist() == [6, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("codes", "fraction", "n_held_out"),
+    [
+        (np.repeat([0, 1], [9, 1]), 0.2, 2),  # one image of a class cannot be on both sides
+        (np.arange(20) % 10, 0.1, 2),  # ten classes do not fit into two images
+        (np.arange(20) % 10, 0.9, 18),
+    ],
+)
+def test_hold_out_of_classes_too_small_to_stratify(codes, fraction, n_held_out):
+    train, held_out = hold_out("Net", codes, fraction, np.random.RandomState(0))
+    assert len(held_out) == n_held_out
+    assert sorted([*train, *held_out]) == list(range(len(codes)))
+
+
+@pytest.mark.parametrize(("n", "fraction"), [(4, 0.1), (10, 0.95), (1, 0.5)])
+def test_nothing_to_hold_out(n, fraction):
+    match = rf"Net cannot hold out validation_fraction={fraction} of {n} images\. Pass more"
+    with pytest.raises(ValueError, match=match):
+        hold_out("Net", np.zeros(n, dtype=np.int64), fraction, np.random.RandomState(0))
+
+
+class Resizer(BaseEstimator):
+    """Parameters that check_images reads."""
+
+    image_size = None
+    image_shape = (4, 5)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_stack(dtype, monkeypatch, tmp_path):
+    monkeypatch.setattr("emotion_estimators.training.training_set._LOADING_BATCH", 3)
+    X = np.random.default_rng(0).integers(0, 256, (7, 4, 5), dtype=np.uint8)
+    X = X if dtype == np.uint8 else (X / 255).astype(dtype)
+    expected = X if dtype == np.uint8 else X.astype(np.float32)
+    forms = [X, list(X), X.reshape(7, -1)]
+    if dtype == np.uint8:
+        for row, image in enumerate(X):
+            Image.fromarray(image).save(tmp_path / f"{row}.png")
+        forms.append(sorted(tmp_path.iterdir()))
+    for form in forms:
+        got = stack_images(check_images(Resizer(), form, reset=True))
+        assert got.dtype == expected.dtype
+        assert_array_equal(got, expected)
