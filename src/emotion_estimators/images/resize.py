@@ -42,7 +42,8 @@ def resize_images(
     Each output pixel of a shrinking axis is the mean over exactly the source interval that it
     covers, fractions of a pixel included (OpenCV's ``INTER_AREA``), so nothing aliases and the
     mean of the image is kept. A growing axis uses half-pixel centres and repeats the border
-    (``INTER_LINEAR``). No value leaves the range of its image. Images and channels do not
+    (``INTER_LINEAR``). uint8 levels are rounded after each axis, width first, as
+    Pillow does it: enlarged images are its ``BILINEAR`` to within one level. No value leaves the range of its image. Images and channels do not
     influence one another: an image comes out the same, bit for bit, alone or in a batch.
 
     Examples
@@ -66,8 +67,10 @@ def resize_images(
     work_dtype = np.float64 if images.dtype.itemsize > 4 else np.float32
     planes = np.moveaxis(images, -1, -3) if channels else images  # (..., [c,] h, w)
     planes = planes.astype(work_dtype, order="C", copy=False)  # one summation order for all
-    resized = _axis_weights(height, size[0], work_dtype) @ planes  # (..., h', w)
-    resized = resized @ _axis_weights(width, size[1], work_dtype).T  # (..., h', w')
+    resized = planes @ _axis_weights(width, size[1], work_dtype).T  # (..., h, w')
+    if images.dtype == np.uint8:
+        resized = np.floor(resized + work_dtype(0.5))
+    resized = _axis_weights(height, size[0], work_dtype) @ resized  # (..., h', w')
     if images.dtype == np.uint8:
         resized = np.floor(resized + work_dtype(0.5))
     else:

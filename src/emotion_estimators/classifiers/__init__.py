@@ -1,0 +1,5 @@
+"""Classifiers of images; the names are listed in ``__init__.pyi`` and imported when used."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,317 @@
+"""Images in, classes out, by kernel ridge regression on an image and its mirror image.
+
+Imports the image door and the checks of `training`; `make_hog_classifier` is built on it.
+"""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from joblib import effective_n_jobs
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
+
+from emotion_estimators._sklearn import HasMethods, Interval, fit_context
+from emotion_estimators._validation import check_images
+from emotion_estimators.features import HOGTransformer
+from emotion_estimators.training.training_set import check_labels
+
+__all__ = ["MirrorKernelRidgeClassifier"]
+
+_BATCH = 64  # images described and compared at once, always: a prediction has no neighbours
+_KERNEL_ROWS = 2048  # rows of the kernel matrix computed at once: bounds the working memory
+
+_Floats: TypeAlias = NDArray[Any]  # float32 or float64
+
+
+class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
+    """Classify images by RBF kernel ridge regression that knows mirror images mean the same.
+
+    A face's mirror image shows the same emotion. This classifier is what kernel ridge
+    regression on one-hot labels gives when the mirror image of every training image is
+    learned, too, at the price of the images alone. On features such as HOG it is, for some ten
+    thousand images, stronger than a support vector machine and faster to train.
+
+    Parameters
+    ----------
+    transformer : transformer, default=None
+        Describes images: an estimator, or Pipeline, that takes images and gives 2-D features.
+        It is fitted on the images and their mirror images. None is ``HOGTransformer()``.
+    alpha : float, default=0.2
+        Regularization strength, larger than 0: what is added to the diagonal of the kernel.
+    gamma : float, default=1.8
+        Coefficient of the RBF kernel, after the features of an image and its mirror image have
+        been scaled to a total variance of 1.
+    image_size : int or tuple of int, default=None
+        Size in pixels, or height and width, to which images are resized before anything else.
+        None takes images as they are; they must all be of one size then.
+    image_shape : tuple of int, default=None
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
+        them -1. Where it is set the transformer is given rows, too, and needs an
+        `image_shape` of its own.
+    n_jobs : int, default=None
+        Threads that decode files, as joblib counts them. The linear algebra takes the threads
+        that NumPy's BLAS takes.
+    verbose : bool, default=False
+        Show progress bars.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Sorted labels.
+    transformer_ : transformer
+        The fitted transformer.
+    features_ : ndarray of shape (n_samples, 2 * n_features), dtype float32
+        Centred and scaled features of the training images, beside them those of their mirror
+        images.
+    dual_coef_ : ndarray of shape (n_samples, n_classes), dtype float32
+        Weights of the training images.
+    intercept_ : ndarray of shape (n_classes,), dtype float32
+        Share of each class in the training data.
+    mean_ : ndarray of shape (2 * n_features,)
+        What is subtracted from the features; in each half their mean over all images and mirror
+        images.
+    scale_ : float
+        Factor that gives the features a total variance of 1 then.
+    image_size_ : tuple of int
+        Height and width in pixels of the images.
+    n_features_in_ : int
+        Number of values in an image. Only set after a fit on an array.
+
+    See Also
+    --------
+    emotion_estimators.make_hog_classifier : Its preset "fer2013" is this classifier on HOG.
+    sklearn.kernel_ridge.KernelRidge : Kernel ridge regression without mirror images.
+
+    Notes
+    -----
+    X is what the library takes everywhere, see :class:`~emotion_estimators.HOGTransformer`.
+
+    An image is described by the features of itself and of its mirror image; its mirror image
+    by the same two, swapped. In the solution of kernel ridge regression on all images and
+    mirror images, an image and its mirror image have equal weights. One linear system of
+    ``n_samples`` rows gives it, whose kernel between x and z is the RBF kernel between x and z
+    plus that between x and the mirrored z.
+
+    `fit` holds the kernel in memory, ``4 * n_samples ** 2`` bytes (3.3 GB for FER2013), and
+    takes ``n_samples ** 3 / 6`` multiply-adds, in single precision. The model keeps all
+    features. Predictions are made in double precision and in batches of one fixed size, so they
+    do not depend on the images beside them.
+
+    References
+    ----------
+    .. [1] B. Haasdonk and H. Burkhardt, "Invariant kernel functions for pattern analysis and
+       machine learning", Machine Learning 68, 2007.
+
+    Examples
+    --------
+    >>> from emotion_estimators.classifiers import MirrorKernelRidgeClassifier
+    >>> from emotion_estimators.datasets import make_faces
+    >>> X, y = make_faces(60, emotions=["happy", "sad"], random_state=0)
+    >>> model = MirrorKernelRidgeClassifier().fit(X[:40], y[:40])
+    >>> model.score(X[40:], y[40:]) > 0.8
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "transformer": [HasMethods(["fit", "transform"]), None],
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "gamma": [Interval(Real, 0, None, closed="neither")],
+        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "image_shape": [tuple, list, None],
+        "n_jobs": [Integral, None],
+        "verbose": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        *,
+        transformer: Any = None,
+        alpha: float = 0.2,
+        gamma: float = 1.8,
+        image_size: int | tuple[int, int] | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.transformer = transformer
+        self.alpha = alpha
+        self.gamma = gamma
+        self.image_size = image_size
+        self.image_shape = image_shape
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: ArrayLike, y: ArrayLike) -> MirrorKernelRidgeClassifier:
+        """Learn from images and their mirror images.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, see Notes.
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        self : MirrorKernelRidgeClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        InvalidImagesError
+            If X does not follow the contract.
+        ValueError
+            If a parameter is out of its range, y does not fit X, or `alpha` is too small for
+            single precision.
+        """
+        name = type(self).__name__
+        images = check_images(self, X, reset=True)
+        self.classes_, codes = check_labels(name, y, images.n_samples)
+        ((_, pixels),) = images.batches(images.n_samples, n_threads=effective_n_jobs(self.n_jobs))
+
+        transformer = HOGTransformer() if self.transformer is None else clone(self.transformer)
+        if pixels.dtype != np.uint8:
+            pixels = pixels.astype(np.float32)
+        both = np.concatenate([pixels, _mirrored(pixels)])
+        self.transformer_ = transformer.fit(self._for_transformer(both))
+        del both
+        batches = [pixels[start : start + _BATCH] for start in range(0, len(pixels), _BATCH)]
+        bar = tqdm(batches, desc=f"{name}: features", disable=not self.verbose)
+        features = np.concatenate([self._describe(batch) for batch in bar])
+        # of both halves, so that swapping them stays what mirroring the image does
+        self.mean_ = np.tile(features.reshape(-1, features.shape[1] // 2).mean(axis=0), 2)
+        features -= self.mean_
+        variance = features.var(axis=0).sum()
+        self.scale_ = float(1 / np.sqrt(variance)) if variance > 0 else 1.0
+        self.features_ = (features * self.scale_).astype(np.float32)
+
+        kernel = np.empty((len(pixels), len(pixels)), np.float32)
+        starts = range(0, len(pixels), _KERNEL_ROWS)
+        for start in tqdm(starts, desc=f"{name}: kernel", disable=not self.verbose):
+            rows = slice(start, start + _KERNEL_ROWS)
+            kernel[rows] = self._kernel(self.features_[rows], self.features_)
+        kernel[np.diag_indices_from(kernel)] += np.float32(self.alpha)
+        targets = np.eye(len(self.classes_), dtype=np.float32)[codes]  # (n_samples, n_classes)
+        self.intercept_ = targets.mean(axis=0)
+        self.dual_coef_ = self._solve(kernel, targets - self.intercept_)
+        return self
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Score images for each class.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, see Notes.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
+            Estimates of the one-hot label: near 1 for the class, near 0 for the others. They
+            are no probabilities. For two classes the difference, positive for ``classes_[1]``.
+
+        Raises
+        ------
+        InvalidImagesError
+            If X does not follow the contract, or the images are of another size than in `fit`.
+        """
+        scores = self._scores(X)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Classify images.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, see Notes.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Members of `classes_`.
+
+        Raises
+        ------
+        InvalidImagesError
+            As from `decision_function`.
+        """
+        codes = self._scores(X).argmax(axis=1)
+        labels: NDArray[Any] = self.classes_[codes]
+        return labels
+
+    def _scores(self, X: ArrayLike) -> NDArray[np.float64]:
+        check_is_fitted(self)
+        images = check_images(self, X, reset=False)
+        scores: NDArray[np.float64] = np.empty((images.n_samples, len(self.classes_)))
+        learned = self.features_.astype(np.float64)
+        batches = images.batches(_BATCH, n_threads=effective_n_jobs(self.n_jobs))
+        n_batches = -(-images.n_samples // _BATCH)
+        bar = tqdm(batches, type(self).__name__, n_batches, disable=not self.verbose)
+        for rows, batch in bar:
+            features = np.zeros((_BATCH, learned.shape[1]))
+            features[: len(batch)] = (self._describe(batch) - self.mean_) * self.scale_
+            scores[rows] = (self._kernel(features, learned) @ self.dual_coef_)[: len(batch)]
+        scores += self.intercept_
+        return scores
+
+    def _describe(self, images: NDArray[Any]) -> NDArray[np.float64]:
+        """Return features of at most `_BATCH` images and of their mirrors, (n, 2 * n_features)."""
+        if images.dtype != np.uint8:
+            images = images.astype(np.float32)
+        # a batch of one size, always: matrix products round differently in other sizes
+        padded = np.concatenate([images, np.repeat(images[:1], _BATCH - len(images), axis=0)])
+        views = [
+            np.asarray(self.transformer_.transform(self._for_transformer(view)), np.float64)
+            for view in (padded, _mirrored(padded))
+        ]
+        return np.concatenate(views, axis=1)[: len(images)]
+
+    def _for_transformer(self, images: NDArray[Any]) -> NDArray[Any]:
+        return images if self.image_shape is None else images.reshape(len(images), -1)
+
+    def _kernel(self, features: _Floats, learned: _Floats) -> _Floats:
+        """Return the kernel between two sets of scaled features, in their precision."""
+        gamma = features.dtype.type(self.gamma)
+        swapped = np.roll(features, features.shape[1] // 2, axis=1)  # the mirror images
+        squares = gamma * np.einsum("ij,ij->i", learned, learned)
+        own_squares = gamma * np.einsum("ij,ij->i", features, features)
+        kernel = np.zeros((len(features), len(learned)), features.dtype)
+        for view in (features, swapped):
+            product = (2 * gamma * view) @ learned.T
+            product -= own_squares[:, np.newaxis]
+            product -= squares
+            kernel += np.exp(product, out=product)
+        return kernel
+
+    def _solve(
+        self, kernel: NDArray[np.float32], targets: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        try:
+            # the transpose of a symmetric matrix is itself, in the order that LAPACK overwrites
+            factor = cho_factor(kernel.T, lower=True, overwrite_a=True, check_finite=False)
+        except LinAlgError as error:
+            raise ValueError(
+                f"{type(self).__name__} cannot solve its linear system in single precision with "
+                f"alpha={self.alpha}. Choose a larger alpha."
+            ) from error
+        solution: NDArray[np.float32] = cho_solve(factor, targets, check_finite=False)
+        return np.ascontiguousarray(solution)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True  # paths
+        return tags
+
+
+def _mirrored(images: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(images[:, :, ::-1])

@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.decomposition import PCA
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from emotion_estimators import HOGTransformer
+from emotion_estimators.classifiers import MirrorKernelRidgeClassifier
+from emotion_estimators.datasets import make_faces
+from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.testing import check_image_estimator, check_sklearn_estimator
+
+SMALL = HOGTransformer(cells_per_block=(2, 2))
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return make_faces(150, emotions=["happy", "sad", "surprise"], random_state=0)
+
+
+def descriptors(transformer, X):
+    """Features of images beside those of their mirror images, and the same swapped."""
+    features, mirrored = transformer.transform(X), transformer.transform(X[:, :, ::-1])
+    return np.hstack([features, mirrored]), np.hstack([mirrored, features])
+
+
+def test_scores_are_those_of_kernel_ridge_on_images_and_mirror_images(faces):
+    X, y = faces
+    model = MirrorKernelRidgeClassifier(transformer=SMALL, alpha=0.3, gamma=1.5)
+    model.fit(X[:100], y[:100])
+
+    views = descriptors(SMALL, X[:100])
+    scale = 1 / np.sqrt(views[0].var(axis=0).sum())
+    targets = (y[:100, np.newaxis] == model.classes_) - model.intercept_
+    reference = KernelRidge(alpha=0.3, kernel="rbf", gamma=1.5)
+    reference.fit(np.vstack(views) * scale, np.vstack([targets, targets]))
+    expected = reference.predict(descriptors(SMALL, X[100:])[0] * scale) + model.intercept_
+    # the system is solved in single precision: 1e-7 times a condition number of some hundred
+    np.testing.assert_allclose(model.decision_function(X[100:]), expected, atol=2e-5)
+
+
+def test_an_image_and_its_mirror_image_score_alike(faces):
+    X, y = faces
+    model = MirrorKernelRidgeClassifier(transformer=SMALL).fit(X[:100], y[:100])
+    # equal sums, added in another order
+    np.testing.assert_allclose(
+        model.decision_function(X[100:]), model.decision_function(X[100:, :, ::-1]), atol=1e-12
+    )
+
+
+def test_a_transformer_that_learns_sees_images_and_mirror_images(faces):
+    X, y = faces
+    pipeline = make_pipeline(SMALL, PCA(10))
+    model = MirrorKernelRidgeClassifier(transformer=pipeline).fit(X[:100], y[:100])
+    both = SMALL.transform(np.concatenate([X[:100], X[:100, :, ::-1]]))
+    np.testing.assert_allclose(model.transformer_[-1].mean_, both.mean(axis=0), atol=1e-12)
+
+
+def test_it_beats_the_same_features_without_mirror_images(faces):
+    """Where all training faces look one way and all test faces the other."""
+    X, y = faces
+    one_way = np.tile(np.linspace(0, 1, 48), (48, 1))
+    X_train = (X[:100] * one_way).astype(np.uint8)
+    X_test = (X[100:] * one_way[:, ::-1]).astype(np.uint8)
+    model = MirrorKernelRidgeClassifier(transformer=SMALL).fit(X_train, y[:100])
+    plain = KernelRidge(alpha=0.2, kernel="rbf", gamma=1.8 * model.scale_**2)
+    plain.fit(SMALL.transform(X_train), y[:100, np.newaxis] == model.classes_)
+    predicted = model.classes_[plain.predict(SMALL.transform(X_test)).argmax(axis=1)]
+    assert model.score(X_test, y[100:]) > np.mean(predicted == y[100:])
+
+
+def test_two_classes_have_one_score(faces):
+    X, y = faces
+    X, y = X[y != "sad"], y[y != "sad"]
+    model = MirrorKernelRidgeClassifier(transformer=SMALL).fit(X[:60], y[:60])
+    scores = model.decision_function(X[60:])
+    assert scores.shape == (len(X) - 60,)
+    assert model.predict(X[60:]).tolist() == np.where(scores > 0, "surprise", "happy").tolist()
+
+
+def test_files_of_any_size_and_color(faces, tmp_path):
+    X, y = faces
+    model = MirrorKernelRidgeClassifier(transformer=SMALL, image_size=48).fit(X[:100], y[:100])
+    paths = []
+    for i in range(100, 110):
+        paths.append(tmp_path / f"{i}.png")
+        # doubled pixels: averaging them gives the image back
+        doubled = X[i].repeat(2, axis=0).repeat(2, axis=1)
+        Image.fromarray(doubled).convert("RGB").save(paths[-1])
+    np.testing.assert_array_equal(
+        model.decision_function(paths), model.decision_function(X[100:110])
+    )
+
+
+def test_progress_is_shown_only_when_asked_for(faces, capsys):
+    X, y = faces
+    model = MirrorKernelRidgeClassifier(transformer=SMALL).fit(X, y)
+    model.predict(X)
+    assert capsys.readouterr() == ("", "")
+    model.set_params(verbose=True).fit(X, y).predict(X)
+    assert "MirrorKernelRidgeClassifier: kernel: 100%" in capsys.readouterr().err
+
+
+def test_too_small_an_alpha_is_named():
+    X = np.random.default_rng(0).integers(0, 256, (3, 16, 16), dtype=np.uint8)
+    X = np.concatenate([X, X])  # equal rows make the kernel singular
+    model = MirrorKernelRidgeClassifier(transformer=SMALL, alpha=1e-30)
+    with pytest.raises(ValueError, match=r"alpha=1e-30\. Choose a larger alpha"):
+        model.fit(X, list("abcabc"))
+
+
+def test_images_of_another_size_are_refused(faces):
+    X, y = faces
+    model = MirrorKernelRidgeClassifier(transformer=SMALL).fit(X, y)
+    with pytest.raises(InvalidImagesError, match="was fitted on images of 48 x 48 px, got 40 x 48"):
+        model.predict(X[:, :40])
+
+
+def test_scikit_learn_checks():
+    # columns, which are their own mirror images: scikit-learn's rows are not meant to be reversed
+    results = check_sklearn_estimator(
+        MirrorKernelRidgeClassifier(transformer=StandardScaler(), image_shape=(-1, 1))
+    )
+    assert {result["status"] for result in results} == {"passed"}
+
+
+def test_image_checks():
+    results = check_image_estimator(MirrorKernelRidgeClassifier(transformer=SMALL))
+    assert {result["status"] for result in results} == {"passed"}
