@@ -13,7 +13,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 pytest.importorskip("torch", reason="EmotionCNNClassifier needs torch")
 pytest.importorskip("skorch", reason="EmotionCNNClassifier needs skorch")
 
-from emotion_estimators.classifiers.emotion_cnn_classifier import EmotionCNNClassifier
+from emotion_estimators.classifiers import EmotionCNNClassifier
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.exceptions import MissingDependencyError
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
@@ -424,8 +424,7 @@ def test_missing_library_after_fit(faces, fitted, tmp_path, monkeypatch):
 
 def test_constructing_loads_no_heavy_library():
     code = (
-        "import sys; from emotion_estimators.classifiers.emotion_cnn_classifier import "
-        "EmotionCNNClassifier; EmotionCNNClassifier(); "
+        "import sys; import emotion_estimators; emotion_estimators.EmotionCNNClassifier(); "
         "print(sorted({'torch', 'skorch', 'onnx', 'onnxruntime'} & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -60,9 +60,8 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     max_epochs : int, default=100
         Passes over the training images.
     max_time : float or None, default=None
-        Seconds after which the training ends, if `max_epochs` have not ended it; the learning
-        rate then falls with the time. What is learned depends on the machine and its load, so
-        that the same seed no longer gives the same network.
+        Seconds in which the training and its schedule end at the latest. Where they cut it short,
+        the result depends on the machine and its load: a seed no longer fixes it.
     batch_size : int, default=128
         Images in a training step.
     learning_rate : float, default=0.1
@@ -149,7 +148,7 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
 
     Examples
     --------
-    >>> from emotion_estimators.classifiers.emotion_cnn_classifier import EmotionCNNClassifier
+    >>> from emotion_estimators.classifiers import EmotionCNNClassifier
     >>> from emotion_estimators.datasets import make_faces
     >>> X, y = make_faces(40, random_state=0)
     >>> cnn = EmotionCNNClassifier(

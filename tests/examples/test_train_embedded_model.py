@@ -1,0 +1,53 @@
+"""The script that trains the embedded model, on a few drawn faces."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import accuracy_score
+
+pytest.importorskip("torch", reason="the script trains with torch")
+pytest.importorskip("skorch", reason="the script trains with skorch")
+pytest.importorskip("onnx", reason="the script writes with onnx")
+pytest.importorskip("onnxruntime", reason="the script measures with onnxruntime")
+
+from emotion_estimators.classifiers import PretrainedEmotionClassifier
+from emotion_estimators.datasets import load_image_folder, make_faces
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "train_embedded_model.py"
+
+
+def test_trains_writes_and_measures(tmp_path):
+    for name, n, seed in (("train", 40, 0), ("test", 20, 1)):
+        X, y = make_faces(n, emotions=["happy", "sad"], image_size=48, random_state=seed)
+        for row, (image, label) in enumerate(zip(X, y, strict=True)):
+            (tmp_path / name / label).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(tmp_path / name / label / f"{row}.png")
+    out = tmp_path / "out" / "cnn.onnx"
+    arguments = {
+        "--data": tmp_path / "train", "--test": tmp_path / "test", "--out": out, "--epochs": 2,
+        "--validation": 0.2, "--seed": 3, "--threads": 1, "--every": 1,
+    }  # fmt: skip
+    command = [sys.executable, SCRIPT, *(str(v) for pair in arguments.items() for v in pair)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch  ") == 2
+    assert sorted(path.name for path in out.parent.iterdir()) == [
+        "cnn.history.json", "cnn.metrics.json", "cnn.npz", "cnn.onnx"
+    ]  # fmt: skip
+
+    figures = json.loads(out.with_suffix(".metrics.json").read_text())
+    history = json.loads(out.with_suffix(".history.json").read_text())
+    assert figures["held_out"] == history[figures["best_epoch"] - 1]
+    with np.load(out.with_suffix(".npz")) as weights:
+        assert figures["n_weights"] == sum(array.size for array in weights.values())
+    assert figures["onnx_bytes"] == out.stat().st_size < 4_000_000
+
+    X, y = load_image_folder(tmp_path / "test", return_X_y=True)
+    predicted = PretrainedEmotionClassifier(model=out).predict(X)
+    assert figures["test"]["accuracy"] == accuracy_score(y.astype(str), predicted)
+    assert np.sum(figures["test_with_flip"]["confusion"]) == 20
