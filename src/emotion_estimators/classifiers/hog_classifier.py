@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -111,6 +112,7 @@ def make_hog_classifier(
                 pixels_per_cell=(cell, cell),
                 block_norm="L2",
                 image_size=96,
+                dtype="float64",
                 n_jobs=n_jobs,
             ),
         )
@@ -118,6 +120,7 @@ def make_hog_classifier(
     ]
     transformer = Pipeline(
         [
+            ("float", FunctionTransformer(_levels_to_floats)),
             ("hog", FeatureUnion(scales)),
             ("sqrt", FunctionTransformer(np.sqrt)),  # Hellinger's distance between histograms
             ("pca", PCA(300, svd_solver="randomized", random_state=random_state)),
@@ -131,3 +134,8 @@ def make_hog_classifier(
         n_jobs=n_jobs,
         verbose=verbose,
     )
+
+
+def _levels_to_floats(images: NDArray[Any]) -> NDArray[Any]:
+    """Return float images in 0..1, which are enlarged without being rounded to levels."""
+    return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images

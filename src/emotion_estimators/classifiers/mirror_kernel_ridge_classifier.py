@@ -120,7 +120,7 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "transformer": [HasMethods(["fit", "transform"]), None],
+        "transformer": [HasMethods(["fit_transform", "transform"]), None],
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "gamma": [Interval(Real, 0, None, closed="neither")],
         "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
@@ -177,17 +177,16 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, codes = check_labels(name, y, images.n_samples)
         ((_, pixels),) = images.batches(images.n_samples, n_threads=effective_n_jobs(self.n_jobs))
 
-        transformer = HOGTransformer() if self.transformer is None else clone(self.transformer)
-        if pixels.dtype != np.uint8:
-            pixels = pixels.astype(np.float32)
-        both = np.concatenate([pixels, _mirrored(pixels)])
-        self.transformer_ = transformer.fit(self._for_transformer(both))
+        self.transformer_ = clone(
+            HOGTransformer() if self.transformer is None else self.transformer
+        )
+        both = self._for_transformer(np.concatenate([pixels, _mirrored(pixels)]))
+        described = np.asarray(self.transformer_.fit_transform(both), np.float64)
         del both
-        batches = [pixels[start : start + _BATCH] for start in range(0, len(pixels), _BATCH)]
-        bar = tqdm(batches, desc=f"{name}: features", disable=not self.verbose)
-        features = np.concatenate([self._describe(batch) for batch in bar])
+        features = np.hstack([described[: len(pixels)], described[len(pixels) :]])
         # of both halves, so that swapping them stays what mirroring the image does
-        self.mean_ = np.tile(features.reshape(-1, features.shape[1] // 2).mean(axis=0), 2)
+        self.mean_ = np.tile(described.mean(axis=0), 2)
+        del described
         features -= self.mean_
         variance = features.var(axis=0).sum()
         self.scale_ = float(1 / np.sqrt(variance)) if variance > 0 else 1.0
