@@ -45,8 +45,18 @@ lint: $(VENV)/.installed-lint
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
-bench: $(VENV)/.installed-bench
+# Keras 2, the peer that reads the old files, in an environment of its own: TensorFlow's pins
+KERAS_VENV := .venv-keras
+
+$(KERAS_VENV)/.installed: pyproject.toml
+	test -x $(KERAS_VENV)/bin/python || $(PYTHON) -m venv $(KERAS_VENV)
+	$(KERAS_VENV)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(KERAS_VENV)/bin/python -m pip install --quiet --group bench-keras
+	@touch $@
+
+bench: $(VENV)/.installed-bench $(KERAS_VENV)/.installed
 	$(PY) benchmarks/hog.py
+	$(PY) benchmarks/pretrained.py --keras-python $(KERAS_VENV)/bin/python
 
 clean:
-	rm -rf .venv .venv-lowest demo_output build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-lowest .venv-keras demo_output build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,4 +1,4 @@
-"""Train the HOG classifier on faces, say how good it is, and draw what it gets wrong.
+"""Train a classifier on HOG features, run two frozen networks, and draw what they get wrong.
 
 Learns from FER2013's Training split and is measured on its PublicTest split where the
 environment variable EMOTION_ESTIMATORS_DATA names the folder that holds them, and on drawn
@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
+from skimage.data import astronaut
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import (
     ConfusionMatrixDisplay,
@@ -23,43 +25,36 @@ from sklearn.metrics import (
     f1_score,
     recall_score,
 )
+from sklearn.utils import resample, shuffle
 
-from emotion_estimators import make_hog_classifier
+from emotion_estimators import PretrainedEmotionClassifier, make_hog_classifier
 from emotion_estimators.datasets import load_image_folder, make_faces
 from emotion_estimators.inspection import PredictionDisplay
 from emotion_estimators.labels import EMOTIONS
 
 mpl.use("agg")
+FROZEN = ("model_v6_23", "embedded")
 
 
 def main() -> None:
     """Train, measure, draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("demo_output"), help="for the PNGs")
-    output = parser.parse_args().output
-    output.mkdir(parents=True, exist_ok=True)
-
+    parser.add_argument("--all", action="store_true", help="learn from all real faces, in minutes")
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    X_train, y_train, X_test, y_test, preset = load_faces()
-    model = make_hog_classifier(preset=preset, n_jobs=-1).set_params(verbose=True)
-    print(f"Training make_hog_classifier(preset={preset!r}) ...")
-    model.fit(X_train, y_train)
-    y_pred = model.predict(X_test)
-    dummy = DummyClassifier(strategy="prior").fit(np.zeros((len(y_train), 1)), y_train)
-    print_scores(y_test, {"HOG": y_pred, "Dummy": dummy.predict(np.zeros((len(y_test), 1)))})
-    draw(model, X_test, y_test, y_pred, output)
-    print(f"Done in {time.perf_counter() - start:.0f} s.")
-
-
-def load_faces() -> tuple[Any, Any, Any, Any, str]:
-    """Return real faces where they are, drawn ones elsewhere, and the preset that suits them."""
     root = Path(os.environ.get("EMOTION_ESTIMATORS_DATA", ""))
     archive, test = root / "facial_emotions_train.zip", root / "facial_emotions" / "test"
-    if archive.is_file() and test.is_dir():
+    is_real = archive.is_file() and test.is_dir()
+    if is_real:
         print("Faces: FER2013, real. Training split to learn from, PublicTest to measure on.")
         X_train, y_train = load_image_folder(archive, return_X_y=True)
         X_test, y_test = load_image_folder(test, return_X_y=True)
-        preset = "fer2013"
+        if not arguments.all:
+            X_train, y_train = resample(
+                X_train, y_train, n_samples=10_000, replace=False, stratify=y_train, random_state=0
+            )
     else:
         print(
             "Faces: drawn by make_faces, since EMOTION_ESTIMATORS_DATA names no folder with "
@@ -67,9 +62,44 @@ def load_faces() -> tuple[Any, Any, Any, Any, str]:
         )
         X, y = make_faces(2500, random_state=0)
         X_train, y_train, X_test, y_test = X[:2000], y[:2000], X[2000:], y[2000:]
-        preset = "seed"
-    print(f"{len(X_train)} faces to learn from, {len(X_test)} to measure on.")
-    return X_train, y_train, X_test, y_test, preset
+    # the seed system shuffles the images of its seven folders
+    X_test, y_test = shuffle(X_test, y_test, random_state=0)
+    print(f"{len(X_train)} faces to learn from, {len(X_test)} to measure on.\n")
+
+    show_hog(X_train, y_train, X_test, y_test, arguments.output)
+    show_frozen(X_test, y_test, arguments.output, models=FROZEN if is_real else FROZEN[1:])
+    print(f"Done in {time.perf_counter() - start:.0f} s.")
+
+
+def show_hog(X_train: Any, y_train: Any, X_test: Any, y_test: Any, output: Path) -> None:
+    """Train the HOG classifier beside a dummy; print their scores and draw the predictions."""
+    model = make_hog_classifier("fer2013", n_jobs=-1, random_state=0, verbose=True)
+    print('Training make_hog_classifier("fer2013") ...')
+    model.fit(X_train, y_train)
+    scores = model.decision_function(X_test)
+    y_pred = model.classes_[scores.argmax(axis=1)]
+    dummy = DummyClassifier().fit(np.zeros((len(y_train), 1)), y_train)
+    print_scores(y_test, {"HOG": y_pred, "Dummy": dummy.predict(np.zeros((len(y_test), 1)))})
+    save_confusion(y_test, {"HOG": y_pred}, output / "hog_confusion_matrix.png")
+    sheet = PredictionDisplay.from_predictions(
+        X_test, y_test, y_pred, confidence=scores.max(axis=1)
+    )
+    save(sheet.figure_, output / "hog_predictions.png")
+
+
+def show_frozen(X_test: Any, y_test: Any, output: Path, models: tuple[str, ...]) -> None:
+    """Load networks that are trained already, classify, and draw their confusion matrices."""
+    print("Frozen networks, as PretrainedEmotionClassifier runs them:")
+    predictions = {
+        name: PretrainedEmotionClassifier(model=name, verbose=True).predict(X_test)
+        for name in models
+    }
+    print_scores(y_test, predictions)
+    save_confusion(y_test, predictions, output / "frozen_confusion_matrix.png")
+    face = astronaut()[62:182, 164:284]
+    probabilities = PretrainedEmotionClassifier().predict_proba(face[np.newaxis])[0]
+    best = probabilities.argmax()
+    print(f"skimage.data.astronaut(): {EMOTIONS[best]} ({probabilities[best]:.2f})\n")
 
 
 def print_scores(y_test: Any, predictions: dict[str, Any]) -> None:
@@ -83,23 +113,37 @@ def print_scores(y_test: Any, predictions: dict[str, Any]) -> None:
             *recall_score(y_test, y_pred, labels=EMOTIONS, average=None, zero_division=0),
         ]
     rows = ["accuracy", "balanced accuracy", "macro F1", *(f"recall of {e}" for e in EMOTIONS)]
-    print(f"\n{'':20}" + "".join(f"{name:>8}" for name in scores))
+    print(f"\n{'':20}" + "".join(f"{name:>13}" for name in scores))
     for row, values in zip(rows, zip(*scores.values(), strict=True), strict=True):
-        print(f"{row:20}" + "".join(f"{value:8.3f}" for value in values))
+        print(f"{row:20}" + "".join(f"{value:13.3f}" for value in values))
     print()
 
 
-def draw(model: Any, X_test: Any, y_test: Any, y_pred: Any, output: Path) -> None:
-    """Write the confusion matrix and the sheet of predictions."""
-    matrix = ConfusionMatrixDisplay.from_predictions(
-        y_test, y_pred, normalize="true", values_format=".2f", cmap="Blues", colorbar=False
+def save_confusion(y_test: Any, predictions: dict[str, Any], path: Path) -> None:
+    """Write one confusion matrix for each classifier, side by side."""
+    figure, axes = plt.subplots(
+        1, len(predictions), figsize=(5.5 * len(predictions), 5), squeeze=False, layout="tight"
     )
-    matrix.ax_.set_title("share of each true class (rows sum to 1)", fontsize=10)
-    matrix.ax_.tick_params(axis="x", rotation=45)
-    matrix.figure_.savefig(output / "confusion_matrix.png", dpi=120, bbox_inches="tight")
-    sheet = PredictionDisplay.from_estimator(model, X_test, y_test)
-    sheet.figure_.savefig(output / "predictions.png", dpi=120)
-    print(f"Wrote {output / 'confusion_matrix.png'} and {output / 'predictions.png'}.")
+    for ax, (name, y_pred) in zip(axes.flat, predictions.items(), strict=True):
+        ConfusionMatrixDisplay.from_predictions(
+            y_test,
+            y_pred,
+            labels=EMOTIONS,
+            normalize="true",
+            values_format=".2f",
+            cmap="Blues",
+            colorbar=False,
+            xticks_rotation=45,
+            ax=ax,
+        )
+        ax.set_title(f"{name}: share of each true class (rows sum to 1)", fontsize=10)
+    save(figure, path)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure and say so."""
+    figure.savefig(path, dpi=120)
+    print(f"Wrote {path}.")
 
 
 if __name__ == "__main__":
