@@ -28,7 +28,7 @@ def resize_images(
     Returns
     -------
     resized : ndarray of shape (..., *size) or (..., *size, n_channels)
-        Same dtype; uint8 is rounded to the nearest level. The input itself when it already
+        Same dtype; uint8 levels are rounded after each axis. The input itself when it already
         has that size.
 
     Raises
@@ -42,9 +42,10 @@ def resize_images(
     Each output pixel of a shrinking axis is the mean over exactly the source interval that it
     covers, fractions of a pixel included (OpenCV's ``INTER_AREA``), so nothing aliases and the
     mean of the image is kept. A growing axis uses half-pixel centres and repeats the border
-    (``INTER_LINEAR``). uint8 levels are rounded after each axis, width first, as
-    Pillow does it: enlarged images are its ``BILINEAR`` to within one level. No value leaves the range of its image. Images and channels do not
-    influence one another: an image comes out the same, bit for bit, alone or in a batch.
+    (``INTER_LINEAR``). uint8 levels are rounded after each axis, width first, as Pillow does it:
+    enlarged images are its ``BILINEAR`` to within one level. No value leaves the range of its
+    image. Images and channels do not influence one another: an image comes out the same, bit for
+    bit, alone or in a batch.
 
     Examples
     --------

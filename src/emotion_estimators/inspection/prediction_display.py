@@ -30,7 +30,7 @@ class PredictionDisplay:
         The images shown, in the order shown.
     y_true, y_pred : ndarray of shape (n_images,)
         Their labels, and what was predicted.
-    confidence : ndarray of shape (n_images,) or None
+    confidence : ndarray of shape (n_images,), default=None
         Score of the predicted class, written under each image; None writes nothing.
 
     Attributes

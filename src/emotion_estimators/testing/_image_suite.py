@@ -60,6 +60,19 @@ def image_estimator_checks(
     check : callable
         ``check(estimator)`` raises if the estimator does not pass; ``check.func.__name__`` is
         its name.
+
+    Raises
+    ------
+    ValueError
+        If `X` or `y` cannot be used.
+
+    Examples
+    --------
+    >>> from emotion_estimators import HOGTransformer
+    >>> from emotion_estimators.testing import image_estimator_checks
+    >>> estimator, check = next(image_estimator_checks(HOGTransformer()))
+    >>> check.func.__name__
+    'check_same_pixels'
     """
     sample = make_sample(X, y, batch_tolerance)
     for check in _applicable_checks(estimator, sample):
