@@ -49,7 +49,7 @@ def test_folder_names_as_they_are(faces):
     assert target.tolist() == ["Anger", "happiness", "happy", "sad", "sad"]
 
 
-def test_return_X_y_is_data_and_target(faces):
+def test_return_X_y_is_data_and_target(faces):  # noqa: N802 - the name of the parameter
     bunch = load_image_folder(faces)
     X, y = load_image_folder(faces, return_X_y=True)
     assert X.tolist() == bunch.data.tolist()
@@ -98,18 +98,18 @@ def test_an_empty_class_folder_is_reported(faces):
 
 def test_a_folder_that_names_no_emotion_is_named(faces):
     write_images(faces, ["hungry/1.png"])
-    with pytest.raises(ValueError, match="class folder 'hungry' .* names no emotion"):
+    with pytest.raises(ValueError, match=r"class folder 'hungry' .* names no emotion"):
         load_image_folder(faces)
 
 
 def test_missing_root(tmp_path):
-    with pytest.raises(FileNotFoundError, match="found no folder or zip file at .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"found no folder or zip file at .*nowhere"):
         load_image_folder(tmp_path / "nowhere")
 
 
 def test_a_file_that_is_no_zip(tmp_path):
     (tmp_path / "faces.rar").write_bytes(b"Rar!")
-    with pytest.raises(ValueError, match="expected a folder or a zip file, got the file .*rar"):
+    with pytest.raises(ValueError, match=r"expected a folder or a zip file, got the file .*rar"):
         load_image_folder(tmp_path / "faces.rar")
 
 
@@ -139,11 +139,11 @@ def test_a_damaged_zip_entry_is_named(faces, tmp_path):
         load_image_folder(path)
 
 
-def test_a_zip_entry_that_claims_to_be_huge_is_refused(faces, tmp_path):
+def test_a_zip_entry_that_claims_to_be_huge_is_refused(tmp_path):
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("sad/1.png", bytes(2**28 + 1))
-    with pytest.raises(ValueError, match="refuses sad/1.png .* claims 268435457 bytes"):
+    with pytest.raises(ValueError, match=r"refuses sad/1.png .* claims 268435457 bytes"):
         load_image_folder(path)
 
 

@@ -1,6 +1,8 @@
-"""Data to learn from: `make_*` is generated, `load_*` reads what lies on disk."""
+"""Data to learn from: `make_*` is generated, `load_*` reads what lies on disk.
 
-from emotion_estimators.datasets.image_folder import load_image_folder
-from emotion_estimators.datasets.faces import make_faces
+The names are listed in ``__init__.pyi`` and imported when used.
+"""
 
-__all__ = ["load_image_folder", "make_faces"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

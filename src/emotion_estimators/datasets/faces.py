@@ -17,6 +17,7 @@ from emotion_estimators.datasets._drawing import Pose
 from emotion_estimators.datasets._expressions import draw_action_units
 from emotion_estimators.datasets._face import draw_face
 from emotion_estimators.datasets._head import TRAITS, draw_palette
+from emotion_estimators.images.color import LUMA
 from emotion_estimators.labels import EMOTIONS, canonical_emotion
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["make_faces"]
 
 _SMALLEST = 24
-_LUMA = (0.299, 0.587, 0.114)
 
 # Pose, light and camera, uniform within (low, high); angles in radians, places in parts of the
 # shorter side, grey levels of 255.
@@ -234,7 +234,7 @@ def _photograph(
     grain = rng.standard_normal((height, width), dtype=np.float32) * view["noise"]
     level = 128.0 + view["brightness"] + grain  # (height, width)
     # Like a camera's automatic exposure: dark skin is lit up, else its features would be lost.
-    exposure = np.float32((170.0 / (np.dot(palette.skin, _LUMA) + 1.0)) ** 0.75)
+    exposure = np.float32((170.0 / (np.dot(palette.skin, LUMA) + 1.0)) ** 0.75)
     lit = pixels * (exposure * light[:, :, None]).astype(np.float32)
     lit = (lit - 128.0) * np.float32(view["contrast"]) + level[:, :, None].astype(np.float32)
     taken: NDArray[np.uint8] = np.rint(lit).clip(0.0, 255.0).astype(np.uint8)

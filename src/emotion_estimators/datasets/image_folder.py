@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from emotion_estimators._sklearn import StrOptions, validate_params
@@ -130,14 +129,16 @@ def load_image_folder(
 
     names = [file for _, file, _ in rows]
     contents = [str(path / name) for name in names] if path.is_dir() else _read_zip(path, names)
-    data, target = _objects(contents), _objects([label for label, _, _ in rows])
+    # as objects: NumPy's own strings and bytes have one width, and lose zeros at the end
+    data = np.array(contents, dtype=object)
+    target = np.array([label for label, _, _ in rows], dtype=object)
     if return_X_y:
         return data, target
     return Bunch(
         data=data,
         target=target,
         target_names=sorted(set(target)),
-        filenames=_objects(names),
+        filenames=np.array(names, dtype=object),
         ignored=ignored,
     )
 
@@ -255,10 +256,3 @@ def _warn_of_gaps(ignored: list[str], empty: list[str]) -> None:
             f"load_image_folder found no image in the class folders {', '.join(empty)}.",
             stacklevel=4,
         )
-
-
-def _objects(values: list[Any]) -> NDArray[Any]:
-    """Return a 1-D object array; numpy.array would turn bytes and str into fixed widths."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array

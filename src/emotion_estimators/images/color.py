@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["flatten_alpha", "to_grey", "to_rgb"]
+__all__ = ["LUMA", "flatten_alpha", "to_grey", "to_rgb"]
+
+LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue by ITU-R BT.601
 
 
 def to_grey(images: NDArray[Any]) -> NDArray[Any]:
@@ -47,7 +49,7 @@ def to_grey(images: NDArray[Any]) -> NDArray[Any]:
         luma = red * np.uint32(19595) + green * np.uint32(38470) + blue * np.uint32(7471)
         grey = (luma + np.uint32(0x8000)) // np.uint32(0x10000)
     else:
-        grey = 0.299 * red + 0.587 * green + 0.114 * blue
+        grey = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
     return grey.astype(images.dtype, copy=False)
 
 
