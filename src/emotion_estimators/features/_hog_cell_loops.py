@@ -186,8 +186,8 @@ def histograms_of_uint8(
                 for x in range(cell_width):
                     pixel = np.uint64(y * width + x)  # unsigned: no test for negative ones
                     for _ in range(cells_per_row):
-                        b = np.uint64(target[pixel])
-                        histogram[b] = np.float32(np.float64(histogram[b]) + magnitude[pixel])
+                        to = np.uint64(target[pixel])
+                        histogram[to] = np.float32(np.float64(histogram[to]) + magnitude[pixel])
                         pixel += np.uint64(cell_width)
             for b in range(histogram.size):
                 histogram[b] /= area
@@ -321,8 +321,8 @@ def histograms_of_float64(
                                     math.hypot(np.float32(chosen_x[x]), np.float32(chosen_y[x]))
                                 )
                             else:
-                                root = math.hypot(other_x[x], other_y[x])
-                                best = math.hypot(chosen_x[x], chosen_y[x])
+                                root = np.float64(math.hypot(other_x[x], other_y[x]))
+                                best = np.float64(math.hypot(chosen_x[x], chosen_y[x]))
                             if root > best:
                                 chosen_x[x] = other_x[x]
                                 chosen_y[x] = other_y[x]
@@ -369,8 +369,8 @@ def histograms_of_float64(
                 for x in range(cell_width):
                     pixel = np.uint64(y * width + x)
                     for _ in range(cells_per_row):
-                        b = np.uint64(target[pixel])
-                        histogram[b] = np.float32(np.float64(histogram[b]) + magnitude[pixel])
+                        to = np.uint64(target[pixel])
+                        histogram[to] = np.float32(np.float64(histogram[to]) + magnitude[pixel])
                         pixel += np.uint64(cell_width)
             for b in range(histogram.size):
                 histogram[b] /= area
