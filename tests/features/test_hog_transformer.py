@@ -258,8 +258,9 @@ def test_message_for_one_image_taken_for_a_batch():
     ],
 )
 def test_bad_parameters(grey, settings, match):
-    with pytest.raises(ValueError, match=match):
-        HOGTransformer(**settings).fit(grey)
+    for method in ("fit", "transform", "hog_image"):  # no fit need have come before
+        with pytest.raises(ValueError, match=match):
+            getattr(HOGTransformer(**settings), method)(grey)
 
 
 def test_square_root_of_negative_rows(monkeypatch):

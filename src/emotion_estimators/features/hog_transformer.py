@@ -81,10 +81,11 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    X is what the library takes everywhere: an array ``(n, height, width)`` or ``(n, height,
-    width, 3)``, uint8 in 0..255 or float in 0..1; a sequence of paths, encoded bytes, PIL
-    images or arrays; or 2-D rows. Of an RGB image the channel with the steepest gradient
-    counts at each pixel.
+    X is what the library takes everywhere: an array ``(n, height, width)`` of grey or ``(n,
+    height, width, 3)`` of RGB images, uint8 in 0..255 or float in 0..1 (with a fourth channel,
+    opacity, they are composited on white); a list, tuple, 1-D array or Series of paths, encoded
+    bytes, PIL images or arrays; or 2-D rows of any finite numbers, read as `image_shape` says.
+    Of an RGB image the channel with the steepest gradient counts at each pixel.
 
     `transform` needs no fit; `fit` checks the parameters and records the image size.
 
@@ -174,6 +175,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         self._n_threads()
         return self
 
+    @fit_context(prefer_skip_nested_validation=True)  # no fit need have checked the parameters
     def transform(self, X: ArrayLike) -> NDArray[np.floating[Any]]:
         """Describe images.
 
@@ -193,6 +195,8 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         InvalidImagesError
             If X does not follow the contract, the images are smaller than one block, or of
             another size than in `fit`.
+        ValueError
+            If a parameter is out of its range.
         """
         images = check_images(self, X, reset=False)
         n_features = prod(self._block_shape(images.image_size))
@@ -207,6 +211,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         assert descriptors is not None  # noqa: S101 - check_images refuses an empty X
         return descriptors
 
+    @fit_context(prefer_skip_nested_validation=True)
     def hog_image(self, X: ArrayLike) -> NDArray[np.floating[Any]]:
         """Draw the histograms of images as stars of lines, one star for each cell.
 
@@ -223,7 +228,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
 
         Raises
         ------
-        InvalidImagesError
+        InvalidImagesError, ValueError
             As from `transform`.
 
         Notes
@@ -240,7 +245,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
             if pictures is None:
                 dtype = self._output_dtype(batch.dtype)
                 pictures = np.empty((images.n_samples, *images.image_size), dtype)
-            pictures[rows] = hog_pictures(batch, **settings)
+            pictures[rows] = hog_pictures(batch, **settings, n_threads=self._n_threads())
         assert pictures is not None  # noqa: S101 - check_images refuses an empty X
         return pictures
 
