@@ -335,6 +335,10 @@ def test_batches_repr_and_length() -> None:
         (Image.new("RGB", (48, 48)), r"expected several images, got one \(Image\)\. Pass a list"),
         ([[1, 2], [3]], "got a list whose parts differ in length. Pass a list of arrays"),
         (object(), "0 axes"),
+        ((path for path in ["a.png"]), r"list or Series of images, got a generator\. Pass a list"),
+        ({"a.png"}, r"list or Series of images, got a set\. Pass a list: list\(X\)"),
+        (pd.DataFrame({"path": ["a.png"]}), r"got a table of one column\. Pass the column itself"),
+        (np.array([["a.png"]]), r"got a table of one column\. Pass the column itself"),
     ],
     ids=lambda value: None if isinstance(value, str) else type(value).__name__,
 )
@@ -548,6 +552,27 @@ def test_memory_is_bounded(kind: str, tmp_path: Path) -> None:
     # keeping the 300 more images would take 307 kB as they leave and 3.7 MB as decoded; threads
     # overlap by chance, which is worth at most an image and its copies
     assert peaks[1] < peaks[0] + 150_000
+
+
+@pytest.mark.parametrize("is_rows", [False, True])
+def test_large_images_are_resized_a_few_at_a_time(is_rows: bool) -> None:
+    # a batch is counted in pixels that leave; those that come are a thousand times as many
+    X = np.broadcast_to(noise(256, 256, 3), (400, 256, 256, 3))
+    estimator = Pixels(image_size=(8, 8), image_shape=X.shape[1:])
+    if is_rows:
+        X = np.broadcast_to(X[0].ravel(), (400, X[0].size))
+        estimator.image_size_ = (8, 8)
+    images = check_images(estimator, X, reset=False)
+    tracemalloc.start()
+    ((_, batch),) = images.batches(400)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert_array_equal(
+        batch[[0, 399]],
+        resize_images(X[:1].reshape(1, 256, 256, 3).repeat(2, 0), (8, 8), channels=True),
+    )
+    # all 400 images are 79 MB as uint8 and 315 MB as float32
+    assert peak < 40_000_000
 
 
 def kinds(X: np.ndarray) -> list[Any]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -18,7 +18,12 @@ from emotion_estimators._sklearn import validate_data
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.images.batches import Failures, ImageBatches, raise_any
 from emotion_estimators.images.loader import ImageLoader
-from emotion_estimators.images.pixels import dtype_problem, range_problem, shape_problem
+from emotion_estimators.images.pixels import (
+    dtype_problem,
+    px,
+    range_problem,
+    shape_problem,
+)
 from emotion_estimators.images.sequences import (
     as_sequence,
     is_source,
@@ -103,6 +108,11 @@ class _Door:
                 f"{self.name} expected images, or rows of one length, got a {type(X).__name__} "
                 "whose parts differ in length. Pass a list of arrays, one for each image."
             ) from error
+        if array.ndim == 0 and isinstance(X, Iterable):  # a generator, a set, a dictionary
+            raise InvalidImagesError(
+                f"{self.name} expected an array, list or Series of images, got a "
+                f"{type(X).__name__}. Pass a list: list(X)."
+            )
         if array.ndim < 2 and array.size:
             raise InvalidImagesError(
                 f"{self.name} expected images of shape (n, height, width) or (n, height, width, "
@@ -113,6 +123,11 @@ class _Door:
 
     def check_rows(self, X: Any) -> ImageBatches:
         image_shape = getattr(self.estimator, "image_shape", None)
+        if image_shape is None and X.shape[1] == 1:
+            raise InvalidImagesError(
+                f"{self.name} expected one image for each row, got a table of one column. Pass "
+                "the column itself, a Series or 1-D array, if it holds paths or images."
+            )
         if image_shape is None:
             raise InvalidImagesError(
                 f"{self.name} got 2-D rows of shape {X.shape} and image_shape=None. Say how to "
@@ -227,7 +242,7 @@ class _Door:
             recorded = self._recorded_size()
             if recorded is not None and recorded != settled:
                 raise InvalidImagesError(
-                    f"{self.name} was fitted on images of {_px(recorded)}, got {_px(settled)}. "
+                    f"{self.name} was fitted on images of {px(recorded)}, got {px(settled)}. "
                     "Pass images of that size, or set image_size and fit again to resize all."
                 )
         return settled
@@ -276,7 +291,3 @@ def _are_positive_ints(values: Any) -> bool:
     return isinstance(values, (tuple, list)) and all(
         isinstance(value, Integral) and int(value) > 0 for value in values
     )
-
-
-def _px(size: tuple[int, ...]) -> str:
-    return f"{size[0]} x {size[1]} px"

@@ -6,7 +6,9 @@ the same; imports the other modules of `images`.
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,12 +20,14 @@ from numpy.typing import NDArray
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.images.batches import Failures
 from emotion_estimators.images.color import flatten_alpha, to_grey, to_rgb
-from emotion_estimators.images.pixels import check_pixels, float_type
+from emotion_estimators.images.pixels import check_pixels, float_type, px
 from emotion_estimators.images.read import decode_image, quiet_pillow
 from emotion_estimators.images.resize import resize_images
 from emotion_estimators.images.sequences import item_name
 
 __all__ = ["ImageLoader"]
+
+_PART_VALUES = 2**20  # values of images that are resized together: bounds the working memory
 
 
 @dataclass(frozen=True)
@@ -45,14 +49,19 @@ class ImageLoader:
         self, rows: NDArray[Any], shape: tuple[int, ...], batch: slice, _n_threads: int
     ) -> NDArray[Any]:
         """Return the images of 2-D rows, each of which is to be read as `shape`."""
-        images = rows[batch].reshape(-1, *shape)
-        if images.dtype != np.uint8:
-            images = images.astype(float_type(images.dtype), copy=False)
-        return self._convert(images, is_rgb=len(shape) == 3)
+
+        def convert(part: NDArray[Any]) -> NDArray[Any]:
+            images = part.reshape(-1, *shape)
+            if images.dtype != np.uint8:
+                images = images.astype(float_type(images.dtype), copy=False)
+            return self._convert(images, is_rgb=len(shape) == 3)
+
+        return self._in_parts(rows[batch], convert)
 
     def load_stack(self, stack: NDArray[Any], batch: slice, _n_threads: int) -> NDArray[Any]:
         """Return the images of an array (n, h, w) or (n, h, w, c)."""
-        return self._convert_channels(stack[batch], has_channels=stack.ndim == 4)
+        convert = partial(self._convert_channels, has_channels=stack.ndim == 4)
+        return self._in_parts(stack[batch], convert)
 
     def load_items(
         self, items: list[Any], size: tuple[int, int], batch: slice, n_threads: int
@@ -94,10 +103,21 @@ class ImageLoader:
         image = cast("NDArray[Any]", images[0])
         if image.shape[:2] != size:
             return InvalidImagesError(
-                f"({item_name(item)}) is {_px(image.shape)} where {_px(size)} is expected: set "
+                f"({item_name(item)}) is {px(image.shape)} where {px(size)} is expected: set "
                 "image_size to resize all"
             )
         return image
+
+    def _in_parts(
+        self, images: NDArray[Any], convert: Callable[[NDArray[Any]], NDArray[Any]]
+    ) -> NDArray[Any]:
+        """Convert images a few at a time where many more pixels may come than leave."""
+        step = max(1, _PART_VALUES // math.prod(images.shape[1:]))
+        if self.size is None or len(images) <= step:
+            return convert(images)
+        return np.concatenate(
+            [convert(images[start : start + step]) for start in range(0, len(images), step)]
+        )
 
     def _convert_channels(self, images: NDArray[Any], *, has_channels: bool) -> NDArray[Any]:
         if images.dtype != np.uint8:
@@ -118,7 +138,3 @@ class ImageLoader:
         if self.color == "rgb" and not is_rgb:
             images = to_rgb(images)
         return images
-
-
-def _px(size: tuple[int, ...]) -> str:
-    return f"{size[0]} x {size[1]} px"

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from emotion_estimators.exceptions import InvalidImagesError
 
-__all__ = ["check_pixels", "dtype_problem", "float_type", "range_problem", "shape_problem"]
+__all__ = [
+    "check_pixels",
+    "dtype_problem",
+    "float_type",
+    "px",
+    "range_problem",
+    "shape_problem",
+]
 
 
 def float_type(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
@@ -62,3 +69,8 @@ def range_problem(low: Any, high: Any) -> str:
         f"holds floats in {low}..{high} where 0..1 is expected: divide by 255 if these are "
         "8-bit levels, or pass uint8"
     )
+
+
+def px(size: tuple[int, ...]) -> str:
+    """Write height and width as messages do."""
+    return f"{size[0]} x {size[1]} px"
