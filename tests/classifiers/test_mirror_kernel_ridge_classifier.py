@@ -80,6 +80,14 @@ def test_two_classes_have_one_score(faces):
     assert model.predict(X[60:]).tolist() == np.where(scores > 0, "surprise", "happy").tolist()
 
 
+def test_structure_below_float32_precision_is_seen_by_fit_and_predict(faces):
+    X, y = faces
+    faint = 0.5 + X * 1e-10
+    assert np.ptp(faint.astype(np.float32)) == 0
+    model = MirrorKernelRidgeClassifier(transformer=SMALL).fit(faint[:100], y[:100])
+    assert model.score(faint[:100], y[:100]) > 0.9  # a third, if all faces look alike
+
+
 def test_files_of_any_size_and_color(faces, tmp_path):
     X, y = faces
     model = MirrorKernelRidgeClassifier(transformer=SMALL, image_size=48).fit(X[:100], y[:100])

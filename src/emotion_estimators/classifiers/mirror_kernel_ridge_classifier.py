@@ -264,8 +264,6 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
 
     def _describe(self, images: NDArray[Any]) -> NDArray[np.float64]:
         """Return features of at most `_BATCH` images and of their mirrors, (n, 2 * n_features)."""
-        if images.dtype != np.uint8:
-            images = images.astype(np.float32)
         # a batch of one size, always: matrix products round differently in other sizes
         padded = np.concatenate([images, np.repeat(images[:1], _BATCH - len(images), axis=0)])
         views = [
