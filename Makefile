@@ -39,7 +39,8 @@ test: $(VENV)/.installed-test
 test-lowest:
 	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt
 
-lint: $(VENV)/.installed-lint
+# mypy reads the types of what the tests install, torch and pytest among them
+lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
