@@ -33,6 +33,29 @@ def test_shrinking_by_whole_factors_takes_block_means(
 
 
 @given(sides, sides, sides, sides, st.integers(0, 9))
+def test_shrinking_takes_area_means(h: int, w: int, dh: int, dw: int, seed: int) -> None:
+    image = noise(h + dh, w + dw, dtype=np.float64, seed=seed)
+    # each pixel cut into h x w equal parts, of which an output pixel holds whole ones
+    parts = image.repeat(h, axis=0).repeat(w, axis=1)
+    expected = parts.reshape(h, h + dh, w, w + dw).mean(axis=(1, 3))
+    # sums of at most 1,600 doubles
+    assert_allclose(resize_images(image, (h, w)), expected, rtol=1e-12)
+
+
+@given(sides, sides, sides, sides, st.integers(0, 9))
+def test_growing_interpolates_between_pixel_centres(
+    h: int, w: int, dh: int, dw: int, seed: int
+) -> None:
+    image = noise(h, w, dtype=np.float64, seed=seed)
+    rows = (np.arange(h + dh) + 0.5) * h / (h + dh) - 0.5
+    columns = (np.arange(w + dw) + 0.5) * w / (w + dw) - 0.5
+    wide = np.array([np.interp(columns, np.arange(w), row) for row in image])
+    expected = np.array([np.interp(rows, np.arange(h), column) for column in wide.T]).T
+    # positions up to 20 px, rounded once or twice
+    assert_allclose(resize_images(image, (h + dh, w + dw)), expected, atol=1e-13)
+
+
+@given(sides, sides, sides, sides, st.integers(0, 9))
 def test_shrinking_keeps_the_mean(h: int, w: int, dh: int, dw: int, seed: int) -> None:
     image = noise(h + dh, w + dw, dtype=np.float64, seed=seed)
     # sums of at most 1,600 doubles
@@ -61,7 +84,7 @@ def test_growing_equals_opencv_linear(size: tuple[int, int], n_channels: int) ->
     assert_allclose(resized, expected.reshape(resized.shape), atol=1e-5)
 
 
-def test_uint8_is_the_rounded_float_result() -> None:
+def test_uint8_is_the_float_result_rounded_after_each_axis() -> None:
     images = noise(5, 50, 41, 3)
     for size in [(17, 13), (64, 80), (20, 60)]:
         exact = resize_images(images.astype(np.float64), size, channels=True)
