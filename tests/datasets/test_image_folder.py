@@ -72,6 +72,19 @@ def test_a_lone_folder_of_folders_is_entered(tmp_path, zipped):
     assert bunch.target.tolist() == ["happy", "sad"]
 
 
+def test_links_to_folders_are_followed_and_those_to_above_are_not(faces, tmp_path):
+    links = tmp_path / "links"
+    links.mkdir()
+    for name in ("sad", "happy"):
+        (links / name).symlink_to(faces / name, target_is_directory=True)
+    (faces / "sad" / "up").symlink_to(faces, target_is_directory=True)
+    bunch = load_image_folder(links)
+    names = ["happy/c.bmp", "sad/10.png", "sad/2.png"]
+    looped = ["sad/up/Anger/a.jpg", "sad/up/happiness/deep/b.PNG", "sad/up/happy/c.bmp"]
+    assert bunch.filenames.tolist() == names + looped
+    assert load_image_folder(faces).target.tolist() == ["angry", "happy", "happy", "sad", "sad"]
+
+
 def test_a_single_class_is_a_class_and_not_entered(tmp_path):
     root = write_images(tmp_path / "root", ["sad/1.png"])
     assert load_image_folder(root).target.tolist() == ["sad"]

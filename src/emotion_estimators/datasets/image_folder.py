@@ -84,8 +84,8 @@ def load_image_folder(
     Notes
     -----
     Order is that of the sorted class folders and file names, on every system. Names that
-    begin with a dot or ``__MACOSX`` are passed over. Nothing is decoded here: damaged images
-    are found, and named, by the estimator that reads them.
+    begin with a dot or ``__MACOSX`` are passed over; links to folders are followed. Nothing is
+    decoded here: damaged images are found, and named, by the estimator that reads them.
 
     Examples
     --------
@@ -147,8 +147,13 @@ def _walk_folder(path: Path) -> tuple[list[str], set[str]]:
     """Return all files and folders below `path`, relative to it, with forward slashes."""
     files: list[str] = []
     folders: set[str] = set()
-    for parent, subfolders, names in os.walk(path):
-        subfolders[:] = [name for name in subfolders if not _is_hidden(name)]
+    above = {path: {path.resolve()}}  # the real folders that a folder lies in, and itself
+    for parent, subfolders, names in os.walk(path, followlinks=True):
+        chain = above.pop(Path(parent))
+        real = {name: Path(parent, name).resolve() for name in subfolders}
+        # a link to a folder above it would be walked round and round
+        subfolders[:] = [n for n in subfolders if not _is_hidden(n) and real[n] not in chain]
+        above |= {Path(parent, name): {*chain, real[name]} for name in subfolders}
         relative = Path(parent).relative_to(path)
         folders.update((relative / name).as_posix() for name in subfolders)
         files += [(relative / name).as_posix() for name in names if not _is_hidden(name)]
