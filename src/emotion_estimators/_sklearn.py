@@ -9,10 +9,7 @@ from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
-    Hidden,
     Interval,
-    InvalidParameterError,
-    Options,
     StrOptions,
     validate_params,
 )
@@ -21,10 +18,7 @@ from sklearn.utils.validation import validate_data
 
 __all__ = [
     "HasMethods",
-    "Hidden",
     "Interval",
-    "InvalidParameterError",
-    "Options",
     "StrOptions",
     "check_feature_names_in",
     "estimator_check",

@@ -124,6 +124,15 @@ def test_16_bit_grey_with_a_transparent_level() -> None:
     assert_same(file, np.array([[0, 255, 117, 255]], dtype=np.uint8))
 
 
+def test_16_bit_color_keeps_the_upper_bits() -> None:
+    levels = np.random.default_rng(0).integers(0, 65536, (1, 5, 3)).astype(">u2")
+    assert_same(png((5, 1, 16, 2), b"\0" + levels.tobytes()), (levels >> 8).astype(np.uint8))
+    with_opacity = np.array([[[1000, 65535], [30000, 65535], [9, 0]]], dtype=">u2")
+    expected = np.array([[1000 >> 8, 30000 >> 8, 255]], dtype=np.uint8)
+    file = png((3, 1, 16, 4), b"\0" + with_opacity.tobytes())
+    assert_same(file, np.stack([expected] * 3, axis=-1))
+
+
 @pytest.mark.parametrize(
     ("pixels", "kind", "words"),
     [

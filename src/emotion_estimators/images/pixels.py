@@ -56,7 +56,7 @@ def dtype_problem(dtype: np.dtype[Any]) -> str:
         return "Complex data not supported"
     if dtype.kind == "b":
         return "convert with .astype(float), which makes True white"
-    if dtype.kind in "iu":
+    if dtype.kind in "iuO":
         return "convert levels in 0..255 with .astype(numpy.uint8), others to floats in 0..1"
     return "pixels are uint8 or float"
 

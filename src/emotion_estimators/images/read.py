@@ -59,8 +59,10 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
     -----
     The EXIF orientation is applied. Transparent pixels are composited on white. Palettes,
     CMYK and other colour spaces become RGB. 16-bit grey is scaled to 8 bits by 255/65535
-    and rounded. Of an animation or a file of several pages the first is taken. What Pillow
-    warns of, such as damaged EXIF data, is not shown: pixels that can be read are returned.
+    and rounded; of 16-bit RGB, and of 16-bit grey with opacity, which comes as RGB, Pillow
+    keeps the upper 8 bits. Of an animation or a file of several pages the first is taken. What
+    Pillow warns of, such as damaged EXIF data, is not shown: pixels that can be read are
+    returned.
 
     Examples
     --------
