@@ -75,3 +75,14 @@ def test_an_unreadable_image_is_named_by_the_display(tmp_path):
 def test_lengths_must_agree(images):
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         PredictionDisplay.from_predictions(images, list("aaa"), list("aaaaaa"))
+
+
+def test_nothing_to_show_is_an_error_that_says_so(images):
+    with pytest.raises(ValueError, match=r"nothing to show: 0 wrong and 6 right .* n_right=0"):
+        PredictionDisplay.from_predictions(images, list("aaabbb"), list("aaabbb"), n_right=0)
+
+
+@pytest.mark.parametrize("name", ["n_wrong", "n_right"])
+def test_negative_numbers_of_images(images, name):
+    with pytest.raises(ValueError, match=rf"expected {name} to be 0 or more, got -1"):
+        PredictionDisplay.from_predictions(images, list("aaabbb"), list("abbbab"), **{name: -1})

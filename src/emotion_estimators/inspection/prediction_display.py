@@ -166,10 +166,13 @@ class PredictionDisplay:
         Raises
         ------
         ValueError
-            If the lengths differ.
+            If the lengths differ, a number is negative, or nothing is to be shown.
         InvalidImagesError
             If images that are to be shown cannot be read.
         """
+        for name, number in (("n_wrong", n_wrong), ("n_right", n_right)):
+            if number < 0:
+                raise ValueError(f"{cls.__name__} expected {name} to be 0 or more, got {number}.")
         true, predicted = np.asarray(y_true), np.asarray(y_pred)
         scores = None if confidence is None else np.asarray(confidence)
         check_consistent_length(X, true, predicted, scores)
@@ -178,6 +181,11 @@ class PredictionDisplay:
             wrong = wrong[np.argsort(-scores[wrong], kind="stable")]
         spread = np.linspace(0, len(right) - 1, min(n_right, len(right))).round().astype(int)
         rows = np.concatenate([wrong[:n_wrong], right[spread]])
+        if not len(rows):
+            raise ValueError(
+                f"{cls.__name__} has nothing to show: {len(wrong)} wrong and {len(right)} right "
+                f"predictions, with n_wrong={n_wrong} and n_right={n_right}."
+            )
         reader = _Reader(image_size=image_size, image_shape=image_shape)
         images = check_images(reader, safe_indexing(X, rows), reset=False)
         ((_, shown),) = images.batches(images.n_samples)
