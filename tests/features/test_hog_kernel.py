@@ -419,6 +419,26 @@ def test_whatever_a_damaged_cache_raises(
     assert not numba.config.SLP_VECTORIZE
 
 
+def test_each_type_of_array_is_compiled_with_the_same_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings_seen = []
+
+    def njit(**_: bool) -> Any:
+        def call(x: np.ndarray) -> None:  # numba compiles at the first call with a type
+            settings_seen.append((x.dtype.name, numba.config.SLP_VECTORIZE))
+
+        return lambda _: call
+
+    def nothing(x: np.ndarray) -> None:
+        """Stand for a loop."""
+
+    monkeypatch.setattr(numba, "njit", njit)
+    for dtype in ("float64", "float32", "float64"):
+        _hog_kernel._call(nothing, np.zeros(1, dtype))
+    assert settings_seen == [("float64", 1), ("float32", 1), ("float64", 0)]
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_without_a_place_for_the_cache(tmp_path: Path, named: bool) -> None:
     # A copy of the package whose __pycache__ is a file, and a home that is one: neither can be

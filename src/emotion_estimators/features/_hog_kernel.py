@@ -37,7 +37,7 @@ Array = npt.NDArray[Any]
 _NORMS = {"L1": 0, "L1-sqrt": 1, "L2": 2, "L2-Hys": 3}
 _CHUNK_VALUES = 2**17  # values worked on at once in a thread: bounds memory, fits the caches
 
-_compiled: dict[Callable[..., Any], Callable[..., Any]] = {}
+_compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
 _compiling = threading.Lock()
 
 
@@ -376,12 +376,14 @@ def _float_edges(orientations: int) -> Array:
 
 def _call(plain: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function compiled: at first use by numba, from then on cached on disk."""
-    function = _compiled.get(plain)
+    # numba compiles once more for each type of array
+    key = plain, *(array.dtype for array in arguments if isinstance(array, np.ndarray))
+    function = _compiled.get(key)
     if function is not None:
         return function(*arguments)
     with _compiling:
-        if plain in _compiled:
-            return _compiled[plain](*arguments)
+        if key in _compiled:
+            return _compiled[key](*arguments)
         import numba
 
         # Off by default, as it slows down programs with many tuples; the sums over a block take
@@ -398,5 +400,5 @@ def _call(plain: Callable[..., Any], *arguments: Any) -> Any:
             result = function(*arguments)
         finally:
             numba.config.SLP_VECTORIZE = slp_vectorize
-        _compiled[plain] = function
+        _compiled[key] = function
     return result
