@@ -12,8 +12,6 @@ from sklearn.metrics import accuracy_score
 
 pytest.importorskip("torch", reason="the script trains with torch")
 pytest.importorskip("skorch", reason="the script trains with skorch")
-pytest.importorskip("onnx", reason="the script writes with onnx")
-pytest.importorskip("onnxruntime", reason="the script measures with onnxruntime")
 
 from emotion_estimators.classifiers import PretrainedEmotionClassifier
 from emotion_estimators.datasets import load_image_folder, make_faces

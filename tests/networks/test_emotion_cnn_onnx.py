@@ -1,14 +1,11 @@
 """emotion_cnn_to_onnx: the graph computes what torch computes, on ONNX Runtime."""
 
+import onnx
+import onnxruntime
 import pytest
 from numpy.testing import assert_allclose
 
 pytest.importorskip("torch", reason="the network is a torch module")
-pytest.importorskip("onnx", reason="the graph is written with onnx")
-pytest.importorskip("onnxruntime", reason="runs the graph")
-
-import onnx
-import onnxruntime
 import torch
 
 from emotion_estimators.networks.emotion_cnn import EmotionCNN

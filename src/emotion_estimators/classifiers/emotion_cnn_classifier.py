@@ -366,7 +366,7 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         path : Path
         """
         check_is_fitted(self, "weights_")
-        self._import("torch", "onnx")
+        self._import("torch")
         from emotion_estimators.networks.emotion_cnn_onnx import emotion_cnn_to_onnx
         from emotion_estimators.training.inference import build_network
 

@@ -30,8 +30,8 @@ def build_network(architecture: dict[str, Any], weights: Weights) -> EmotionCNN:
     with torch.random.fork_rng(devices=[]):
         network = EmotionCNN(**architecture)
     network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
-    network.eval()
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module: Any = network.eval()  # torch declares no `memory_format` here
+    module.to(memory_format=torch.channels_last)
     return network
 
 
