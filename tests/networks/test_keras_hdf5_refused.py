@@ -2,6 +2,7 @@
 
 import copy
 import json
+import struct
 import tracemalloc
 
 import h5py
@@ -398,6 +399,37 @@ def test_names_of_weights_that_lead_nowhere(path, names, reason):
         file["model_weights/scores"].attrs["weight_names"] = names
     with pytest.raises(WeightsError, match=rf"model\.h5.*{reason}"):
         read_keras_hdf5(path)
+
+
+def heap_reference(content, text):
+    """Where HDF5 keeps a text of variable length: its length, its heap, its place in that."""
+    start = content.index(text)
+    heap = content.rindex(b"GCOL\x01\0\0\0", 0, start)
+    (index,) = struct.unpack_from("<H", content, start - 16)
+    return struct.pack("<IQI", len(text), heap, index)
+
+
+def test_names_that_are_all_one_long_text(path):
+    long, names = "x" * 200_000, [f"name{i:05}" for i in range(500)]
+    with h5py.File(path, "r+") as file:
+        file.attrs["long"] = long
+        file["model_weights/scores"].attrs["weight_names"] = names
+    whole = content = path.read_bytes()
+    for name in names:  # 8 KB of references to 200 KB: 100 MB of names in a file of 250 KB
+        content = content.replace(
+            heap_reference(whole, name.encode()), heap_reference(whole, long.encode())
+        )
+    path.write_bytes(content)
+    with h5py.File(path) as file:
+        assert file["model_weights/scores"].attrs.get_id("weight_names").shape == (500,)
+    tracemalloc.start()
+    try:
+        with pytest.raises(WeightsError, match=r"the attribute 'weight_names' is absurdly large"):
+            read_keras_hdf5(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 << 20
 
 
 def test_missing_weights(path):

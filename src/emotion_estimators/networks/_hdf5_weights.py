@@ -98,9 +98,10 @@ class StoredArray:
 class KerasFile:
     """The parts of an open Keras HDF5 file that the reader uses."""
 
-    def __init__(self, file: h5py.File, source: str) -> None:
+    def __init__(self, file: h5py.File, source: str, longest_text: int) -> None:
         self.source = source
         self._file = file
+        self._longest_text = longest_text
         self._remaining = min(
             MAX_WEIGHT_BYTES,
             SMALL_FILE_BYTES + MAX_INFLATION * Path(file.filename).stat().st_size,
@@ -180,7 +181,7 @@ class KerasFile:
     def _stored(self, group: h5py.Group, layer_name: str, weight_name: str) -> StoredArray:
         import h5py
 
-        where = f"{self.source}, layer {layer_name!r}, weight {weight_name!r}"
+        where = f"{self.source}, layer {layer_name!r:.80}, weight {weight_name!r:.80}"
         dataset = self._follow(group, weight_name)
         if not isinstance(dataset, h5py.Dataset):
             raise WeightsError(f"{where}: is named but not in the file; the file is damaged")
@@ -249,7 +250,9 @@ class KerasFile:
         kind = identifier.get_type()
         if shape is None or not isinstance(kind, h5py.h5t.TypeStringID):
             raise WeightsError(f"{self.source}: the attribute {name!r} must hold text")
-        if math.prod(shape) * kind.get_size() > MAX_ATTRIBUTE_BYTES:
+        # Texts of variable length are references, all of which may lead to the longest one.
+        size = self._longest_text if kind.is_variable_str() else kind.get_size()
+        if math.prod(shape) * max(size, kind.get_size()) > MAX_ATTRIBUTE_BYTES:
             raise WeightsError(f"{self.source}: the attribute {name!r} is absurdly large")
         values = np.asarray(owner.attrs[name]).ravel().tolist()
         return [v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values]
@@ -283,11 +286,11 @@ def open_keras_file(path: str | Path) -> Iterator[KerasFile]:
         head = stream.read(64)
     if not h5py.is_hdf5(path):
         raise WeightsError(f"{path}: is not an HDF5 file{_likely_reason(head)}")
-    _refuse_endless_heaps(path)
+    longest_text = _longest_text(path)
     with _damage_reported(str(path)):
         file = h5py.File(path, "r")
     with file:
-        yield KerasFile(file, str(path))
+        yield KerasFile(file, str(path), longest_text)
 
 
 @contextmanager
@@ -304,15 +307,17 @@ def _damage_reported(where: str) -> Iterator[None]:
         ) from error
 
 
-def _refuse_endless_heaps(path: Path) -> None:
-    """Refuse a damaged heap of texts, which HDF5 (2.0 and before) walks through forever.
+def _longest_text(path: Path) -> int:
+    """Return the most bytes that a text of variable length has in the file.
 
+    Refuses a damaged heap of such texts, which HDF5 (2.0 and before) walks through forever.
     A heap is 16 bytes of header, its size in the last eight, and objects: index (2 bytes),
     6 bytes, size (8 bytes), content; index 0 is free space, its size counts all of it.
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as file:
         # Heaps do not overlap and no object is smaller than 16 bytes.
         steps_left = len(file) // 16
+        longest = 0
         heap = file.find(HEAP_SIGNATURE)
         while heap >= 0 and heap + 16 <= len(file):
             end = min(heap + struct.unpack_from("<Q", file, heap + 8)[0], len(file))
@@ -326,8 +331,11 @@ def _refuse_endless_heaps(path: Path) -> None:
                         f"{path}: cannot be read, the file is damaged (a heap of texts without "
                         "end); fetch or save it again"
                     )
+                if index > 0:
+                    longest = max(longest, size)
                 here += step
             heap = file.find(HEAP_SIGNATURE, heap + len(HEAP_SIGNATURE))
+    return longest
 
 
 def _likely_reason(head: bytes) -> str:

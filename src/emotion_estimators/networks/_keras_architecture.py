@@ -193,7 +193,7 @@ class _Parser:
         name = entry.get("name") or inner_name or class_name.lower()
         if not isinstance(name, str):
             raise outer.error(f"a layer's name must be a text, got {name!r}")
-        here = f"{where}, layer {name!r} ({class_name})"
+        here = f"{where}, layer {name!r:.80} ({class_name:.80})"
         module = entry.get("module")
         if isinstance(module, str) and module.split(".")[0] not in {"keras", "tf_keras"}:
             raise WeightsError(
