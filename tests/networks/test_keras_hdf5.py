@@ -186,6 +186,19 @@ CASES = {
             L.Dropout(0.5),
             L.GaussianDropout(0.5),
             L.ActivityRegularization(0.1),
+            L.AlphaDropout(0.5),
+        ],
+    ),
+    "augmentation": (
+        IMAGE,
+        lambda L: [
+            L.RandomFlip(),
+            L.RandomRotation(0.2),
+            L.RandomZoom(0.2),
+            L.RandomTranslation(0.2, 0.2),
+            L.RandomContrast(0.2),
+            L.Identity(),
+            L.Conv2D(2, 3),
         ],
     ),
 }
@@ -196,6 +209,29 @@ def test_layer_gives_what_keras_gives(keras, tmp_path, case):
     shape, layers = CASES[case]
     model = keras.Sequential([keras.layers.Input(shape), *layers(keras.layers)])
     assert_same_as_keras(model, tmp_path / "model.h5", np.random.default_rng(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "expected"),
+    [
+        ("ThresholdedReLU", {"theta": 0.5}, [0, 0, 0, 0.75, 3]),  # x where x > theta, else 0
+        ("ThresholdedReLU", {}, [0, 0, 0, 0, 3]),  # theta is 1 unless said
+        ("RandomBrightness", {"factor": 0.5}, [-2, 0.25, 0.5, 0.75, 3]),
+    ],
+)
+def test_layers_that_keras_3_cannot_save(tmp_path, name, config, expected):
+    # as Keras 2 wrote them; what they do is said in its manual
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": [None, 5]}},
+        {"class_name": name, "config": {"name": "y", **config}},
+    ]
+    path = tmp_path / "model.h5"
+    with h5py.File(path, "w") as file:
+        model = {"class_name": "Sequential", "config": {"name": "model", "layers": layers}}
+        file.attrs["model_config"] = json.dumps(model)
+    x = np.array([[-2, 0.25, 0.5, 0.75, 3]], dtype=np.float32)
+    result = run_onnx(read_keras_hdf5(path).onnx, x)
+    np.testing.assert_array_equal(result, np.array([expected], dtype=np.float32))
 
 
 @pytest.mark.parametrize(
