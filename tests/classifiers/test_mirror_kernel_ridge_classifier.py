@@ -22,6 +22,7 @@ def faces():
 
 def descriptors(transformer, X):
     """Features of images beside those of their mirror images, and the same swapped."""
+    X = X / np.float32(255)
     features, mirrored = transformer.transform(X), transformer.transform(X[:, :, ::-1])
     return np.hstack([features, mirrored]), np.hstack([mirrored, features])
 
@@ -54,7 +55,7 @@ def test_a_transformer_that_learns_sees_images_and_mirror_images(faces):
     X, y = faces
     pipeline = make_pipeline(SMALL, PCA(10))
     model = MirrorKernelRidgeClassifier(transformer=pipeline).fit(X[:100], y[:100])
-    both = SMALL.transform(np.concatenate([X[:100], X[:100, :, ::-1]]))
+    both = SMALL.transform(np.concatenate([X[:100], X[:100, :, ::-1]]) / np.float32(255))
     np.testing.assert_allclose(model.transformer_[-1].mean_, both.mean(axis=0), atol=1e-12)
 
 

@@ -6,7 +6,6 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -52,8 +51,8 @@ def make_hog_classifier(
 
         "fer2013" is a `MirrorKernelRidgeClassifier` on two scales of HOG, their square roots
         and principal components, with settings chosen by validation on FER2013's Training
-        split: much stronger, fits in minutes, wants at least 150 images and
-        ``4 * n_samples ** 2`` bytes of memory.
+        split: much stronger, fits in minutes, wants at least 150 images and, beyond some
+        thousand, ``4 * n_samples ** 2`` bytes of memory and 150 kB for each image.
     image_size : int or tuple of int, default=48
         Size in pixels, or height and width, to which images are resized. None takes them as
         they are.
@@ -120,7 +119,6 @@ def make_hog_classifier(
     ]
     transformer = Pipeline(
         [
-            ("float", FunctionTransformer(_levels_to_floats)),
             ("hog", FeatureUnion(scales)),
             ("sqrt", FunctionTransformer(np.sqrt)),  # Hellinger's distance between histograms
             ("pca", PCA(300, svd_solver="randomized", random_state=random_state)),
@@ -134,8 +132,3 @@ def make_hog_classifier(
         n_jobs=n_jobs,
         verbose=verbose,
     )
-
-
-def _levels_to_floats(images: NDArray[Any]) -> NDArray[Any]:
-    """Return float images in 0..1, which are enlarged without being rounded to levels."""
-    return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images

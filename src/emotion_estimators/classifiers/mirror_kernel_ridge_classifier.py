@@ -42,7 +42,8 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
     ----------
     transformer : transformer, default=None
         Describes images: an estimator, or Pipeline, that takes images and gives 2-D features.
-        It is fitted on the images and their mirror images. None is ``HOGTransformer()``.
+        It is fitted on the images and their mirror images, and given floats: uint8 levels are
+        divided by 255. None is ``HOGTransformer()``.
     alpha : float, default=0.2
         Regularization strength, larger than 0: what is added to the diagonal of the kernel.
     gamma : float, default=1.8
@@ -273,6 +274,8 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         return np.concatenate(views, axis=1)[: len(images)]
 
     def _for_transformer(self, images: NDArray[Any]) -> NDArray[Any]:
+        if images.dtype == np.uint8:  # as floats, resizing does not round them to levels
+            images = images.astype(np.float32) / np.float32(255)
         return images if self.image_shape is None else images.reshape(len(images), -1)
 
     def _kernel(self, features: _Floats, learned: _Floats) -> _Floats:
