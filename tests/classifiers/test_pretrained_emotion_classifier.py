@@ -3,6 +3,8 @@
 import json
 import multiprocessing
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -339,6 +341,20 @@ def test_calibration_and_stacking(classifier, faces):
 # ---- the registry
 
 
+def test_importing_loads_what_scikit_learn_loads_and_little_else():
+    late = {"h5py", "onnx", "onnxruntime", "pooch", "requests", "scipy.optimize", "tqdm"}
+    late |= {"sklearn.model_selection", "sklearn.metrics"}
+    code = (
+        "import sys; import sklearn.base; before = set(sys.modules); "
+        "from emotion_estimators import PretrainedEmotionClassifier; "
+        f"PretrainedEmotionClassifier(); print(sorted({late} & (set(sys.modules) - before)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.strip() == "[]"
+
+
 def test_weights_are_read_at_first_use_and_shared(classifier, faces, monkeypatch):
     n_read = []
     read = onnx_network._read_network
@@ -354,7 +370,19 @@ def test_weights_are_read_at_first_use_and_shared(classifier, faces, monkeypatch
     for estimator in (classifier, *copies):
         estimator.predict(faces[0])
     assert len(n_read) == 1
-    assert len(pickle.dumps(classifier.fit(*faces))) < 2000
+
+
+def test_pickles_hold_no_weights(classifier, network, faces):
+    weights = {array.name: array.raw_data for array in onnx.load(network).graph.initializer}
+    before = pickle.dumps(classifier)
+    classifier.predict(faces[0])
+    assert pickle.dumps(classifier) == before
+    fitted = pickle.dumps(classifier.fit(*faces))
+    for name in ("kernel", "matrix"):
+        assert weights[name] in network.read_bytes()
+        assert weights[name] not in fitted
+    restored = pickle.loads(fitted)
+    np.testing.assert_array_equal(restored.predict(faces[0]), classifier.predict(faces[0]))
 
 
 def test_networks_unused_longest_are_closed(tmp_path, faces, monkeypatch):
@@ -422,11 +450,19 @@ def test_progress_only_when_verbose(classifier, faces, capfd):
         ({"scaling": (0, 1, 2)}, ValueError, r"expected scaling to be \(low, high\)"),
         ({"scaling": ([0, 0], 1)}, ValueError, r"expected scaling to be \(low, high\)"),
         ({"providers": ["NoProvider"]}, ValueError, "that are installed .*CPUExecutionProvider"),
+        ({"model": None}, ValueError, "The 'model' parameter of PretrainedEmotionClassifier"),
+        ({"activation": "sotfmax"}, ValueError, "The 'activation' parameter .* 'sotfmax'"),
+        ({"batch_size": 0}, ValueError, "The 'batch_size' parameter"),
+        ({"n_threads": 0}, ValueError, "The 'n_threads' parameter"),
+        ({"verbose": "much"}, ValueError, "The 'verbose' parameter"),
     ],
 )
-def test_wrong_parameters(classifier, faces, settings, error, match):
+@pytest.mark.parametrize("used_before", [False, True])
+def test_wrong_parameters(classifier, faces, settings, error, match, used_before):
+    if used_before:
+        classifier.predict(faces[0])
     classifier.set_params(**settings)
-    for call in (classifier.fit, classifier.predict):
+    for call in (classifier.fit, classifier.predict, classifier.predict_proba):
         with pytest.raises(error, match=match):
             call(faces[0])
 

@@ -1,7 +1,7 @@
 """Face crops in, emotions out, by a network that is trained already.
 
-Imports the image door, `labels` and its neighbour `_frozen_model`; onnxruntime and h5py are
-imported when the first network is opened.
+Imports the image door, the check of labels and its neighbour `_frozen_model`; onnxruntime and
+h5py are imported when the first network is opened.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ import numpy as np
 from joblib import cpu_count
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.utils import Tags, assert_all_finite, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
-from tqdm import tqdm
+from sklearn.utils import Tags
 
 from emotion_estimators._sklearn import (
     Interval,
@@ -29,6 +27,7 @@ from emotion_estimators._sklearn import (
 from emotion_estimators._validation import ImageBatches, check_images
 from emotion_estimators.classifiers._frozen_model import FrozenModel, load_model
 from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.training.training_set import check_labels
 
 __all__ = ["PretrainedEmotionClassifier"]
 
@@ -41,6 +40,7 @@ _MODEL_PARAMETERS = (
     "color",
     "activation",
     "providers",
+    "verbose",
 )
 
 # The model that each estimator used last, and for which process and parameters. Beside the
@@ -337,15 +337,16 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     def _load(self) -> FrozenModel:
         """Return the model of the present parameters; look again only where something changed."""
         process = os.getpid()  # a forked one opens networks of its own
-        given = tuple(getattr(self, name) for name in _MODEL_PARAMETERS)
+        given = tuple(getattr(self, name) for name in self._parameter_constraints)
         known = _models.get(self)
         if known is not None:
             of_process, of_parameters, model = known
             same = all(a is b for a, b in zip(of_parameters, given, strict=True))
             if same and of_process == process and model.is_current():
                 return model
-        parameters = dict(zip(_MODEL_PARAMETERS, given, strict=True))
-        model = load_model(type(self).__name__, **parameters, verbose=self.verbose)
+        self._validate_params()  # no fit need have done so
+        parameters = {name: getattr(self, name) for name in _MODEL_PARAMETERS}
+        model = load_model(type(self).__name__, **parameters)
         _models[self] = process, given, model
         return model
 
@@ -394,6 +395,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         if not self.verbose:
             yield from images.batches(size, n_threads=n_threads)
             return
+        from tqdm import tqdm
+
         with tqdm(total=images.n_samples, unit="image", desc=type(self).__name__) as progress:
             for rows, batch in images.batches(size, n_threads=n_threads):
                 yield rows, batch
@@ -412,20 +415,11 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     def _check_y(self, y: Any, n_samples: int, classes: NDArray[Any]) -> NDArray[Any]:
         """Return the classes as y writes them: names, or their positions."""
         name = type(self).__name__
-        y = column_or_1d(y, warn=True)
-        if y.dtype.kind in "fc":
-            assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        if len(y) != n_samples:
-            raise ValueError(
-                f"{name} expected one label per image, got {n_samples} images and {len(y)} "
-                "labels: inconsistent numbers of samples."
-            )
-        present = set(y.tolist())
-        if all(isinstance(label, str) for label in present):
-            if present <= set(classes.tolist()):
-                return classes
-        elif y.dtype.kind in "iu" and present == set(range(len(classes))):
+        labels, _ = check_labels(name, y, n_samples)
+        present = set(labels.tolist())
+        if present <= set(classes.tolist()):
+            return classes
+        if labels.dtype.kind in "iu" and present == set(range(len(classes))):
             return np.arange(len(classes))
         raise ValueError(
             f"{name} has a fixed set of classes, {classes.tolist()}, and expected y to hold "

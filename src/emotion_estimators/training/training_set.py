@@ -1,6 +1,7 @@
 """What a classifier trains on: codes of labels, weights, a part held out, pixels in memory.
 
-Imports NumPy and scikit-learn only; for all classifiers that train a network.
+Imports NumPy and scikit-learn only, and little of that, since `check_labels` is also for
+classifiers that are to start quickly.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -135,6 +135,8 @@ def hold_out(
     ValueError
         If that leaves fewer than 2 images to train on, or none to hold out.
     """
+    from sklearn.model_selection import train_test_split
+
     n_held_out = round(fraction * len(codes))
     n_trained = len(codes) - n_held_out
     if n_held_out < 1 or n_trained < 2:
