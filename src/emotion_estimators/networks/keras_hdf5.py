@@ -14,7 +14,7 @@ from emotion_estimators.networks._keras_architecture import KerasLayer, KerasMod
 from emotion_estimators.networks._keras_layers import convert_layer, weight_roles
 from emotion_estimators.networks._onnx_graph import OnnxGraph, Shape, Tensor
 
-__all__ = ["KerasNetwork", "convert", "read_keras_hdf5"]
+__all__ = ["KerasNetwork", "read_keras_hdf5"]
 
 # A shared model is written out at each call of it, so few bytes of JSON could ask for millions.
 MAX_CALLS = 20_000
@@ -121,22 +121,6 @@ def read_keras_hdf5(path: str | Path) -> KerasNetwork:
             output_shape=result.shape,
             n_parameters=sum(a.size for by_role in arrays.values() for a in by_role.values()),
         )
-
-
-def convert(path: str | Path) -> bytes:
-    """Convert a Keras HDF5 file to a serialised ONNX model.
-
-    Parameters
-    ----------
-    path : str or Path
-        As for `read_keras_hdf5`, which this calls.
-
-    Returns
-    -------
-    bytes
-        The ONNX model; write them to a file to keep it.
-    """
-    return read_keras_hdf5(path).onnx
 
 
 class _Conversion:
