@@ -474,6 +474,31 @@ def test_a_network_of_fixed_size_takes_no_other(tmp_path, faces):
         classifier.predict(faces[0])
 
 
+def test_images_too_small_for_a_network_of_any_size(classifier, faces):
+    match = r"ONNX Runtime cannot run the network on an input of shape \(1, 2, 2, 1\)"
+    with pytest.raises(WeightsError, match=match):
+        classifier.set_params(image_size=2).predict(faces[0])
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"classes": 3},
+        {"classes": {"a": 1, "b": 2, "c": 3}},
+        {"image_size": 5.5},
+        {"image_size": [20.5, 3]},
+        {"color": ["grey"]},
+        {"scaling": "wide"},
+        {"scaling": 3},
+    ],
+)
+def test_metadata_that_make_no_sense(tmp_path, faces, meta):
+    path = write_network(tmp_path / "n.onnx", meta={"classes": LABELS, "image_size": 24} | meta)
+    name = {"classes": "labels"}.get(*meta, *meta)
+    with pytest.raises(ValueError, match=rf"PretrainedEmotionClassifier expected {name}.* got"):
+        PretrainedEmotionClassifier(model=path).predict(faces[0])
+
+
 def test_what_is_no_network(tmp_path, faces):
     for name, content, error, match in (
         ("a.onnx", b"not a network", WeightsError, "ONNX Runtime cannot load the network"),

@@ -233,9 +233,14 @@ def _settle_labels(owner: str, labels: Any, network: OnnxNetwork, path: Path) ->
             f"{owner} needs labels for {path}: the class of each output of the network, in its "
             "order, such as emotion_estimators.labels.EMOTIONS or MINI_XCEPTION_ORDER."
         )
-    names = [labels] if isinstance(labels, str) else list(labels)
+    # a file's metadata may hold anything
+    is_list = hasattr(labels, "__len__") and not isinstance(labels, str | dict)
+    names = list(labels) if is_list else [labels]
     if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
-        raise ValueError(f"{owner} expected labels to be distinct strings, got {names}.")
+        raise ValueError(
+            f"{owner} expected labels to be distinct strings, got {names}. Pass labels: a name for "
+            f"each output of {path}."
+        )
     if len(names) != (network.n_outputs or len(names)):
         raise ValueError(
             f"{owner} expected {network.n_outputs} labels, one for each output of {path}, got "
@@ -244,7 +249,10 @@ def _settle_labels(owner: str, labels: Any, network: OnnxNetwork, path: Path) ->
     for name in names:
         spelled = _canonical(name)
         if spelled != name:
-            raise ValueError(f"{owner} expected {spelled!r} among the labels, got {name!r}.")
+            raise ValueError(
+                f"{owner} expected {spelled!r} among the labels, got {name!r}. Pass labels, "
+                "spelled as in emotion_estimators.labels.EMOTIONS."
+            )
     return tuple(str(name) for name in names)
 
 
@@ -261,9 +269,8 @@ def _settle_size(owner: str, size: Any, network: OnnxNetwork) -> tuple[int, int]
         size = network.image_size
     elif isinstance(size, Integral):
         size = (size, size)
-    if len(size) != 2 or not all(
-        v is None or (isinstance(v, Integral) and int(v) > 0) for v in size
-    ):
+    is_pair = isinstance(size, tuple | list) and len(size) == 2
+    if not is_pair or not all(v is None or (isinstance(v, Integral) and int(v) > 0) for v in size):
         raise ValueError(
             f"{owner} expected image_size to be a positive int or (height, width), got {size!r}."
         )

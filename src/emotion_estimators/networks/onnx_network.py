@@ -99,6 +99,11 @@ class OnnxNetwork:
         Returns
         -------
         outputs : float32 array of shape (n, n_outputs)
+
+        Raises
+        ------
+        WeightsError
+            If the network cannot take images of that size.
         """
         inputs = self._arrange(images)
         n = len(inputs)
@@ -110,7 +115,13 @@ class OnnxNetwork:
             if n_real < batch_size:
                 padding = np.zeros((batch_size - n_real, *batch.shape[1:]), np.float32)
                 batch = np.concatenate([batch, padding])
-            outputs: NDArray[np.float32] = self._session.run(None, {self._input: batch})[0]
+            try:
+                outputs: NDArray[np.float32] = self._session.run(None, {self._input: batch})[0]
+            except Exception as error:  # its errors share no base class
+                raise WeightsError(
+                    f"ONNX Runtime cannot run the network on an input of shape {batch.shape}: "
+                    f"{error}"
+                ) from error
             return outputs[:n_real]
 
         if n_threads == 1 or len(starts) == 1:
