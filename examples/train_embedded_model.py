@@ -26,7 +26,7 @@ import torch
 
 from emotion_estimators.classifiers import EmotionCNNClassifier, PretrainedEmotionClassifier
 from emotion_estimators.datasets import load_image_folder
-from emotion_estimators.inspection._scores import measure_probabilities
+from emotion_estimators.inspection import measure_probabilities
 
 
 class Checkpoint:

@@ -14,7 +14,7 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from emotion_estimators.inspection._scores import measure_probabilities
+from emotion_estimators.inspection import measure_probabilities
 
 CLASSES = np.array(["angry", "happy", "sad"])
 

@@ -1,5 +1,6 @@
-"""Pictures of what an estimator did; they need matplotlib."""
+"""Pictures of what an estimator did, which need matplotlib, and figures of how well."""
 
 from emotion_estimators.inspection.prediction_display import PredictionDisplay
+from emotion_estimators.inspection.scores import measure_probabilities
 
-__all__ = ["PredictionDisplay"]
+__all__ = ["PredictionDisplay", "measure_probabilities"]

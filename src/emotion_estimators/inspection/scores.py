@@ -64,7 +64,7 @@ def measure_probabilities(
 
     Examples
     --------
-    >>> from emotion_estimators.inspection._scores import measure_probabilities
+    >>> from emotion_estimators.inspection import measure_probabilities
     >>> proba = [[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]]
     >>> figures = measure_probabilities(["a", "a", "b", "b"], proba, ["a", "b"])
     >>> figures["accuracy"], figures["recall"], figures["confusion"]
