@@ -5,6 +5,8 @@ import multiprocessing
 import pickle
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -370,6 +372,25 @@ def test_weights_are_read_at_first_use_and_shared(classifier, faces, monkeypatch
     for estimator in (classifier, *copies):
         estimator.predict(faces[0])
     assert len(n_read) == 1
+
+
+def test_threads_share_one_network(classifier, faces, monkeypatch):
+    n_read = []
+    read = onnx_network._read_network
+
+    def slow(*arguments):
+        n_read.append(arguments)
+        time.sleep(0.1)  # time for the other threads to come
+        return read(*arguments)
+
+    monkeypatch.setattr(onnx_network, "_read_network", slow)
+    monkeypatch.setattr(onnx_network, "_open_networks", type(onnx_network._open_networks)())
+    copies = [clone(classifier) for _ in range(4)]
+    with ThreadPoolExecutor(8) as pool:  # each estimator is used by two threads
+        results = list(pool.map(lambda estimator: estimator.predict_proba(faces[0]), copies * 2))
+    assert len(n_read) == 1
+    for result in results:
+        np.testing.assert_array_equal(result, results[0])
 
 
 def test_pickles_hold_no_weights(classifier, network, faces):
