@@ -292,6 +292,9 @@ def test_integers_stand_for_sorted_classes(classifier, faces):
         np.array(sorted(LABELS))[by_code.predict(X)], classifier.predict(X)
     )
     assert by_code.score(X, codes) == classifier.score(X, y)
+    with pytest.raises(ValueError, match="has a fixed set of classes"):
+        by_code.fit(X, ["happiness"] * len(X))
+    assert by_code.classes_.tolist() == [0, 1, 2]  # a fit that fails changes nothing
 
 
 def test_model_selection(tmp_path, classifier, faces):

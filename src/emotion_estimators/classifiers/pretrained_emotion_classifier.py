@@ -217,10 +217,10 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         self._run_size(model)
         door = self._door(model)
         images = check_images(door, X, reset=True)
-        classes = np.array(sorted(model.labels))
-        self.classes_: NDArray[Any] = classes
+        classes: NDArray[Any] = np.array(sorted(model.labels))
         if y is not None:
-            self.classes_ = self._check_y(y, images.n_samples, classes)
+            classes = self._check_y(y, images.n_samples, classes)
+        self.classes_ = classes
         self.weights_sha256_ = model.sha256
         for attribute in ("image_size_", "n_features_in_", "feature_names_in_"):
             if hasattr(door, attribute):
