@@ -7,12 +7,11 @@ follow the definitions of Keras, which differ between its versions for ``hard_si
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from emotion_estimators.networks._keras_settings import Settings
 from emotion_estimators.networks._onnx_graph import OnnxGraph, Tensor
 
-__all__ = ["ACTIVATION_LAYERS", "activate", "softmax"]
+__all__ = ["ACTIVATION_LAYERS", "activate"]
 
 # Activations that are one ONNX operator with fixed attributes.
 OPERATORS: dict[str, tuple[str, dict[str, float]]] = {
@@ -79,10 +78,10 @@ def activate(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
     if name == "hard_sigmoid":
         slope = KERAS_3_SLOPE if settings.by_keras_3 else KERAS_2_SLOPE
         return graph.elementwise("HardSigmoid", tensor, alpha=slope, beta=0.5)
-    return softmax(graph, tensor, len(tensor.shape), logarithm=name == "log_softmax")
+    return _softmax(graph, tensor, len(tensor.shape), logarithm=name == "log_softmax")
 
 
-def softmax(graph: OnnxGraph, tensor: Tensor, axis: int, *, logarithm: bool = False) -> Tensor:
+def _softmax(graph: OnnxGraph, tensor: Tensor, axis: int, *, logarithm: bool = False) -> Tensor:
     """Apply softmax along an axis that counts from 0 = batch, channels last."""
     operator = "LogSoftmax" if logarithm else "Softmax"
     return graph.elementwise(operator, tensor, axis=tensor.stored_axis(axis))
@@ -143,14 +142,7 @@ def _thresholded_relu(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> T
 
 
 def _softmax_layer(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
-    axis: Any = settings.get("axis", -1)
-    if isinstance(axis, list) and len(axis) == 1:
-        axis = axis[0]
-    rank = len(tensor.shape) + 1
-    whole = isinstance(axis, int) and not isinstance(axis, bool)
-    if not whole or axis % rank == 0 or not -rank < axis < rank:
-        raise settings.error(f"softmax along axis={axis!r:.80} of {rank} cannot be converted")
-    return softmax(graph, tensor, axis % rank)
+    return _softmax(graph, tensor, settings.axis(len(tensor.shape) + 1))
 
 
 ACTIVATION_LAYERS: dict[str, Callable[[OnnxGraph, Tensor, Settings], Tensor]] = {

@@ -14,7 +14,7 @@ import numpy as np
 from emotion_estimators.networks._hdf5_weights import StoredArray
 from emotion_estimators.networks._keras_activations import ACTIVATION_LAYERS, activate
 from emotion_estimators.networks._keras_architecture import KerasLayer
-from emotion_estimators.networks._keras_merging import MERGING_LAYERS, axis_setting
+from emotion_estimators.networks._keras_merging import MERGING_LAYERS
 from emotion_estimators.networks._keras_windows import POOLING_LAYERS, check_images, convolve
 from emotion_estimators.networks._onnx_graph import OnnxGraph, Shape, Tensor
 
@@ -215,7 +215,7 @@ def _batch_normalization(
     settings = layer.settings
     if settings.get("mode", 0) != 0:
         raise settings.error("only mode 0 of Keras 1 batch normalisation can be converted")
-    axis = axis_setting(settings, len(tensor.shape) + 1)
+    axis = settings.axis(len(tensor.shape) + 1)
     channels = tensor.shape[axis - 1]
     if channels is None:
         raise settings.error(f"needs a fixed size along axis {axis}, got shape {tensor.shape}")

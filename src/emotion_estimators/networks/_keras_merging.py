@@ -6,40 +6,11 @@ Imports the graph under construction and the settings; for the layer converters.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from emotion_estimators.networks._keras_settings import Settings
 from emotion_estimators.networks._onnx_graph import OnnxGraph, Shape, Tensor
 
-__all__ = ["MERGING_LAYERS", "axis_setting"]
-
-
-def axis_setting(settings: Settings, rank: int) -> int:
-    """Return the setting ``axis`` counted from 0 = batch, never the batch axis itself.
-
-    Parameters
-    ----------
-    settings : Settings
-    rank : int
-        Number of axes, the batch axis included.
-
-    Returns
-    -------
-    int
-        From 1 to ``rank - 1``.
-
-    Raises
-    ------
-    WeightsError
-        Where there is no such axis, or it is the batch axis.
-    """
-    axis: Any = settings.get("axis", -1)
-    if isinstance(axis, list) and len(axis) == 1:  # tf.keras writes lists
-        axis = axis[0]
-    whole = isinstance(axis, int) and not isinstance(axis, bool)
-    if not whole or not -rank < axis < rank or axis == 0:
-        raise settings.error(f"axis={axis!r:.80} of tensors with {rank} axes cannot be converted")
-    return int(axis) % rank
+__all__ = ["MERGING_LAYERS"]
 
 
 def _merge(operator: str, *, mean: bool = False) -> Callable[..., Tensor]:
@@ -101,7 +72,7 @@ def _concatenate(graph: OnnxGraph, settings: Settings, inputs: Sequence[Tensor])
         shapes = ", ".join(str(tensor.shape) for tensor in inputs)
         raise settings.error(f"takes tensors of as many axes, got the shapes {shapes}")
     first, *others = inputs = _same_order(graph, inputs)
-    axis = axis_setting(settings, len(first.shape) + 1)
+    axis = settings.axis(len(first.shape) + 1)
     shape = list(first.shape)
     for other in others:
         for i, size in enumerate(other.shape):

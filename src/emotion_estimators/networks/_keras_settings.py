@@ -112,6 +112,16 @@ class Settings:
             raise self.error(f"{key!r} must be a list, got {value!r:.80}")
         return value
 
+    def axis(self, rank: int) -> int:
+        """Return ``axis``, -1 where it is not said, as 1..rank - 1 where 0 is the batch axis."""
+        axis = self.get("axis", -1)
+        if isinstance(axis, list) and len(axis) == 1:  # tf.keras writes lists
+            axis = axis[0]
+        whole = isinstance(axis, int) and not isinstance(axis, bool)
+        if not whole or not -rank < axis < rank or axis == 0:
+            raise self.error(f"axis={axis!r:.80} of tensors with {rank} axes cannot be converted")
+        return int(axis) % rank
+
     def shape(self, *keys: str) -> Shape | None:
         """Return the first shape that is given, without its batch axis; None where none is."""
         key = next((k for k in keys if self.get(k) is not None), None)
