@@ -298,8 +298,9 @@ def test_file_sha256_sees_that_a_file_changed(tmp_path):
 @pytest.mark.parametrize("card", list_cards(), ids=lambda card: card.name)
 def test_cards_name_a_version_and_are_whole(card):
     assert get_card(card.name) is card
-    assert card.url.startswith("https://")
-    assert any(part.isalnum() and len(part) == 40 for part in card.url.split("/"))
+    if card.url is not None:
+        assert card.url.startswith("https://")
+        assert any(part.isalnum() and len(part) == 40 for part in card.url.split("/"))
     assert len(card.sha256) == 64
     assert int(card.sha256, 16) > 0
     assert len(set(card.labels)) == len(card.labels) >= 2
@@ -309,8 +310,6 @@ def test_cards_name_a_version_and_are_whole(card):
 
 @pytest.mark.parametrize("card", list_cards(), ids=lambda card: card.name)
 def test_cards_fit_the_files(card, data_dir):
-    path = data_dir / "weights" / card.file_name
-    if not path.is_file():
-        pytest.skip(f"needs {card.file_name} in the real-data folder")
+    path = data_dir / "weights" / card.file_name if card.url else fetch_weights(card.name)
     assert file_sha256(path) == card.sha256
     assert path.stat().st_size == card.size

@@ -20,7 +20,6 @@ from emotion_estimators.images import to_rgb
 from emotion_estimators.labels import canonical_emotion
 from emotion_estimators.networks.onnx_network import OnnxNetwork, choose_providers, open_network
 from emotion_estimators.weights import (
-    embedded_weights,
     fetch_weights,
     file_sha256,
     get_card,
@@ -190,8 +189,6 @@ def _find(
 ) -> tuple[Path, dict[str, Any] | None]:
     """Return the file, and what is known of it if it goes by a name."""
     name = os.fspath(model)
-    if name == "embedded":
-        return embedded_weights(), {}
     names = [card.name for card in list_cards()]
     if name in names:
         card = get_card(name)
@@ -204,7 +201,7 @@ def _find(
     path = Path(name)
     if path.is_file() and path.suffix.lower() in _SUFFIXES:
         return path, None
-    choices = ", ".join(repr(choice) for choice in ["embedded", *names])
+    choices = ", ".join(repr(choice) for choice in names)
     wanted = f"{owner} expected model to be {choices}, or the path of a file {', '.join(_SUFFIXES)}"
     if path.suffix.lower() in _SUFFIXES and not path.exists():
         raise FileNotFoundError(f"{wanted}; there is no file {name}.")

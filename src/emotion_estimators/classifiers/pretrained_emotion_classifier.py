@@ -359,9 +359,14 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
 
     def _classes(self, model: FrozenModel) -> NDArray[Any]:
         """Return the classes as `predict` writes them."""
-        if hasattr(self, "classes_"):
-            return self.classes_
-        return np.array(sorted(model.labels))
+        fitted: NDArray[Any] | None = vars(self).get("classes_")
+        return np.array(sorted(model.labels)) if fitted is None else fitted
+
+    def __getattr__(self, name: str) -> Any:
+        # scorers ask for the classes, also where nobody has called fit
+        if name == "classes_":
+            return self._classes(self._load())
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _run_size(self, model: FrozenModel) -> int:
         fixed = model.network.batch_size

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.weights.files import file_sha256
+from emotion_estimators.weights.files import embedded_weights, file_sha256
 from emotion_estimators.weights.registry import get_card, list_cards
 from emotion_estimators.weights.weight_card import WeightCard
 
@@ -55,7 +55,8 @@ def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30
 
     Notes
     -----
-    Looked for in this order: ``$EMOTION_ESTIMATORS_DATA/weights``; the cache, which is
+    "embedded" is the file that comes with the package. Others are looked for in this order:
+    ``$EMOTION_ESTIMATORS_DATA/weights``; the cache, which is
     ``$EMOTION_ESTIMATORS_CACHE/weights`` or ``weights`` in the user's cache folder; the card's
     URL, unless ``EMOTION_ESTIMATORS_OFFLINE`` is set to something other than 0. Files with
     another SHA-256 are passed over.
@@ -70,9 +71,11 @@ def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30
     >>> fetch_weights("model_v7")
     Traceback (most recent call last):
     ...
-    ValueError: get_card expected the name of registered weights (model_v6_23), got 'model_v7'.
+    ValueError: get_card expected the name of registered weights (embedded, ...
     """
     card = get_card(name)
+    if card.url is None:
+        return embedded_weights()
     data = os.environ.get("EMOTION_ESTIMATORS_DATA")
     if data:
         given = Path(data, "weights", card.file_name)

@@ -17,8 +17,8 @@ class WeightCard:
         What users call it.
     file_name : str
         Name of the file in the cache and in data folders.
-    url : str
-        Where it is downloaded from; names a fixed version.
+    url : str or None
+        Where it is downloaded from; names a fixed version. None: it comes with the package.
     sha256 : str
         SHA-256 of the file, 64 lower-case hexadecimal digits.
     size : int
@@ -45,6 +45,11 @@ class WeightCard:
         Accuracy measured with this library, 0..1.
     measured_on : str
         Split and date of that measurement.
+    figures : tuple of (str, float, float or None, float or None), default=()
+        More figures of that measurement: name, value, and the bounds of its 95 % bootstrap
+        interval, where one was worked out.
+    limits : str, default=""
+        What it is not good for.
 
     Examples
     --------
@@ -55,7 +60,7 @@ class WeightCard:
 
     name: str
     file_name: str
-    url: str
+    url: str | None
     sha256: str
     size: int
     licence: str
@@ -69,3 +74,5 @@ class WeightCard:
     published_source: str
     measured_accuracy: float | None
     measured_on: str
+    figures: tuple[tuple[str, float, float | None, float | None], ...] = ()
+    limits: str = ""
