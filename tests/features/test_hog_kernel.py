@@ -261,7 +261,8 @@ def test_layout_in_memory_does_not_matter(dtype: str, channels: tuple[int, ...])
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
-@pytest.mark.parametrize("shape", [(300, 32, 32), (3, 300, 280), (40, 40, 40, 3)])
+# More than 2**20 bytes of uint8, so that each is more than one chunk of work.
+@pytest.mark.parametrize("shape", [(1100, 32, 32), (3, 640, 600), (230, 40, 40, 3)])
 def test_batch_equals_single_images_and_threads(dtype: str, shape: tuple[int, ...]) -> None:
     images = draw_images("few grey levels", shape, dtype, seed=2)
     batch = hog_descriptors(images, orientations=8)
@@ -318,7 +319,8 @@ def test_memory_does_not_grow_with_the_number_of_images() -> None:
             tracemalloc.stop()
 
     for dtype, transform_sqrt in (("uint8", False), ("uint8", True), ("float32", True)):
-        few, many = (peak(n, dtype, transform_sqrt) for n in (200, 4000))
+        # 600 images are more than 2**20 bytes and therefore fill a chunk in each dtype.
+        few, many = (peak(n, dtype, transform_sqrt) for n in (600, 4000))
         # The slack holds Python's own small objects; 4,000 images are 9 MB and more.
         assert many < few + 20_000
 

@@ -35,7 +35,9 @@ __all__ = ["hog_descriptors", "hog_feature_shape", "hog_pictures"]
 Array = npt.NDArray[Any]
 
 _NORMS = {"L1": 0, "L1-sqrt": 1, "L2": 2, "L2-Hys": 3}
-_CHUNK_VALUES = 2**17  # values worked on at once in a thread: bounds memory, fits the caches
+# Of the pixels and of the histograms that a thread works on at once: bounds memory, fits the
+# caches. Smaller chunks start the compiled loops more often, which takes microseconds each time.
+_CHUNK_BYTES = 2**20
 
 _compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
 _compiling = threading.Lock()
@@ -269,10 +271,12 @@ def _histograms(
     height, width = images.shape[1:3]
     channels = 1 if images.ndim == 3 else 3
     cell_rows, cells_per_row = height // pixels_per_cell[0], width // pixels_per_cell[1]
-    step = max(1, _CHUNK_VALUES // (height * width * channels))
+    integer = images.dtype == np.uint8 and not transform_sqrt
+    pixel_bytes = height * width * channels * (1 if integer else 8)  # floats become float64
+    histogram_bytes = cell_rows * cells_per_row * orientations * 4
+    step = _CHUNK_BYTES // max(pixel_bytes, histogram_bytes)
     step = max(1, min(step, rows.stop - rows.start))
     buffer = np.empty((step, cell_rows, cells_per_row * orientations), np.float32)
-    integer = images.dtype == np.uint8 and not transform_sqrt
     settings = *pixels_per_cell, orientations
     for start in range(rows.start, rows.stop, step):
         part = slice(start, min(start + step, rows.stop))
