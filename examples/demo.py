@@ -41,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("demo_output"), help="for the PNGs")
     parser.add_argument("--all", action="store_true", help="learn from all real faces, in minutes")
+    parser.add_argument("--preset", choices=("fer2013", "seed"), default="fer2013")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
@@ -66,16 +67,20 @@ def main() -> None:
     X_test, y_test = shuffle(X_test, y_test, random_state=0)
     print(f"{len(X_train)} faces to learn from, {len(X_test)} to measure on.\n")
 
-    show_hog(X_train, y_train, X_test, y_test, arguments.output)
+    show_hog(arguments.preset, X_train, y_train, X_test, y_test, arguments.output)
     show_frozen(X_test, y_test, arguments.output, models=FROZEN if is_real else FROZEN[1:])
     print(f"Done in {time.perf_counter() - start:.0f} s.")
 
 
-def show_hog(X_train: Any, y_train: Any, X_test: Any, y_test: Any, output: Path) -> None:
+def show_hog(
+    preset: str, X_train: Any, y_train: Any, X_test: Any, y_test: Any, output: Path
+) -> None:
     """Train the HOG classifier beside a dummy; print their scores and draw the predictions."""
-    model = make_hog_classifier("fer2013", n_jobs=-1, random_state=0, verbose=True)
-    print('Training make_hog_classifier("fer2013") ...')
+    model = make_hog_classifier(preset, n_jobs=-1, random_state=0, verbose=True)
+    print(f'Training make_hog_classifier("{preset}") ...')
+    start = time.perf_counter()
     model.fit(X_train, y_train)
+    print(f"... took {time.perf_counter() - start:.0f} s.")
     scores = model.decision_function(X_test)
     y_pred = model.classes_[scores.argmax(axis=1)]
     dummy = DummyClassifier().fit(np.zeros((len(y_train), 1)), y_train)
