@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from emotion_estimators.networks._keras_graph import KerasGraph, Tensor
 from emotion_estimators.networks._keras_settings import Settings
-from emotion_estimators.networks._onnx_graph import OnnxGraph, Tensor
 
 __all__ = ["ACTIVATION_LAYERS", "activate"]
 
@@ -36,12 +36,12 @@ NAMES = sorted(
 )
 
 
-def activate(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
+def activate(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
     """Apply the activation that the setting ``activation`` of a layer names.
 
     Parameters
     ----------
-    graph : OnnxGraph
+    graph : KerasGraph
     tensor : Tensor
     settings : Settings
         Of the layer; without ``activation`` the tensor is returned as it is.
@@ -81,18 +81,18 @@ def activate(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
     return _softmax(graph, tensor, len(tensor.shape), logarithm=name == "log_softmax")
 
 
-def _softmax(graph: OnnxGraph, tensor: Tensor, axis: int, *, logarithm: bool = False) -> Tensor:
+def _softmax(graph: KerasGraph, tensor: Tensor, axis: int, *, logarithm: bool = False) -> Tensor:
     """Apply softmax along an axis that counts from 0 = batch, channels last."""
     operator = "LogSoftmax" if logarithm else "Softmax"
     return graph.elementwise(operator, tensor, axis=tensor.stored_axis(axis))
 
 
-def _activation_layer(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
+def _activation_layer(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
     settings.get("activation") or settings.text("activation")  # the layer is nothing without it
     return activate(graph, tensor, settings)
 
 
-def _relu(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
+def _relu(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
     slope = settings.number("negative_slope", 0.0)
     threshold = settings.number("threshold", 0.0)
     limited = settings.get("max_value") is not None
@@ -114,7 +114,7 @@ def _relu(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
     return graph.elementwise("Sub", above, short)
 
 
-def _above(graph: OnnxGraph, tensor: Tensor, threshold: float) -> Tensor:
+def _above(graph: KerasGraph, tensor: Tensor, threshold: float) -> Tensor:
     """Keep what exceeds the threshold, zero elsewhere."""
     if threshold == 0.0:
         return graph.elementwise("Relu", tensor)
@@ -123,29 +123,29 @@ def _above(graph: OnnxGraph, tensor: Tensor, threshold: float) -> Tensor:
     return Tensor(name, tensor.shape, tensor.channels_first)
 
 
-def _clip(graph: OnnxGraph, tensor: Tensor, low: float, high: float) -> Tensor:
+def _clip(graph: KerasGraph, tensor: Tensor, low: float, high: float) -> Tensor:
     return graph.elementwise("Clip", tensor, graph.scalar(low), graph.scalar(high))
 
 
-def _leaky_relu(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
+def _leaky_relu(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
     # Keras 3 calls alpha negative_slope; a layer has 0.3 by default, the function 0.2.
     slope = settings.number("negative_slope", settings.number("alpha", 0.3))
     return graph.elementwise("LeakyRelu", tensor, alpha=slope)
 
 
-def _elu(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
+def _elu(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
     return graph.elementwise("Elu", tensor, alpha=settings.number("alpha", 1.0))
 
 
-def _thresholded_relu(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
+def _thresholded_relu(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
     return _above(graph, tensor, settings.number("theta", 1.0))
 
 
-def _softmax_layer(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
+def _softmax_layer(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
     return _softmax(graph, tensor, settings.axis(len(tensor.shape) + 1))
 
 
-ACTIVATION_LAYERS: dict[str, Callable[[OnnxGraph, Tensor, Settings], Tensor]] = {
+ACTIVATION_LAYERS: dict[str, Callable[[KerasGraph, Tensor, Settings], Tensor]] = {
     "Activation": _activation_layer,
     "ReLU": _relu,
     "LeakyReLU": _leaky_relu,

@@ -14,8 +14,8 @@ from typing import Any
 
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks._keras1 import modern_layer
+from emotion_estimators.networks._keras_graph import Shape
 from emotion_estimators.networks._keras_settings import Settings
-from emotion_estimators.networks._onnx_graph import Shape
 
 __all__ = ["KerasLayer", "KerasModel", "parse_model"]
 

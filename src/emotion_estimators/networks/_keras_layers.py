@@ -14,9 +14,9 @@ import numpy as np
 from emotion_estimators.networks._hdf5_weights import StoredArray
 from emotion_estimators.networks._keras_activations import ACTIVATION_LAYERS, activate
 from emotion_estimators.networks._keras_architecture import KerasLayer
+from emotion_estimators.networks._keras_graph import KerasGraph, Shape, Tensor
 from emotion_estimators.networks._keras_merging import MERGING_LAYERS
 from emotion_estimators.networks._keras_windows import POOLING_LAYERS, check_images, convolve
-from emotion_estimators.networks._onnx_graph import OnnxGraph, Shape, Tensor
 
 __all__ = ["convert_layer", "weight_roles"]
 
@@ -41,7 +41,7 @@ INERT_LAYERS = frozenset(
 )
 
 Arrays = dict[str, StoredArray]  # role in the layer -> array
-LayerConverter = Callable[[OnnxGraph, KerasLayer, Arrays, Tensor], Tensor]
+LayerConverter = Callable[[KerasGraph, KerasLayer, Arrays, Tensor], Tensor]
 
 
 def weight_roles(layer: KerasLayer) -> tuple[list[str], list[str]]:
@@ -77,13 +77,13 @@ def weight_roles(layer: KerasLayer) -> tuple[list[str], list[str]]:
 
 
 def convert_layer(
-    graph: OnnxGraph, layer: KerasLayer, arrays: Arrays, inputs: Sequence[Tensor]
+    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, inputs: Sequence[Tensor]
 ) -> Tensor:
     """Add the nodes of one call of a layer.
 
     Parameters
     ----------
-    graph : OnnxGraph
+    graph : KerasGraph
     layer : KerasLayer
         Not a nested model.
     arrays : dict of str to StoredArray
@@ -128,11 +128,11 @@ def _unknown_layer(name: str) -> str:
     return f"layers of class {name!r:.80} cannot be converted; known: {', '.join(known)}"
 
 
-def _weight(graph: OnnxGraph, layer: KerasLayer, role: str, values: np.ndarray) -> str:
+def _weight(graph: KerasGraph, layer: KerasLayer, role: str, values: np.ndarray) -> str:
     return graph.constant(f"{layer.number} {layer.name} {role}", values)
 
 
-def _dense(graph: OnnxGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
+def _dense(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
     units = layer.settings.integer("units")
     tensor = graph.channels_last(tensor)
     features = _last_size(layer, tensor)
@@ -150,7 +150,7 @@ def _dense(graph: OnnxGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) 
     return activate(graph, result, layer.settings)
 
 
-def _conv2d(graph: OnnxGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
+def _conv2d(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
     settings = layer.settings
     channels = _image_channels(layer, tensor)
     filters = settings.integer("filters")
@@ -166,14 +166,14 @@ def _conv2d(graph: OnnxGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor)
 
 
 def _depthwise_conv2d(
-    graph: OnnxGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor
+    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor
 ) -> Tensor:
     result = _depthwise(graph, layer, arrays, tensor, with_bias=True)
     return activate(graph, result, layer.settings)
 
 
 def _separable_conv2d(
-    graph: OnnxGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor
+    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor
 ) -> Tensor:
     settings = layer.settings
     filters = settings.integer("filters")
@@ -188,7 +188,7 @@ def _separable_conv2d(
 
 
 def _depthwise(
-    graph: OnnxGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor, *, with_bias: bool
+    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor, *, with_bias: bool
 ) -> Tensor:
     settings = layer.settings
     channels = _image_channels(layer, tensor)
@@ -203,14 +203,14 @@ def _depthwise(
     return convolve(graph, tensor, settings, [weight, *bias], filters, size, channels)
 
 
-def _bias(graph: OnnxGraph, layer: KerasLayer, arrays: Arrays, filters: int) -> list[str]:
+def _bias(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, filters: int) -> list[str]:
     if "bias" not in arrays:
         return []
     return [_weight(graph, layer, "bias", arrays["bias"].read((filters,)))]
 
 
 def _batch_normalization(
-    graph: OnnxGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor
+    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor
 ) -> Tensor:
     settings = layer.settings
     if settings.get("mode", 0) != 0:
@@ -242,7 +242,7 @@ def _batch_normalization(
     return graph.elementwise("Add", graph.elementwise("Mul", tensor, factor), offset)
 
 
-def _prelu(graph: OnnxGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
+def _prelu(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
     shared = layer.settings.integers("shared_axes", minimum=1)
     shape = [1 if i in shared else size for i, size in enumerate(tensor.shape, start=1)]
     if None in shape:
@@ -254,20 +254,20 @@ def _prelu(graph: OnnxGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) 
     return graph.elementwise("PRelu", tensor, _weight(graph, layer, role, alpha))
 
 
-def _rescaling(graph: OnnxGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
+def _rescaling(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
     scale = graph.scalar(layer.settings.number("scale"))
     offset = graph.scalar(layer.settings.number("offset", 0.0))
     return graph.elementwise("Add", graph.elementwise("Mul", tensor, scale), offset)
 
 
-def _flatten(graph: OnnxGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
+def _flatten(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
     layer.settings.choice("data_format", {"channels_last"}, "channels_last")
     tensor = graph.channels_last(tensor)
     size = None if None in tensor.shape else math.prod(s for s in tensor.shape if s is not None)
     return Tensor(graph.node("Flatten", [tensor.name], axis=1), (size,))
 
 
-def _reshape(graph: OnnxGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
+def _reshape(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
     target = layer.settings.integers("target_shape", minimum=-1)
     tensor = graph.channels_last(tensor)
     known = math.prod(size for size in target if size != -1)

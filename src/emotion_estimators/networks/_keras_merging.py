@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from emotion_estimators.networks._keras_graph import KerasGraph, Shape, Tensor
 from emotion_estimators.networks._keras_settings import Settings
-from emotion_estimators.networks._onnx_graph import OnnxGraph, Shape, Tensor
 
 __all__ = ["MERGING_LAYERS"]
 
 
 def _merge(operator: str, *, mean: bool = False) -> Callable[..., Tensor]:
-    def convert(graph: OnnxGraph, settings: Settings, inputs: Sequence[Tensor]) -> Tensor:
+    def convert(graph: KerasGraph, settings: Settings, inputs: Sequence[Tensor]) -> Tensor:
         if len(inputs) < 2 or (operator == "Sub" and len(inputs) != 2):
             raise settings.error(
                 f"takes {'two' if operator == 'Sub' else 'several'} tensors, got {len(inputs)}"
@@ -31,13 +31,13 @@ def _merge(operator: str, *, mean: bool = False) -> Callable[..., Tensor]:
     return convert
 
 
-def _same_rank(graph: OnnxGraph, inputs: Sequence[Tensor]) -> list[Tensor]:
+def _same_rank(graph: KerasGraph, inputs: Sequence[Tensor]) -> list[Tensor]:
     """Give smaller tensors axes of size 1 after the batch axis, as Keras does."""
     rank = max(len(tensor.shape) for tensor in inputs)
     return [_with_rank(graph, tensor, rank) for tensor in inputs]
 
 
-def _with_rank(graph: OnnxGraph, tensor: Tensor, rank: int) -> Tensor:
+def _with_rank(graph: KerasGraph, tensor: Tensor, rank: int) -> Tensor:
     missing = rank - len(tensor.shape)
     if not missing:
         return tensor
@@ -46,7 +46,7 @@ def _with_rank(graph: OnnxGraph, tensor: Tensor, rank: int) -> Tensor:
     return Tensor(graph.node("Unsqueeze", [tensor.name, axes]), (*[1] * missing, *tensor.shape))
 
 
-def _same_order(graph: OnnxGraph, inputs: Sequence[Tensor]) -> list[Tensor]:
+def _same_order(graph: KerasGraph, inputs: Sequence[Tensor]) -> list[Tensor]:
     if any(tensor.channels_first for tensor in inputs):
         return [graph.channels_first(tensor) for tensor in inputs]
     return list(inputs)
@@ -65,7 +65,7 @@ def _broadcast(settings: Settings, first: Shape, second: Shape) -> Shape:
     )
 
 
-def _concatenate(graph: OnnxGraph, settings: Settings, inputs: Sequence[Tensor]) -> Tensor:
+def _concatenate(graph: KerasGraph, settings: Settings, inputs: Sequence[Tensor]) -> Tensor:
     if not inputs:
         raise settings.error("takes at least one tensor, got none")
     if len({len(tensor.shape) for tensor in inputs}) > 1:
@@ -88,7 +88,7 @@ def _concatenate(graph: OnnxGraph, settings: Settings, inputs: Sequence[Tensor])
     return Tensor(name, tuple(shape), first.channels_first)
 
 
-MERGING_LAYERS: dict[str, Callable[[OnnxGraph, Settings, Sequence[Tensor]], Tensor]] = {
+MERGING_LAYERS: dict[str, Callable[[KerasGraph, Settings, Sequence[Tensor]], Tensor]] = {
     "Add": _merge("Add"),
     "Subtract": _merge("Sub"),
     "Multiply": _merge("Mul"),

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks._onnx_graph import Shape
+from emotion_estimators.networks._keras_graph import Shape
 
 __all__ = ["Settings"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from emotion_estimators.networks._keras_graph import KerasGraph, Shape, Tensor
 from emotion_estimators.networks._keras_settings import Settings
-from emotion_estimators.networks._onnx_graph import OnnxGraph, Shape, Tensor
 
 __all__ = ["POOLING_LAYERS", "check_images", "convolve"]
 
@@ -17,7 +17,7 @@ Pair = tuple[int, int]
 
 
 def convolve(
-    graph: OnnxGraph,
+    graph: KerasGraph,
     tensor: Tensor,
     settings: Settings,
     weights: Sequence[str],
@@ -29,7 +29,7 @@ def convolve(
 
     Parameters
     ----------
-    graph : OnnxGraph
+    graph : KerasGraph
     tensor : Tensor
         Images (height, width, channels).
     settings : Settings
@@ -111,8 +111,8 @@ def check_images(tensor: Tensor, settings: Settings) -> None:
     settings.choice("data_format", {"channels_last"}, "channels_last")
 
 
-def _pool(operator: str, **attributes: Any) -> Callable[[OnnxGraph, Tensor, Settings], Tensor]:
-    def convert(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
+def _pool(operator: str, **attributes: Any) -> Callable[[KerasGraph, Tensor, Settings], Tensor]:
+    def convert(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
         check_images(tensor, settings)
         size = settings.pair("pool_size", 2)
         strides = settings.pair("strides", size)
@@ -130,8 +130,8 @@ def _pool(operator: str, **attributes: Any) -> Callable[[OnnxGraph, Tensor, Sett
     return convert
 
 
-def _global_pool(operator: str) -> Callable[[OnnxGraph, Tensor, Settings], Tensor]:
-    def convert(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
+def _global_pool(operator: str) -> Callable[[KerasGraph, Tensor, Settings], Tensor]:
+    def convert(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
         check_images(tensor, settings)
         name = graph.node(operator, [graph.channels_first(tensor).name])
         if settings.flag("keepdims", default=False):
@@ -141,7 +141,7 @@ def _global_pool(operator: str) -> Callable[[OnnxGraph, Tensor, Settings], Tenso
     return convert
 
 
-def _zero_padding(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tensor:
+def _zero_padding(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
     check_images(tensor, settings)
     value = settings.get("padding", 1)
     values = value if isinstance(value, list) and len(value) == 2 else [value, value]
@@ -160,7 +160,7 @@ def _zero_padding(graph: OnnxGraph, tensor: Tensor, settings: Settings) -> Tenso
     return Tensor(name, (*spatial, tensor.shape[2]), channels_first=True)
 
 
-POOLING_LAYERS: dict[str, Callable[[OnnxGraph, Tensor, Settings], Tensor]] = {
+POOLING_LAYERS: dict[str, Callable[[KerasGraph, Tensor, Settings], Tensor]] = {
     "MaxPooling2D": _pool("MaxPool"),
     # Keras averages over what lies inside the image; so does ONNX without count_include_pad.
     "AveragePooling2D": _pool("AveragePool", count_include_pad=0),

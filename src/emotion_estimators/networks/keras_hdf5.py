@@ -11,8 +11,8 @@ from pathlib import Path
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks._hdf5_weights import KerasFile, StoredArray, open_keras_file
 from emotion_estimators.networks._keras_architecture import KerasLayer, KerasModel, parse_model
+from emotion_estimators.networks._keras_graph import KerasGraph, Shape, Tensor
 from emotion_estimators.networks._keras_layers import convert_layer, weight_roles
-from emotion_estimators.networks._onnx_graph import OnnxGraph, Shape, Tensor
 
 __all__ = ["KerasNetwork", "read_keras_hdf5"]
 
@@ -113,7 +113,7 @@ def read_keras_hdf5(path: str | Path) -> KerasNetwork:
                 "it is saved, for example with keras.Input"
             )
         source = Tensor("input", shape)
-        graph = OnnxGraph()
+        graph = KerasGraph()
         (result,) = _Conversion(graph, arrays).run(model, [source])
         return KerasNetwork(
             onnx=graph.to_bytes(source, result),
@@ -126,7 +126,7 @@ def read_keras_hdf5(path: str | Path) -> KerasNetwork:
 class _Conversion:
     """Runs through the calls of a model and of the models in it."""
 
-    def __init__(self, graph: OnnxGraph, arrays: dict[int, dict[str, StoredArray]]) -> None:
+    def __init__(self, graph: KerasGraph, arrays: dict[int, dict[str, StoredArray]]) -> None:
         self.graph = graph
         self.arrays = arrays
         self.n_calls = 0
