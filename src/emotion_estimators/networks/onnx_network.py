@@ -5,9 +5,6 @@ Imports onnxruntime (inside functions), the HDF5 reader and NumPy; for features 
 
 from __future__ import annotations
 
-import os
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,29 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks._shared_networks import SharedNetworks
 
 __all__ = ["OnnxNetwork", "choose_providers", "open_network"]
 
 _CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
 _CUDA_BATCH = 64
-_MAX_OPEN = 16  # networks kept open in a process; the one unused longest is closed first
 # Only algorithms chosen by shape, in full single precision: the same numbers at every start.
 _OPTIONS = {_CUDA: {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}}
-
-_Key = tuple[int, str, str, tuple[str, ...]]  # process, SHA-256, suffix, providers
-_open_networks: OrderedDict[_Key, OnnxNetwork] = OrderedDict()
-_opening = threading.Lock()
-
-
-def _renew_lock() -> None:
-    """Give a forked process a lock of its own; the parent's may be held for ever in it."""
-    global _opening  # noqa: PLW0603, RUF100
-    _opening = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +129,9 @@ class OnnxNetwork:
         return images
 
 
+_shared: SharedNetworks[OnnxNetwork] = SharedNetworks(max_open=16)
+
+
 def choose_providers(providers: Sequence[str] | None) -> tuple[str, ...]:
     """Return the execution providers of ONNX Runtime to use.
 
@@ -200,17 +186,8 @@ def open_network(path: Path, digest: str, *, providers: tuple[str, ...]) -> Onnx
     WeightsError
         If it holds no network that takes a batch of images and gives one row for each.
     """
-    # By process: a forked one must not use what the parent's threads and devices hold.
-    key = os.getpid(), digest, path.suffix.lower(), providers
-    with _opening:
-        network = _open_networks.get(key)
-        if network is None:
-            network = _open_networks[key] = _read_network(path, providers)
-            of_this_process = [known for known in _open_networks if known[0] == key[0]]
-            if len(of_this_process) > _MAX_OPEN:
-                del _open_networks[of_this_process[0]]
-        _open_networks.move_to_end(key)
-    return network
+    key = digest, path.suffix.lower(), providers
+    return _shared.get(key, lambda: _read_network(path, providers))
 
 
 def _read_network(path: Path, providers: tuple[str, ...]) -> OnnxNetwork:
