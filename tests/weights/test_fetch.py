@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -27,61 +26,10 @@ BODY = bytes(range(256)) * 2000
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 512000\n"
 
 
-class Server:
-    """Answers each request with the next of its answers, the last one for ever."""
-
-    def __init__(self):
-        self.answers = [(200, BODY)]  # status, body[, size claimed[, seconds in the middle]]
-        self.n_requests = 0
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                answer = outer.answers[min(outer.n_requests, len(outer.answers) - 1)]
-                outer.n_requests += 1
-                status, body = answer[:2]
-                self.send_response(status)
-                self.send_header("Content-Length", str(answer[2] if answer[2:] else len(body)))
-                self.end_headers()
-                self.wfile.write(body[: len(body) // 2])
-                self.wfile.flush()
-                time.sleep(answer[3] if answer[3:] else 0)
-                self.wfile.write(body[len(body) // 2 :])
-
-            def log_message(self, *_):
-                pass
-
-        class Quiet(ThreadingHTTPServer):
-            def handle_error(self, request, client_address):
-                pass  # clients that hang up are part of these tests
-
-        self.http = Quiet(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))
-        self.thread.start()
-        self.url = f"http://127.0.0.1:{self.http.server_port}/model.onnx"
-
-    def close(self):
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
-
-
 @pytest.fixture
-def server():
-    server = Server()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    for name in ("EMOTION_ESTIMATORS_DATA", "EMOTION_ESTIMATORS_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("EMOTION_ESTIMATORS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(fetch, "_PAUSES", (0.01, 0.01))
-    return tmp_path / "cache" / "weights"
+def server(http_server):
+    http_server.answers = [(200, BODY)]
+    return http_server
 
 
 @pytest.fixture
@@ -282,6 +230,32 @@ def test_threads_that_fetch_at_once(server, card, cache):
     assert list(cache.iterdir()) == [cache / "model.onnx"]
 
 
+def test_a_file_of_unknown_size(server, card, cache, monkeypatch):
+    monkeypatch.setattr(registry, "_CARDS", (replace(card, size=None),))
+    assert fetch_weights(card.name).read_bytes() == BODY
+    (cache / "model.onnx").unlink()
+    server.answers = [(200, BODY[:99], len(BODY)), (200, BODY)]  # cut off, then whole
+    server.n_requests = 0
+    assert fetch_weights(card.name).read_bytes() == BODY
+    assert server.n_requests == 2
+    (cache / "model.onnx").unlink()
+    monkeypatch.setattr(fetch, "_LARGEST", 100_000)
+    with pytest.raises(WeightsError, match="sends more than the 100000 bytes"):
+        fetch_weights(card.name)
+    assert_nothing_left(cache)
+
+
+def test_weights_by_task(card, monkeypatch):
+    face = replace(card, name="face", task="face embedding")
+    monkeypatch.setattr(registry, "_CARDS", (card, face))
+    assert list_cards("emotion") == (card,)
+    assert list_cards() == (card, face)
+    assert get_card("face", task="face embedding") is face
+    with pytest.raises(ValueError, match=r"registered weights \(face\), got 'tested'"):
+        get_card("tested", task="face embedding")
+    assert list(fetch_all("face embedding")) == ["face"]
+
+
 def test_an_unknown_name_lists_the_names():
     with pytest.raises(ValueError, match=r"registered weights \(.*model_v6_23.*\), got 'v7'"):
         fetch_weights("v7")
@@ -300,10 +274,14 @@ def test_cards_name_a_version_and_are_whole(card):
     assert get_card(card.name) is card
     if card.url is not None:
         assert card.url.startswith("https://")
-        assert any(part.isalnum() and len(part) == 40 for part in card.url.split("/"))
+        parts = card.url.split("/")
+        is_commit = any(part.isalnum() and len(part) == 40 for part in parts)
+        assert is_commit or parts[-4:-2] == ["releases", "download"]
     assert len(card.sha256) == 64
     assert int(card.sha256, 16) > 0
-    assert len(set(card.labels)) == len(card.labels) >= 2
+    assert card.task in ("emotion", "face embedding")
+    assert len(set(card.labels)) == len(card.labels)
+    assert (len(card.labels) >= 2) == (card.task == "emotion")
     assert card.licence
     assert card.training_data_terms
 
@@ -311,5 +289,7 @@ def test_cards_name_a_version_and_are_whole(card):
 @pytest.mark.parametrize("card", list_cards(), ids=lambda card: card.name)
 def test_cards_fit_the_files(card, data_dir):
     path = data_dir / "weights" / card.file_name if card.url else fetch_weights(card.name)
+    if not path.is_file():
+        pytest.skip(f"the real-data folder lacks {card.file_name}")
     assert file_sha256(path) == card.sha256
-    assert path.stat().st_size == card.size
+    assert card.size in (None, path.stat().st_size)

@@ -189,7 +189,7 @@ def _find(
 ) -> tuple[Path, dict[str, Any] | None]:
     """Return the file, and what is known of it if it goes by a name."""
     name = os.fspath(model)
-    names = [card.name for card in list_cards()]
+    names = [card.name for card in list_cards("emotion")]
     if name in names:
         card = get_card(name)
         return fetch_weights(name, verbose=verbose), {

@@ -10,6 +10,7 @@ import os
 import secrets
 import time
 from contextlib import suppress
+from io import BufferedRandom
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +23,7 @@ __all__ = ["fetch_all", "fetch_weights"]
 
 _PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt
 _ABANDONED = 24 * 3600  # seconds after which a part belongs to no running download
+_LARGEST = 1 << 30  # bytes of a file of unknown size
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -94,11 +96,15 @@ def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30
     return cached
 
 
-def fetch_all(*, verbose: bool | int = False, timeout: float = 30.0) -> dict[str, Path]:
+def fetch_all(
+    task: str | None = None, *, verbose: bool | int = False, timeout: float = 30.0
+) -> dict[str, Path]:
     """Fetch all registered weights, for images of machines and for use without network.
 
     Parameters
     ----------
+    task : {"emotion", "face embedding"} or None, default=None
+        Take only weights for that task.
     verbose, timeout
         As for `fetch_weights`.
 
@@ -109,7 +115,7 @@ def fetch_all(*, verbose: bool | int = False, timeout: float = 30.0) -> dict[str
     """
     return {
         card.name: fetch_weights(card.name, verbose=verbose, timeout=timeout)
-        for card in list_cards()
+        for card in list_cards(task)
     }
 
 
@@ -195,7 +201,7 @@ def _receive(card: WeightCard, file: BinaryIO, *, verbose: bool, timeout: float)
     received = file.tell()
     # A short pointer file or page is whole in itself; other short bodies were cut off.
     file.seek(0)
-    if received < card.size and not file.read(len(_POINTER)).startswith(_POINTER):
+    if received < (card.size or 0) and not file.read(len(_POINTER)).startswith(_POINTER):
         raise requests.ConnectionError(f"the body ended after {received} of {card.size} bytes")
 
 
@@ -208,10 +214,11 @@ class _Receiver:
         self.progress = progress
 
     def write(self, piece: bytes) -> int:
-        if self.file.tell() + len(piece) > self.card.size:
+        largest = self.card.size or _LARGEST
+        if self.file.tell() + len(piece) > largest:
             raise WeightsError(
-                f"Weights {self.card.name!r}: {self.card.url} sends more than the "
-                f"{self.card.size} bytes of the file. Nothing was kept."
+                f"Weights {self.card.name!r}: {self.card.url} sends more than the {largest} bytes "
+                "of the file. Nothing was kept."
             )
         self.progress.update(len(piece))
         return self.file.write(piece)
@@ -220,7 +227,7 @@ class _Receiver:
         self.file.flush()
 
 
-def _check(card: WeightCard, file: BinaryIO) -> None:
+def _check(card: WeightCard, file: BufferedRandom) -> None:
     file.flush()
     file.seek(0)
     if file.read(len(_POINTER)) == _POINTER:
@@ -230,7 +237,7 @@ def _check(card: WeightCard, file: BinaryIO) -> None:
             "into the folder weights of EMOTION_ESTIMATORS_DATA."
         )
     file.seek(0)
-    digest = hashlib.sha256(file.read()).hexdigest()  # no longer than the card says
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != card.sha256:
         raise WeightsError(
             f"Weights {card.name!r}: what {card.url} sends has SHA-256 {digest}, expected "

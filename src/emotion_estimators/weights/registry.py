@@ -7,9 +7,22 @@ from emotion_estimators.weights.weight_card import WeightCard
 
 __all__ = ["get_card", "list_cards"]
 
+# Black and white by (x - 127.5) / 128, which the FaceNet weights of 2018 were trained with.
+_FIXED_STANDARDIZATION = (-127.5 / 128, 127.5 / 128)
+_FACENET_LIMITS = (
+    "For upright, frontal faces cut out with a margin, as a face detector gives them, and resized "
+    "to 160 x 160 px. It was trained to tell people apart, not emotions. Its training data are "
+    "photographs of celebrities from the web; its errors differ by age, sex and skin."
+)
+_KERAS_FACENET_SCALING = (
+    "keras-facenet itself divides by 127.5 where the training divided by 128, so that its "
+    "embeddings differ slightly."
+)
+
 _CARDS = (
     WeightCard(
         name="embedded",
+        task="emotion",
         file_name="emotion_cnn.onnx",
         url=None,
         sha256="215fb9a8a49ad5960e94afcec034421f9ff314c5f06231be9046d975c58a4e25",
@@ -53,6 +66,7 @@ _CARDS = (
     ),
     WeightCard(
         name="model_v6_23",
+        task="emotion",
         file_name="model_v6_23.hdf5",
         url=(
             "https://github.com/priya-dwivedi/face_and_emotion_detection/raw/"
@@ -75,16 +89,87 @@ _CARDS = (
         measured_accuracy=0.36473,
         measured_on="FER2013 PublicTest, all 3,589 images, 2026-11-23",
     ),
+    WeightCard(
+        name="vggface2",
+        task="face embedding",
+        file_name="20180402-114759-vggface2.pt",
+        url=(
+            "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
+            "20180402-114759-vggface2.pt"
+        ),
+        sha256="281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
+        size=111_898_327,
+        licence="MIT (facenet-pytorch, converted from davidsandberg/facenet, MIT)",
+        labels=(),
+        image_size=(160, 160),
+        color="rgb",
+        scaling=_FIXED_STANDARDIZATION,
+        training_data="training split of VGGFace2 (Cao et al., 2018), 8,631 people",
+        training_data_terms="research use; the authors no longer distribute it",
+        published_accuracy=0.9965,
+        published_source="pairs of LFW, by github.com/davidsandberg/facenet (20180402-114759)",
+        measured_accuracy=None,
+        measured_on="",
+        limits=_FACENET_LIMITS,
+    ),
+    WeightCard(
+        name="keras-facenet-vggface2",
+        task="face embedding",
+        file_name="20180402-114759-weights.h5",
+        url=(
+            "https://github.com/faustomorales/keras-facenet/releases/download/v0.3.1/"
+            "20180402-114759-weights.h5"
+        ),
+        sha256="8b71e7045497e841c00ee568f031d1a4d30908fceadf6884aef2dec4d545202b",
+        size=None,
+        licence="MIT (keras-facenet, converted from davidsandberg/facenet, MIT)",
+        labels=(),
+        image_size=(160, 160),
+        color="rgb",
+        scaling=_FIXED_STANDARDIZATION,
+        training_data="training split of VGGFace2 (Cao et al., 2018), 8,631 people",
+        training_data_terms="research use; the authors no longer distribute it",
+        published_accuracy=0.9965,
+        published_source="pairs of LFW, by github.com/davidsandberg/facenet (20180402-114759)",
+        measured_accuracy=None,
+        measured_on="",
+        limits=f"{_FACENET_LIMITS} {_KERAS_FACENET_SCALING}",
+    ),
+    WeightCard(
+        name="keras-facenet-casia-webface",
+        task="face embedding",
+        file_name="20180408-102900-weights.h5",
+        url=(
+            "https://github.com/faustomorales/keras-facenet/releases/download/v0.3.1/"
+            "20180408-102900-weights.h5"
+        ),
+        sha256="af526097bd89ff84dda94dc071ff39c4cf39922cf0a9d9dea652853cda9616be",
+        size=None,
+        licence="MIT (keras-facenet, converted from davidsandberg/facenet, MIT)",
+        labels=(),
+        image_size=(160, 160),
+        color="rgb",
+        scaling=_FIXED_STANDARDIZATION,
+        training_data="CASIA-WebFace (Yi et al., 2014), 494,414 photographs of 10,575 people",
+        training_data_terms="research use",
+        published_accuracy=0.9905,
+        published_source="pairs of LFW, by github.com/davidsandberg/facenet (20180408-102900)",
+        measured_accuracy=None,
+        measured_on="",
+        limits=f"{_FACENET_LIMITS} {_KERAS_FACENET_SCALING}",
+    ),
 )
 
 
-def get_card(name: str) -> WeightCard:
+def get_card(name: str, *, task: str | None = None) -> WeightCard:
     """Return the card of registered weights.
 
     Parameters
     ----------
     name : str
         One of the names that `list_cards` gives.
+    task : str or None, default=None
+        Take only weights for that task.
 
     Returns
     -------
@@ -95,18 +180,24 @@ def get_card(name: str) -> WeightCard:
     ValueError
         If no weights have that name.
     """
-    for card in _CARDS:
+    cards = list_cards(task)
+    for card in cards:
         if card.name == name:
             return card
-    names = ", ".join(card.name for card in _CARDS)
+    names = ", ".join(card.name for card in cards)
     raise ValueError(f"get_card expected the name of registered weights ({names}), got {name!r}.")
 
 
-def list_cards() -> tuple[WeightCard, ...]:
+def list_cards(task: str | None = None) -> tuple[WeightCard, ...]:
     """Return the cards of all weights that go by a name.
+
+    Parameters
+    ----------
+    task : {"emotion", "face embedding"} or None, default=None
+        Take only weights for that task.
 
     Returns
     -------
     cards : tuple of WeightCard
     """
-    return _CARDS
+    return tuple(card for card in _CARDS if task in (None, card.task))

@@ -15,18 +15,20 @@ class WeightCard:
     ----------
     name : str
         What users call it.
+    task : {"emotion", "face embedding"}
+        What the network is for.
     file_name : str
         Name of the file in the cache and in data folders.
     url : str or None
         Where it is downloaded from; names a fixed version. None: it comes with the package.
     sha256 : str
         SHA-256 of the file, 64 lower-case hexadecimal digits.
-    size : int
-        Bytes.
+    size : int or None
+        Bytes; None where only the hash is known.
     licence : str
         Terms of the weights.
     labels : tuple of str
-        Classes in the order of the network's outputs.
+        Classes in the order of the network's outputs; empty for an embedding.
     image_size : tuple of int
         Height and width in pixels.
     color : {"grey", "rgb"}
@@ -40,7 +42,7 @@ class WeightCard:
     published_accuracy : float or None
         Accuracy by the authors, 0..1; None where they give none.
     published_source : str
-        Where they say so, and for which split.
+        Where they say so, and for which data.
     measured_accuracy : float or None
         Accuracy measured with this library, 0..1.
     measured_on : str
@@ -59,10 +61,11 @@ class WeightCard:
     """
 
     name: str
+    task: str
     file_name: str
     url: str | None
     sha256: str
-    size: int
+    size: int | None
     licence: str
     labels: tuple[str, ...]
     image_size: tuple[int, int]
