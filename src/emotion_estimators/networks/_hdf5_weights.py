@@ -80,9 +80,9 @@ class StoredArray:
         """
         if self.dataset.shape != shape:
             raise WeightsError(
-                f"{self.where}: the layer's configuration needs an array of shape {shape}, "
-                f"the file holds {self.dataset.shape}; the file was put together wrongly or "
-                "belongs to another model"
+                f"{self.where}: the layer needs an array of shape {shape}, the file holds "
+                f"{self.dataset.shape}; the file was put together wrongly or belongs to another "
+                "model"
             )
         # What overflows float32 is reported below.
         with _damage_reported(self.where), np.errstate(over="ignore"):
@@ -150,7 +150,7 @@ class KerasFile:
         Parameters
         ----------
         layer_name : str
-            Name of the layer in the architecture.
+            Name of the layer in the architecture, for a file of a model or of weights alone.
 
         Returns
         -------
@@ -160,7 +160,9 @@ class KerasFile:
         import h5py
 
         with _damage_reported(self.source):
-            group = self._follow(self._file, f"model_weights/{layer_name}")
+            # save_weights leaves out the group that save puts the layers into
+            prefix = "model_weights/" if "model_weights" in self._file else ""
+            group = self._follow(self._file, f"{prefix}{layer_name}")
             if group is None:
                 return []
             if not isinstance(group, h5py.Group):

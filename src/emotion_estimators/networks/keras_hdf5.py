@@ -14,7 +14,7 @@ from emotion_estimators.networks._keras_architecture import KerasLayer, KerasMod
 from emotion_estimators.networks._keras_graph import KerasGraph, Shape, Tensor
 from emotion_estimators.networks._keras_layers import convert_layer, weight_roles
 
-__all__ = ["KerasNetwork", "read_keras_hdf5"]
+__all__ = ["KerasNetwork", "last_word", "read_keras_hdf5"]
 
 # A shared model is written out at each call of it, so few bytes of JSON could ask for millions.
 MAX_CALLS = 20_000
@@ -188,7 +188,7 @@ def _assign_weights(model: KerasModel, file: KerasFile) -> dict[int, dict[str, S
                 f"needs {len(places)} arrays of weights, the file holds {len(stored)}"
             )
         for (owner, role), array in zip(places, stored, strict=True):
-            word = _last_word(array.name)
+            word = last_word(array.name)
             if word is not None and word not in WEIGHT_NAMES[role]:
                 raise owner.settings.error(
                     f"expected its {role} where the file holds {array.name!r}; the order of the "
@@ -212,8 +212,19 @@ def _places(layer: KerasLayer) -> tuple[list[tuple[KerasLayer, str]], list[tuple
     return [], trainable + fixed
 
 
-def _last_word(name: str) -> str | None:
-    """Return the longest known word at the end of a weight's name, None where there is none."""
+def last_word(name: str) -> str | None:
+    """Return the longest known word at the end of a weight's name, None where there is none.
+
+    Parameters
+    ----------
+    name : str
+        Such as "conv2d/kernel:0".
+
+    Returns
+    -------
+    word : str or None
+        Such as "kernel".
+    """
     last = name.rsplit("/", 1)[-1].split(":")[0].rstrip("0123456789").rstrip("_")
     found = [word for word in KNOWN_NAMES if last == word or last.endswith(f"_{word}")]
     return found[-1] if found else None
