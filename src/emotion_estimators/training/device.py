@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import torch
+
+from emotion_estimators.networks.torch_settings import exact_convolutions
 
 __all__ = ["autocast_dtype", "choose_device", "exact_convolutions"]
 
@@ -72,38 +70,3 @@ def autocast_dtype(mixed_precision: bool | str, device: torch.device) -> torch.d
     capabilities = torch.cpu.get_capabilities()
     has_bfloat16 = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
     return torch.bfloat16 if has_bfloat16 else None
-
-
-@contextmanager
-def exact_convolutions(device: torch.device, *, full_precision: bool) -> Iterator[None]:
-    """Let CUDA convolve by deterministic algorithms inside the block; restore settings after it.
-
-    Parameters
-    ----------
-    device : torch.device
-        Nothing is changed unless it is a CUDA device.
-    full_precision : bool
-        Multiply in float32, not in TensorFloat-32, of which CUDA devices keep 10 bits.
-    """
-    if device.type != "cuda":
-        yield
-        return
-    cudnn = torch.backends.cudnn
-    settings: list[tuple[Any, str, Any]] = [
-        (cudnn, "deterministic", True),
-        (cudnn, "benchmark", False),
-    ]
-    if full_precision:
-        # torch refuses to read the older setting where the newer has been used
-        newer = getattr(cudnn, "conv", None)
-        settings.append(
-            (newer, "fp32_precision", "ieee") if newer else (cudnn, "allow_tf32", False)
-        )
-    kept = [getattr(owner, name) for owner, name, _ in settings]
-    for owner, name, value in settings:
-        setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        for (owner, name, _), value in zip(settings, kept, strict=True):
-            setattr(owner, name, value)
