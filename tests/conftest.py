@@ -1,6 +1,11 @@
 """Fixtures shared by all tests."""
 
+import importlib.util
 import os
+import subprocess
+import sys
+import types
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,3 +23,52 @@ def data_dir() -> Path:
             f"needs the real-data folder, and {folder} is none: set EMOTION_ESTIMATORS_DATA"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def registry_file(tmp_path_factory):
+    """Return a function that downloads a file of a package, checked by its hash, or skips."""
+
+    def download(requirement: str, sha256: str) -> Path:
+        folder = tmp_path_factory.mktemp("registry")
+        pinned = folder / "requirements.txt"
+        pinned.write_text(f"{requirement} --hash=sha256:{sha256}\n")
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input"]
+        command += ["--disable-pip-version-check", "--retries=1", "--timeout=10"]
+        command += ["--require-hashes", f"--requirement={pinned}", f"--dest={folder}"]
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        files = [path for path in folder.iterdir() if path != pinned]
+        if process.returncode or not files:
+            reason = (process.stderr.strip() or "no message").splitlines()[-1]
+            pytest.skip(f"needs {requirement} from a package registry, and pip says: {reason}")
+        return files[0]
+
+    return download
+
+
+@pytest.fixture(scope="session")
+def facenet_pytorch(registry_file):
+    """Return the module models/inception_resnet_v1.py of facenet-pytorch 2.6.0, or skip.
+
+    The package itself cannot be installed beside a current torch, and imports torchvision.
+    """
+    pytest.importorskip("torch", reason="the reference is a torch module")
+    wheel = registry_file(
+        "facenet-pytorch==2.6.0",
+        "ecb82b27beb226d106f2219efe8f829b01b87a8595badd01545679bdb9f19cca",
+    )
+    path = wheel.with_name("inception_resnet_v1.py")
+    with zipfile.ZipFile(wheel) as archive:
+        path.write_bytes(archive.read("facenet_pytorch/models/inception_resnet_v1.py"))
+    spec = importlib.util.spec_from_file_location("facenet_reference.models.network", path)
+    module = importlib.util.module_from_spec(spec)
+    # what it imports from its package, to download weights with
+    stand_in = types.ModuleType("facenet_reference.models.utils.download")
+    stand_in.download_url_to_file = None
+    parts = stand_in.__name__.split(".")
+    packages = {".".join(parts[:i]): types.ModuleType(parts[i - 1]) for i in range(1, len(parts))}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, package in {**packages, stand_in.__name__: stand_in}.items():
+            patch.setitem(sys.modules, name, package)
+        spec.loader.exec_module(module)
+    return module

@@ -20,6 +20,7 @@ from emotion_estimators.networks._batch_norm import fold_batch_norm
 __all__ = [
     "BATCH_NORM_EPSILON",
     "LAYERS",
+    "MIN_IMAGE_SIZE",
     "N_FEATURES",
     "N_POOLED",
     "Block",
@@ -36,6 +37,7 @@ State = dict[str, NDArray[np.float32]]
 
 N_POOLED = 1792  # channels before the last pooling
 N_FEATURES = 512
+MIN_IMAGE_SIZE = 75  # a pixel less, and nothing is left for the last blocks
 BATCH_NORM_EPSILON = 1e-3
 
 

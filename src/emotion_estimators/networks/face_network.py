@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.networks._inception_resnet_v1_layers import (
+    MIN_IMAGE_SIZE,
     N_FEATURES,
     check_state,
     random_state,
@@ -22,6 +23,7 @@ from emotion_estimators.networks._inception_resnet_v1_layers import (
 from emotion_estimators.networks._shared_networks import SharedNetworks
 
 __all__ = [
+    "MIN_IMAGE_SIZE",
     "N_FEATURES",
     "FaceNetwork",
     "may_have_cuda",
@@ -43,7 +45,7 @@ class FaceNetwork(Protocol):
         Parameters
         ----------
         images : float32 array of shape (n, 3, height, width)
-            RGB, standardised.
+            RGB, standardised; at least `MIN_IMAGE_SIZE` on each side.
         batch_size : int, default=32
             Faces in one run, which bounds the memory; the last run takes what is left.
 
@@ -93,6 +95,8 @@ def open_face_network(
 
     Raises
     ------
+    ValueError
+        If there is no such precision.
     MissingDependencyError
         If torch is needed and not installed.
     WeightsError
@@ -103,6 +107,10 @@ def open_face_network(
     ONNX Runtime gives each face the same vector, bit for bit, in batches of any size and with
     any number of threads.
     """
+    if precision not in ("float32", "bfloat16"):
+        raise ValueError(
+            f"{needed_by} expected precision to be 'float32' or 'bfloat16', got {precision!r}."
+        )
     key = fingerprint, device, precision, n_threads
 
     def make() -> FaceNetwork:
@@ -111,7 +119,8 @@ def open_face_network(
             return _OnnxFaceNetwork(given, n_threads)
         from emotion_estimators._optional import import_optional
 
-        import_optional("torch", extra="torch", needed_by=f"{needed_by} with {device}, {precision}")
+        needs_torch = f"{needed_by} with device={device!r} and precision={precision!r}"
+        import_optional("torch", extra="torch", needed_by=needs_torch)
         from emotion_estimators.networks.inception_resnet_v1_torch import TorchFaceNetwork
 
         return TorchFaceNetwork(
