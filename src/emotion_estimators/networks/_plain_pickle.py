@@ -113,8 +113,8 @@ def _execute(name: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -
         if not all(isinstance(key, str | int) for key in items[::2]):
             raise WeightsError("holds a pickle with keys other than texts and numbers.")
         _container(stack, dict).update(zip(items[::2], items[1::2], strict=True))
-    elif name == "APPENDS":
-        items = _pop_to_mark(stack)
+    elif name in ("APPEND", "APPENDS"):
+        items = [stack.pop()] if name == "APPEND" else _pop_to_mark(stack)
         _container(stack, list).extend(items)
     elif name == "GLOBAL":
         module, _, attribute = argument.partition(" ")

@@ -68,7 +68,13 @@ def read_torch_state(path: str | Path) -> dict[str, NDArray[Any]]:
                 return _read_archive(stream, str(path))
             stream.seek(0)
             return _read_legacy(stream, str(path), path.stat().st_size)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        except WeightsError:
+            raise
+        # what zipfile raises on damaged archives, some of it undocumented
+        except (
+            zipfile.BadZipFile, EOFError, NotImplementedError, OSError, OverflowError,
+            RuntimeError, ValueError, struct.error,
+        ) as error:  # fmt: skip
             raise WeightsError(
                 f"{path}: is damaged ({type(error).__name__}: {error}); fetch it again."
             ) from error
@@ -115,15 +121,20 @@ def _read_legacy(stream: BinaryIO, source: str, size: int) -> dict[str, NDArray[
         raise WeightsError(f"{source}: was saved on a machine with the other order of bytes.")
     if not isinstance(keys, list):
         raise WeightsError(f"{source}: has no list of storages; the file is damaged.")
-    sizes = _value_sizes(content)
+    sizes = {
+        key: np.dtype(_DTYPES[kind]).itemsize
+        for kind, key, _ in (found for _, found in _described(content, source).values())
+    }
     places: dict[str, tuple[int, int]] = {}
     for key in keys:
         head = stream.read(8)
-        if len(head) < 8 or not isinstance(key, str) or key not in sizes:
+        if not isinstance(key, str) or key not in sizes:
+            raise WeightsError(f"{source}: has a storage for no tensor; the file is damaged.")
+        if len(head) < 8:
             raise WeightsError(f"{source}: ends before its weights do; fetch it again.")
         (n,) = struct.unpack("<q", head)
         places[key] = stream.tell(), n
-        if n < 0 or stream.seek(n * sizes[key], 1) > size:
+        if not 0 <= n <= size or stream.seek(n * sizes[key], 1) > size:
             raise WeightsError(f"{source}: ends before its weights do; fetch it again.")
 
     def read_bytes(key: str, n: int, size: int) -> bytes:
@@ -139,14 +150,25 @@ def _read_legacy(stream: BinaryIO, source: str, size: int) -> dict[str, NDArray[
     return _Tensors(source, read_bytes).state(content)
 
 
-def _value_sizes(content: Any) -> dict[str, int]:
-    """Bytes of one value in each storage that the tensors of a dict lie in."""
-    sizes = {}
-    for value in content.values() if isinstance(content, dict) else ():
-        storage = _storage(value)
-        if storage is not None:
-            sizes[storage[1]] = np.dtype(_DTYPES[storage[0]]).itemsize
-    return sizes
+def _described(content: Any, source: str) -> dict[str, tuple[Call, tuple[str, str, int]]]:
+    """Return the call that makes each tensor and the storage that it lies in, by its name."""
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        what = content.function.dotted if isinstance(content, Call) else type(content).__name__
+        raise WeightsError(
+            f"{source}: expected a state dict, which maps names to tensors, got {what:.80}. Save "
+            "network.state_dict(), not the network."
+        )
+    described = {}
+    for name, value in content.items():
+        call, storage = _rebuild_call(value), _storage(value)
+        if call is None or storage is None:
+            what = value.function.dotted if isinstance(value, Call) else type(value).__name__
+            raise WeightsError(
+                f"{source}: expected {name:.60} to be a tensor of floating point numbers, got "
+                f"{what:.80}. Nothing of it was executed."
+            )
+        described[name] = call, storage
+    return described
 
 
 def _storage(value: Any) -> tuple[str, str, int] | None:
@@ -183,26 +205,15 @@ class _Tensors:
         self.storages: dict[str, tuple[str, NDArray[Any]]] = {}
 
     def state(self, content: Any) -> dict[str, NDArray[Any]]:
-        if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-            what = content.function.dotted if isinstance(content, Call) else type(content).__name__
-            raise WeightsError(
-                f"{self.source}: expected a state dict, which maps names to tensors, got "
-                f"{what:.80}. Save network.state_dict(), not the network."
-            )
-        return {name: self.tensor(name, value) for name, value in content.items()}
+        described = _described(content, self.source)
+        return {name: self.tensor(name, *parts) for name, parts in described.items()}
 
-    def tensor(self, name: str, value: Any) -> NDArray[Any]:
-        call, found = _rebuild_call(value), _storage(value)
-        if call is None or found is None:
-            what = value.function.dotted if isinstance(value, Call) else type(value).__name__
-            raise WeightsError(
-                f"{self.source}: expected {name:.60} to be a tensor of floating point numbers, "
-                f"got {what:.80}. Nothing of it was executed."
-            )
-        kind, key, n = found
+    def tensor(self, name: str, call: Call, storage: tuple[str, str, int]) -> NDArray[Any]:
+        kind, key, n = storage
         if key not in self.storages:
             # Each storage is read once, so that a small file cannot ask for much memory.
-            values = np.frombuffer(self.read_bytes(key, n, self._size(kind)), _DTYPES[kind])
+            size = np.dtype(_DTYPES[kind]).itemsize
+            values = np.frombuffer(self.read_bytes(key, n, size), _DTYPES[kind])
             if len(values) != n:
                 raise WeightsError(f"{self.source}: ends before its weights do; fetch it again.")
             self.storages[key] = kind, values
@@ -223,10 +234,6 @@ class _Tensors:
         if kind == "torch.BFloat16Storage":
             return (array.astype(np.uint32) << 16).view(np.float32)
         return array
-
-    @staticmethod
-    def _size(kind: str) -> int:
-        return np.dtype(_DTYPES[kind]).itemsize
 
 
 def _lies_within(offset: int, shape: tuple[Any, ...], strides: tuple[Any, ...], n: int) -> bool:
