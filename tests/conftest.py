@@ -72,3 +72,62 @@ def facenet_pytorch(registry_file):
             patch.setitem(sys.modules, name, package)
         spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def keras_layout():
+    """Return `arrays` and `write`: a state dict of FaceNet to a file as keras-facenet has it."""
+    return types.SimpleNamespace(arrays=_keras_arrays, write=_write_keras_weights)
+
+
+def _keras_arrays(state):
+    """Return the arrays of each layer by their names in Keras, from a state dict."""
+    from emotion_estimators.networks._inception_resnet_v1_layers import (
+        LAYERS,
+        Block,
+        all_convolutions,
+    )
+
+    arrays = {}
+
+    def add_norm(layer, name):
+        # keras-facenet leaves the scale out
+        assert (state[f"{name}.weight"] == 1).all()
+        parts = (
+            ("beta", "bias"),
+            ("moving_mean", "running_mean"),
+            ("moving_variance", "running_var"),
+        )
+        arrays[layer] = {keras: state[f"{name}.{ours}"] for keras, ours in parts}
+
+    for conv in all_convolutions():
+        kernel = state[f"{conv.name}.conv.weight"].transpose(2, 3, 1, 0)
+        arrays[conv.keras_name] = {"kernel": kernel}
+        add_norm(f"{conv.keras_name}_BatchNorm", f"{conv.name}.bn")
+    for layer in LAYERS:
+        if isinstance(layer, Block) and layer.scale is not None:
+            arrays[f"{layer.keras_name}_Conv2d_1x1"] = {
+                "kernel": state[f"{layer.name}.conv2d.weight"].transpose(2, 3, 1, 0),
+                "bias": state[f"{layer.name}.conv2d.bias"],
+            }
+    arrays["Bottleneck"] = {"kernel": state["last_linear.weight"].T}
+    add_norm("Bottleneck_BatchNorm", "last_bn")
+    return arrays
+
+
+def _write_keras_weights(path, arrays, folder=""):
+    """Write a file as ``save_weights`` of Keras 2 does."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        root = file.require_group(folder) if folder else file
+        root.attrs["layer_names"] = [name.encode() for name in arrays]
+        root.attrs["backend"] = b"tensorflow"
+        root.attrs["keras_version"] = b"2.2.4"
+        for layer, parts in arrays.items():
+            group = root.create_group(layer)
+            names = [f"{layer}/{part}:0" for part in parts]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, values in zip(names, parts.values(), strict=True):
+                group[name] = values
+    return path

@@ -13,55 +13,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks._inception_resnet_v1_layers import LAYERS, Block, all_convolutions
 from emotion_estimators.networks.face_network import open_face_network
 from emotion_estimators.networks.face_weights import read_face_weights
 from emotion_estimators.networks.keras_facenet import read_keras_facenet
-
-
-def keras_arrays(state):
-    """Return the arrays of each layer by their names in Keras, from a state dict."""
-    arrays = {}
-
-    def add_norm(layer, name):
-        # keras-facenet leaves the scale out
-        assert_array_equal(state[f"{name}.weight"], 1)
-        parts = (
-            ("beta", "bias"),
-            ("moving_mean", "running_mean"),
-            ("moving_variance", "running_var"),
-        )
-        arrays[layer] = {keras: state[f"{name}.{ours}"] for keras, ours in parts}
-
-    for conv in all_convolutions():
-        kernel = state[f"{conv.name}.conv.weight"].transpose(2, 3, 1, 0)
-        arrays[conv.keras_name] = {"kernel": kernel}
-        add_norm(f"{conv.keras_name}_BatchNorm", f"{conv.name}.bn")
-    for layer in LAYERS:
-        if isinstance(layer, Block) and layer.scale is not None:
-            arrays[f"{layer.keras_name}_Conv2d_1x1"] = {
-                "kernel": state[f"{layer.name}.conv2d.weight"].transpose(2, 3, 1, 0),
-                "bias": state[f"{layer.name}.conv2d.bias"],
-            }
-    arrays["Bottleneck"] = {"kernel": state["last_linear.weight"].T}
-    add_norm("Bottleneck_BatchNorm", "last_bn")
-    return arrays
-
-
-def write_weights(path, arrays, folder=""):
-    """Write a file as ``save_weights`` of Keras 2 does."""
-    with h5py.File(path, "w") as file:
-        root = file.require_group(folder) if folder else file
-        root.attrs["layer_names"] = [name.encode() for name in arrays]
-        root.attrs["backend"] = b"tensorflow"
-        root.attrs["keras_version"] = b"2.2.4"
-        for layer, parts in arrays.items():
-            group = root.create_group(layer)
-            names = [f"{layer}/{part}:0" for part in parts]
-            group.attrs["weight_names"] = [name.encode() for name in names]
-            for name, values in zip(names, parts.values(), strict=True):
-                group[name] = values
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -76,19 +30,19 @@ def state(face_state):
 
 
 @pytest.fixture(scope="module")
-def keras_file(state, tmp_path_factory):
+def keras_file(state, keras_layout, tmp_path_factory):
     path = tmp_path_factory.mktemp("keras") / "weights.h5"
-    return write_weights(path, keras_arrays(state))
+    return keras_layout.write(path, keras_layout.arrays(state))
 
 
-def test_there_and_back(state, keras_file):
+def test_there_and_back(state, keras_file, keras_layout):
     read = read_keras_facenet(keras_file)
     assert set(read) == set(state)
     for name, values in state.items():
         assert_array_equal(read[name], values)
         assert read[name].dtype == np.float32
     # and back again: the arrays of the file are those of what was read
-    again = keras_arrays(read)
+    again = keras_layout.arrays(read)
     with h5py.File(keras_file) as file:
         assert set(file) == set(again)
         for layer, parts in again.items():
@@ -96,11 +50,11 @@ def test_there_and_back(state, keras_file):
                 assert_array_equal(file[f"{layer}/{layer}/{part}:0"][()], values)
 
 
-def test_a_whole_model_and_a_scale(state, tmp_path):
-    arrays = keras_arrays(state)
+def test_a_whole_model_and_a_scale(state, keras_layout, tmp_path):
+    arrays = keras_layout.arrays(state)
     scale = np.linspace(0.5, 1.5, 512, dtype=np.float32)
     arrays["Bottleneck_BatchNorm"] = {"gamma": scale, **arrays["Bottleneck_BatchNorm"]}
-    path = write_weights(tmp_path / "model.hdf5", arrays, folder="model_weights")
+    path = keras_layout.write(tmp_path / "model.hdf5", arrays, folder="model_weights")
     read = read_face_weights(path)
     assert_array_equal(read["last_bn.weight"], scale)
     assert_array_equal(read["block8.conv2d.weight"], state["block8.conv2d.weight"])
@@ -205,19 +159,19 @@ def test_embeddings_are_those_of_keras_facenet(keras_network, standardised, tmp_
     ],
     ids=["no layer", "no bias", "128 values", "negative variance", "NaN"],
 )
-def test_files_of_another_network(state, tmp_path, layer, change, match):
-    arrays = keras_arrays(state)
+def test_files_of_another_network(state, keras_layout, tmp_path, layer, change, match):
+    arrays = keras_layout.arrays(state)
     if change is None:
         del arrays[layer]
     else:
         changed = {**arrays[layer], **change}
         arrays[layer] = {part: values for part, values in changed.items() if values is not None}
     with pytest.raises(WeightsError, match=match):
-        read_face_weights(write_weights(tmp_path / "x.h5", arrays))
+        read_face_weights(keras_layout.write(tmp_path / "x.h5", arrays))
 
 
-def test_other_files(tmp_path):
-    empty = write_weights(tmp_path / "empty.h5", {})
+def test_other_files(keras_layout, tmp_path):
+    empty = keras_layout.write(tmp_path / "empty.h5", {})
     with pytest.raises(WeightsError, match=r"expected the weights of keras-facenet, lacks"):
         read_face_weights(empty)
     (tmp_path / "page.h5").write_text("<html></html>")
