@@ -39,7 +39,7 @@ def expected(facenet_pytorch, face_state, standardised):
 
     network = facenet_pytorch.InceptionResnetV1().eval()
     tensors = {name: torch.tensor(values) for name, values in face_state.items()}
-    network.load_state_dict({**network.state_dict(), **tensors}, strict=True)
+    network.load_state_dict(tensors, strict=True)
     with torch.inference_mode():
         return network(torch.tensor(standardised)).numpy()
 
@@ -58,6 +58,27 @@ def test_bfloat16_is_close_to_the_reference(face_state, standardised, expected):
     # bfloat16 keeps 8 bits of each weight and activation
     assert (vectors * expected).sum(axis=1).min() >= 0.9999
     assert np.abs(vectors - expected).max() > 1e-5  # float32 would be closer
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_torch_equals_the_reference(face_state, standardised, expected, device):
+    """In float32 torch runs on CUDA only; the CPU shows that its code is right."""
+    torch = pytest.importorskip("torch", reason="this engine is torch")
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    from emotion_estimators.networks.inception_resnet_v1_torch import TorchFaceNetwork
+
+    network = TorchFaceNetwork(face_state, device=device, precision="float32", n_threads=1)
+    # sums of float32 in another order, with normalisation folded into the weights
+    assert_allclose(normalized(network(standardised[:5])), expected[:5], rtol=0, atol=1e-5)
+    if device == "cuda":
+        network = open_face_network(
+            face_state, fingerprint="tests", device=device, precision="bfloat16"
+        )
+        vectors = normalized(network(standardised))
+        # as on the CPU
+        assert (vectors * expected).sum(axis=1).min() >= 0.9999
+        assert_array_equal(normalized(network(standardised[:1])), vectors[:1])
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -13,9 +13,8 @@ from emotion_estimators.networks.inception_resnet_v1 import InceptionResnetV1
 
 
 def load(network, state, **more):
-    """Load strictly; counters, which are no weights, stay as they are."""
-    tensors = network.state_dict()
-    tensors.update({name: torch.tensor(values) for name, values in {**state, **more}.items()})
+    """Load strictly; torch itself excuses counters, which are no weights."""
+    tensors = {name: torch.tensor(values) for name, values in {**state, **more}.items()}
     network.load_state_dict(tensors, strict=True)
     return network.eval()
 
