@@ -194,7 +194,7 @@ def test_keyboard_interrupt_keeps_the_best_weights(faces):
 def interrupted_step(monkeypatch):
     """Let the third batch of a training raise KeyboardInterrupt."""
     calls = []
-    augment = emotion_training.augment_faces
+    augment = emotion_training.augment_images
 
     def interrupt(*args, **kwargs):
         calls.append(1)
@@ -202,7 +202,7 @@ def interrupted_step(monkeypatch):
             raise KeyboardInterrupt
         return augment(*args, **kwargs)
 
-    return lambda: monkeypatch.setattr(emotion_training, "augment_faces", interrupt)
+    return lambda: monkeypatch.setattr(emotion_training, "augment_images", interrupt)
 
 
 def test_keyboard_interrupt_in_the_first_epoch(faces, interrupted_step):

@@ -1,14 +1,14 @@
-"""augment_faces: what it leaves alone, what it moves, what it covers, and whose chance it takes."""
+"""augment_images: what it leaves alone, what it moves, what it covers, and whose chance it takes."""
 
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="augment_faces needs torch")
+pytest.importorskip("torch", reason="augment_images needs torch")
 
 import torch
 
 from emotion_estimators.datasets import make_faces
-from emotion_estimators.training.augmentation import augment_faces
+from emotion_estimators.training.augmentation import augment_images
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def faces():
 
 def _augment(images, seed=0, **settings):
     settings = {"strength": 0.0, "erasing": 0.0, "level": 0.2} | settings
-    return augment_faces(images, generator=torch.Generator().manual_seed(seed), **settings)
+    return augment_images(images, generator=torch.Generator().manual_seed(seed), **settings)
 
 
 def test_off_changes_nothing(faces):

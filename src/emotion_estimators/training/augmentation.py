@@ -1,4 +1,4 @@
-"""Random changes of face images, drawn for a whole batch at once; imports torch."""
+"""Random changes of images, drawn for a whole batch at once; imports torch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-__all__ = ["augment_faces"]
+__all__ = ["augment_images"]
 
-# At strength 1, the ranges that leave a face's expression readable at 48 x 48 px.
+# At strength 1, the ranges that leave a face's expression readable at 48 x 48 px, and objects recognisable.
 _ROTATION = 0.2  # radians, uniform in +-
 _SCALE = 0.18  # log of the zoom, uniform in +-
 _ASPECT = 0.06  # log of the stretch, uniform in +-
@@ -18,15 +18,15 @@ _BRIGHTNESS = 0.15  # in units of the scale 0..1, uniform in +-
 _ERASED = (1 / 6, 0.45)  # sides of the erased box as shares of the image's
 
 
-def augment_faces(
+def augment_images(
     images: Tensor, *, strength: float, erasing: float, level: float, generator: torch.Generator
 ) -> Tensor:
     """Mirror, turn, zoom, stretch, shift, relight and partly cover each image by chance.
 
     Parameters
     ----------
-    images : Tensor of shape (n, 1, height, width)
-        Grey images, float32.
+    images : Tensor of shape (n, channels, height, width)
+        float32.
     strength : float
         Scales all ranges but the mirroring and the erasing; 0 leaves all but the erasing out.
     erasing : float
@@ -39,7 +39,7 @@ def augment_faces(
 
     Returns
     -------
-    images : Tensor of shape (n, 1, height, width)
+    images : Tensor of shape (n, channels, height, width)
         New images; the given ones are not written into.
     """
     n, _, height, width = images.shape
@@ -48,7 +48,7 @@ def augment_faces(
     if strength > 0:
         images = _relight(_move(images, strength, generator), strength, generator)
     if erasing > 0:
-        covered = _random_boxes(n, height, width, erasing, generator).to(device)
+        covered = _random_boxes(n, height, width, erasing, generator, device)
         grey = torch.randn(n, 1, 1, 1, generator=generator).to(device) * level
         grey = grey + images.mean(dim=(1, 2, 3), keepdim=True)  # (n, 1, 1, 1)
         images = torch.where(covered, grey, images)
@@ -86,7 +86,12 @@ def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 
 def _random_boxes(
-    n: int, height: int, width: int, probability: float, generator: torch.Generator
+    n: int,
+    height: int,
+    width: int,
+    probability: float,
+    generator: torch.Generator,
+    device: torch.device,
 ) -> Tensor:
     """Return masks, (n, 1, height, width), each with one box set, or none."""
 
@@ -94,8 +99,9 @@ def _random_boxes(
         low, high = _ERASED
         side = (low + (high - low) * torch.rand(n, 1, generator=generator)) * length
         centre = torch.rand(n, 1, generator=generator) * length
-        return (torch.arange(length) + 0.5 - centre).abs() < side / 2
+        places = torch.arange(length, device=device) + 0.5
+        return (places - centre.to(device)).abs() < side.to(device) / 2
 
     box = inside(height)[:, :, None] & inside(width)[:, None, :]  # (n, h, w)
     chosen = torch.rand(n, 1, 1, generator=generator) < probability
-    return (box & chosen)[:, None]
+    return (box & chosen.to(device))[:, None]

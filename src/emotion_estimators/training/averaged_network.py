@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from itertools import chain
+from typing import Any
 
 import torch
 from torch import nn
@@ -32,9 +34,19 @@ class AveragedNetwork:
         """Move the average towards the weights that `module` has now."""
         decay = min(self.decay, (1 + self.n_updates) / (10 + self.n_updates))
         self.n_updates += 1
-        current = module.state_dict()
-        for name, averaged in self.module.state_dict().items():
-            if averaged.is_floating_point():
-                averaged.lerp_(current[name], 1 - decay)
-            else:
-                averaged.copy_(current[name])
+        weights, others = self._pairs(module)
+        torch._foreach_lerp_([mine for mine, _ in weights], [its for _, its in weights], 1 - decay)
+        for mine, its in others:
+            mine.copy_(its)
+
+    def _pairs(self, module: nn.Module) -> tuple[list[Any], list[Any]]:
+        """Return (average, current) of what is averaged, and of counters."""
+        pairs = zip(
+            chain(self.module.parameters(), self.module.buffers()),
+            chain(module.parameters(), module.buffers()),
+            strict=True,
+        )
+        weights, others = [], []
+        for pair in pairs:
+            (weights if pair[0].is_floating_point() else others).append(pair)
+        return weights, others

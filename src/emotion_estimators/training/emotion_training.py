@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from emotion_estimators.networks.emotion_cnn import EmotionCNN
-from emotion_estimators.training.augmentation import augment_faces
+from emotion_estimators.training.augmentation import augment_images
 from emotion_estimators.training.device import autocast_dtype, choose_device, exact_convolutions
 from emotion_estimators.training.image_net import ImageNet
 from emotion_estimators.training.labelled_images import LabelledImages
@@ -158,7 +158,7 @@ def _augmentation(
     if settings.augmentation == 0 and settings.erasing == 0:
         return None
     return partial(
-        augment_faces,
+        augment_images,
         strength=settings.augmentation,
         erasing=settings.erasing,
         level=spread,

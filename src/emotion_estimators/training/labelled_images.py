@@ -1,4 +1,4 @@
-"""Grey images with their classes and weights, all in memory; imports torch."""
+"""Images with their targets and weights, all in memory; imports torch."""
 
 from __future__ import annotations
 
@@ -8,31 +8,57 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-__all__ = ["Batch", "LabelledImages"]
+__all__ = ["Batch", "LabelledImages", "as_network_input"]
 
-Batch: TypeAlias = tuple[Tensor, tuple[Tensor, Tensor]]  # images, (codes, weights)
+Batch: TypeAlias = tuple[Tensor, tuple[Tensor, Tensor]]  # images, (targets, weights)
 
 
 class LabelledImages(Dataset[Batch]):
-    """Grey images with their class codes and weights, all in memory.
+    """Images with their targets and weights, all in memory, on the CPU or another device.
 
     Parameters
     ----------
-    images : Tensor of shape (n, height, width)
+    images : Tensor of shape (n, height, width) or (n, height, width, 3)
         uint8 in 0..255, or float.
-    codes : Tensor of shape (n,)
-        int64 positions in ``classes_``.
+    targets : Tensor of shape (n,) or (n, n_outputs)
+        Positions in ``classes_``, or what else is to be learned.
     weights : Tensor of shape (n,)
         float32, mean about 1.
     """
 
-    def __init__(self, images: Tensor, codes: Tensor, weights: Tensor) -> None:
-        self.images, self.codes, self.weights = images, codes, weights
+    def __init__(self, images: Tensor, targets: Tensor, weights: Tensor) -> None:
+        self.images, self.targets, self.weights = images, targets, weights
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, rows: Tensor | slice) -> Batch:
-        images = self.images[rows][:, None]  # (n, 1, h, w)
-        scaled = images.float() / 255 if images.dtype == torch.uint8 else images.float()
-        return scaled, (self.codes[rows], self.weights[rows])
+        return self.batch(rows, self.images.device)
+
+    def batch(self, rows: Tensor | slice, device: torch.device) -> Batch:
+        """Return some rows on a device; images travel as they are stored and are scaled there."""
+        on_way = device.type == "cuda" and self.images.device.type == "cpu"
+
+        def move(tensor: Tensor) -> Tensor:
+            # from pinned memory a copy runs beside the computation
+            part = tensor[rows].pin_memory() if on_way else tensor[rows]
+            return part.to(device, non_blocking=True)
+
+        return as_network_input(move(self.images)), (move(self.targets), move(self.weights))
+
+    def to(self, device: torch.device) -> LabelledImages:
+        """Return the same images on a device."""
+        return LabelledImages(
+            *(part.to(device) for part in (self.images, self.targets, self.weights))
+        )
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the images take."""
+        return self.images.element_size() * self.images.nelement()
+
+
+def as_network_input(images: Tensor) -> Tensor:
+    """Return images (n, h, w[, 3]) as (n, channels, h, w), float32; uint8 is scaled to 0..1."""
+    images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
+    return images.float() / 255 if images.dtype == torch.uint8 else images.float()

@@ -25,9 +25,11 @@ class TensorBatches:
     device : torch.device
         Where the batches go.
     generator : torch.Generator
-        Shuffles.
+        Shuffles; the same in all processes that share the images.
     transform : callable or None
         Applied to the images of each batch, on the device.
+    part : (int, int), default=(0, 1)
+        Which process this is, of how many: each takes batches of its own.
     """
 
     def __init__(
@@ -38,22 +40,25 @@ class TensorBatches:
         device: torch.device,
         generator: torch.Generator,
         transform: Callable[[Tensor], Tensor] | None = None,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         self.dataset = dataset
-        self.batch_size = min(batch_size, len(dataset))
+        self.part = part
+        self.batch_size = max(1, min(batch_size, len(dataset) // part[1]))
         self.device = device
         self.generator = generator
         self.transform = transform
 
     def __len__(self) -> int:
-        return len(self.dataset) // self.batch_size
+        return len(self.dataset) // (self.batch_size * self.part[1])
 
     def __iter__(self) -> Iterator[Batch]:
         order = torch.randperm(len(self.dataset), generator=self.generator)
+        rank, n_parts = self.part
+        order = order[rank::n_parts].to(self.dataset.images.device)
         for i in range(len(self)):
             rows = order[i * self.batch_size : (i + 1) * self.batch_size]
-            images, (codes, weights) = self.dataset[rows]
-            images = images.to(self.device)
+            images, labels = self.dataset.batch(rows, self.device)
             if self.transform is not None:
                 images = self.transform(images)
-            yield images, (codes.to(self.device), weights.to(self.device))
+            yield images, labels

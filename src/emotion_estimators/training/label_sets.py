@@ -1,0 +1,263 @@
+"""Targets of multi-label classifiers: indicator matrices and lists of label sets.
+
+Imports NumPy and scikit-learn only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Set
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["check_label_sets", "check_positive_weights", "tune_thresholds"]
+
+_N_NAMED = 10  # rows named in a message
+
+
+def check_label_sets(
+    owner: str, y: Any, n_samples: int, labels: Any = None
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Return the labels, and which image has which of them.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, for messages.
+    y : array-like of shape (n_samples, n_labels), or sequence of n_samples label sets
+        0, 1 and NaN for unknown; or a set, frozenset, list or tuple of labels for each image,
+        lists and tuples only of strings.
+    n_samples : int
+        Number of images.
+    labels : array-like of shape (n_labels,) or None, default=None
+        The labels in the order of the columns. None takes the columns of a DataFrame, else
+        counts them from 0; of label sets it takes those that occur, sorted.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_labels,)
+    targets : ndarray of float32, shape (n_samples, n_labels)
+        0, 1 or NaN.
+
+    Raises
+    ------
+    ValueError
+        If y is None, of another length or shape, or holds anything else.
+    """
+    if y is None:
+        raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
+    names = None if labels is None else _check_labels(owner, labels)
+    if _are_sets(y):
+        sets = [frozenset(item) for item in y]
+        names, targets = _targets_of_sets(owner, sets, names)
+    else:
+        columns = getattr(y, "columns", None)
+        matrix = _as_matrix(owner, y)
+        if names is None:
+            names = np.arange(matrix.shape[1]) if columns is None else np.asarray(columns)
+            names = _check_labels(owner, names)
+        targets = _targets_of_matrix(owner, matrix, names)
+    if len(targets) != n_samples:
+        raise ValueError(
+            f"{owner} expected labels for each image, got {n_samples} images and labels of "
+            f"{len(targets)}: inconsistent numbers of samples."
+        )
+    return names, targets
+
+
+def check_positive_weights(
+    owner: str, pos_weight: Any, targets: NDArray[np.float32], labels: NDArray[Any]
+) -> NDArray[np.float32] | None:
+    """Return the weight of the positives of each label, or None for 1.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, for messages.
+    pos_weight : float, array-like of shape (n_labels,), dict, "balanced" or None
+        "balanced" is the number of negatives over that of positives; labels without positives
+        get 1. A dict names labels; the others get 1.
+    targets : ndarray of shape (n, n_labels)
+        As from `check_label_sets`.
+    labels : ndarray of shape (n_labels,)
+        Their names.
+
+    Returns
+    -------
+    weights : ndarray of float32, shape (n_labels,), or None
+
+    Raises
+    ------
+    ValueError
+        If weights are not positive, of another number, or of unknown labels.
+    """
+    if pos_weight is None:
+        return None
+    if isinstance(pos_weight, str):  # "balanced", by the parameter constraints
+        positives, negatives = (targets == 1).sum(axis=0), (targets == 0).sum(axis=0)
+        usable = (positives > 0) & (negatives > 0)
+        return np.where(usable, negatives / np.maximum(positives, 1), 1).astype(np.float32)
+    if isinstance(pos_weight, dict):
+        unknown = [label for label in pos_weight if label not in labels.tolist()]
+        if unknown:
+            raise ValueError(
+                f"{owner} got pos_weight for {unknown}, which are not among the labels "
+                f"{labels.tolist()}."
+            )
+        weights = np.array([pos_weight.get(label, 1.0) for label in labels.tolist()])
+    else:
+        weights = np.asarray(pos_weight, dtype=np.float64)
+    if (
+        weights.shape not in ((), (len(labels),))
+        or not (np.isfinite(weights) & (weights > 0)).all()
+    ):
+        raise ValueError(
+            f"{owner} expected pos_weight to be 'balanced', a positive number, or one for each of "
+            f"{len(labels)} labels, got {pos_weight!r}."
+        )
+    return np.broadcast_to(weights, len(labels)).astype(np.float32)
+
+
+def tune_thresholds(
+    probabilities: NDArray[np.float64], targets: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return the threshold of each label that is best for F1 on these images.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n, n_labels)
+        In 0..1.
+    targets : ndarray of shape (n, n_labels)
+        0, 1 or NaN for unknown.
+
+    Returns
+    -------
+    thresholds : ndarray of float64, shape (n_labels,)
+        Halfway between the two probabilities that the best cut parts; of equally good cuts the
+        one nearest to 0.5. 0.5 where no positive, or no negative, is known.
+    """
+    thresholds = np.full(probabilities.shape[1], 0.5)
+    for column in range(probabilities.shape[1]):
+        known = ~np.isnan(targets[:, column])
+        truth = targets[known, column] == 1
+        if truth.all() or not truth.any():
+            continue
+        order = np.argsort(-probabilities[known, column], kind="stable")
+        p, truth = probabilities[known, column][order], truth[order]
+        n_taken = np.arange(1, len(p) + 1)
+        f1 = 2 * truth.cumsum() / (n_taken + truth.sum())
+        below = np.append(p[1:], 0.0)
+        f1[below == p] = -1  # equal probabilities are not to be parted
+        cuts = (p + below) / 2
+        best = np.flatnonzero(f1 == f1.max())
+        thresholds[column] = cuts[best[np.abs(cuts[best] - 0.5).argmin()]]
+    return thresholds
+
+
+def _are_sets(y: Any) -> bool:
+    """Tell label sets from rows of numbers."""
+    if hasattr(y, "columns") or getattr(y, "ndim", 1) != 1 or not isinstance(y, Iterable):
+        return False
+    items = list(y)
+    if any(isinstance(item, Set) for item in items):
+        return True
+    return bool(items) and all(
+        isinstance(item, (list, tuple)) and all(isinstance(label, str) for label in item)
+        for item in items
+    )
+
+
+def _check_labels(owner: str, labels: Any) -> NDArray[Any]:
+    given = list(labels)
+    names = np.asarray(given)
+    if names.ndim != 1 or len(names) == 0 or len(set(given)) < len(given):
+        raise ValueError(f"{owner} expected labels to be distinct names, got {given!r}.")
+    return names
+
+
+def _targets_of_sets(
+    owner: str, sets: Sequence[frozenset[Any]], names: NDArray[Any] | None
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    present = frozenset().union(*sets)
+    if names is None:
+        if not present:
+            raise ValueError(f"{owner} got label sets that are all empty. Pass labels=[...].")
+        try:
+            names = np.asarray(sorted(present))
+        except TypeError as error:
+            raise ValueError(
+                f"{owner} expected labels that can be sorted, all strings or all numbers, got "
+                f"{sorted(map(repr, present))[:_N_NAMED]}."
+            ) from error
+    column = {label: i for i, label in enumerate(names.tolist())}
+    unknown = sorted(map(repr, present - column.keys()))
+    if unknown:
+        rows = [row for row, one in enumerate(sets) if one - column.keys()]
+        raise ValueError(
+            f"{owner} got labels in rows {_rows(rows)} that are not among {names.tolist()}: "
+            f"{', '.join(unknown[:_N_NAMED])}."
+        )
+    targets = np.zeros((len(sets), len(column)), dtype=np.float32)
+    for row, one in enumerate(sets):
+        targets[row, [column[label] for label in one]] = 1
+    return names, targets
+
+
+def _as_matrix(owner: str, y: Any) -> NDArray[np.float32]:
+    if hasattr(y, "toarray"):  # sparse indicators, as of MultiLabelBinarizer
+        y = y.toarray()
+    try:
+        array = np.asarray(y)
+    except ValueError as error:  # rows of several lengths
+        raise ValueError(_expected(owner, "rows of several lengths")) from error
+    if array.ndim == 1:
+        raise ValueError(
+            f"{owner} expected y of shape (n_samples, n_labels) or a list of label sets, got a "
+            f"1d array of shape {array.shape}. Use [[label] for label in y] or "
+            "y.reshape(-1, 1) where it holds 0 and 1; a classifier of single labels suits one "
+            "label for each image better."
+        )
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(_expected(owner, f"shape {array.shape}"))
+    if np.iscomplexobj(array):
+        raise ValueError(_expected(owner, "complex data not supported"))
+    try:
+        return np.asarray(array, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(_expected(owner, f"{array.dtype} entries")) from error
+
+
+def _targets_of_matrix(
+    owner: str, matrix: NDArray[np.float32], names: NDArray[Any]
+) -> NDArray[np.float32]:
+    if matrix.shape[1] != len(names):
+        raise ValueError(
+            f"{owner} expected one column of y for each of the {len(names)} labels, got "
+            f"{matrix.shape[1]}."
+        )
+    wrong = ~(np.isnan(matrix) | (matrix == 0) | (matrix == 1))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        rows = np.flatnonzero(wrong.any(axis=1)).tolist()
+        word = "infinity" if np.isinf(matrix[row, column]) else f"{matrix[row, column]:g}"
+        raise ValueError(
+            f"{owner} expected y to hold 0, 1 and NaN for unknown, got other values in rows "
+            f"{_rows(rows)}: {word} in row {row}, column {column}. Unknown label type: "
+            "continuous or multi-output targets are for regressors and classifiers of several "
+            "outputs."
+        )
+    if len(matrix) and np.isnan(matrix).all():
+        raise ValueError(f"{owner} needs y with some known labels, got NaN only.")
+    return matrix
+
+
+def _expected(owner: str, got: str) -> str:
+    return (
+        f"{owner} expected y of shape (n_samples, n_labels), with 0, 1 and NaN for unknown, or a "
+        f"list of label sets (lists and tuples of strings, or sets), got {got}."
+    )
+
+
+def _rows(rows: Sequence[int]) -> str:
+    return ", ".join(map(str, rows[:_N_NAMED])) + (", ..." if len(rows) > _N_NAMED else "")
