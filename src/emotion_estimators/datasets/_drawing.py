@@ -1,6 +1,6 @@
 """Curves, head pose and rasterising for the drawn pictures: points in, a Pillow image out.
 
-Knows nothing of emotions or faces. Imports NumPy and Pillow only.
+Knows nothing of emotions, faces or vehicles. Imports NumPy and Pillow only.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ __all__ = ["Pose", "Sketch", "arch", "bezier", "blend", "circle", "ribbon"]
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a head stands in the picture.
+    """Where a head, or a flat thing, stands in the picture.
 
     Head coordinates have x to the right, y down, and 1.0 as half the height of the head; the
-    front of the head bulges towards the viewer. ``centre`` and ``scale`` (pixels per unit) are in
-    pixels of the raster, angles are in radians.
+    front of the head bulges towards the viewer. A flat thing has relief 0 everywhere: yaw and
+    pitch make it narrower and lower, and a yaw of pi mirrors it. ``centre`` and ``scale`` (pixels
+    per unit) are in pixels of the raster, angles are in radians.
     """
 
     centre: tuple[float, float]
@@ -61,19 +62,23 @@ class Sketch:
     """Shapes in head coordinates, in painting order.
 
     They are gathered first and painted by :meth:`paint`, so that one projection moves all points.
+    ``relief`` is that of all shapes that bring none of their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, relief: float = 1.0) -> None:
+        self._usual_relief = relief
         self._points: list[Points] = []
         self._relief: list[float] = []
         self._fill: list[Colour] = []
         self._width: list[float | None] = []
 
-    def polygon(self, points: Points, fill: Colour, *, relief: float = 1.0) -> None:
+    def polygon(self, points: Points, fill: Colour, *, relief: float | None = None) -> None:
         """Add a filled outline, points (n, 2)."""
         self._add(points, fill, None, relief)
 
-    def line(self, points: Points, fill: Colour, width: float, *, relief: float = 1.0) -> None:
+    def line(
+        self, points: Points, fill: Colour, width: float, *, relief: float | None = None
+    ) -> None:
         """Add an open line, points (n, 2), ``width`` in head units."""
         self._add(points, fill, width, relief)
 
@@ -83,14 +88,14 @@ class Sketch:
         radii: tuple[float, float],
         fill: Colour,
         *,
-        relief: float = 1.0,
+        relief: float | None = None,
     ) -> None:
         """Add a filled ellipse."""
         self._add(circle(20) * radii + centre, fill, None, relief)
 
-    def _add(self, points: Points, fill: Colour, width: float | None, relief: float) -> None:
+    def _add(self, points: Points, fill: Colour, width: float | None, relief: float | None) -> None:
         self._points.append(points)
-        self._relief.append(relief)
+        self._relief.append(self._usual_relief if relief is None else relief)
         self._fill.append(fill)
         self._width.append(width)
 

@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image, ImageFilter
-from sklearn.utils import check_random_state
 
 from emotion_estimators._sklearn import Interval, StrOptions, validate_params
 from emotion_estimators.datasets._drawing import Pose
+from emotion_estimators.datasets._drawn_picture import (
+    check_picture_size,
+    draw_entropy,
+    draw_traits,
+    enlargement,
+)
 from emotion_estimators.datasets._expressions import draw_action_units
 from emotion_estimators.datasets._face import draw_face
 from emotion_estimators.datasets._head import TRAITS, draw_palette
@@ -143,10 +148,8 @@ def make_faces(
     ['happy', 'sad']
     """
     names = _check_emotions(emotions)
-    height, width = _check_image_size(image_size)
-    # check_random_state(None) would hand out NumPy's global state.
-    random = np.random.RandomState() if random_state is None else check_random_state(random_state)
-    entropy = random.randint(0, 2**32, size=4, dtype=np.uint32).tolist()
+    height, width = check_picture_size(image_size, smallest=_SMALLEST, needed_by="make_faces")
+    entropy = draw_entropy(random_state)
 
     labels = [names[i % len(names)] for i in range(n_samples)]
     order = np.random.default_rng(entropy).permutation(n_samples)
@@ -180,34 +183,18 @@ def _check_emotions(emotions: Sequence[str] | None) -> tuple[str, ...]:
     return names
 
 
-def _check_image_size(image_size: int | Sequence[int]) -> tuple[int, int]:
-    if isinstance(image_size, (int, np.integer)):
-        return int(image_size), int(image_size)
-    sides = tuple(image_size)
-    whole = all(
-        isinstance(side, (int, np.integer)) and not isinstance(side, bool) for side in sides
-    )
-    if len(sides) != 2 or not whole or min(sides) < _SMALLEST:
-        raise ValueError(
-            f"make_faces expected image_size to be an int or (height, width), each at least "
-            f"{_SMALLEST} pixels, got {image_size!r}."
-        )
-    return int(sides[0]), int(sides[1])
-
-
 def _photograph(
     emotion: str, height: int, width: int, color: str, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Draw one face, light it and take its picture: (height, width) or (height, width, 3)."""
-    person = _draw(TRAITS, rng)
+    person = draw_traits(TRAITS, rng)
     palette = draw_palette(rng)
-    view = _draw(_VIEW, rng)
+    view = draw_traits(_VIEW, rng)
     units = draw_action_units(emotion, rng)
     backdrop = rng.integers(0, 256, size=(2, 2, 3), dtype=np.uint8)
 
     side = min(height, width)
-    # Painted larger and averaged, for smooth edges; large pictures need less of that.
-    times = 4 if side <= 64 else 3 if side <= 128 else 2
+    times = enlargement(side)
     big = (width * times, height * times)
     pose = Pose(
         centre=((width / 2 + view["x"] * side) * times, (height / 2 + view["y"] * side) * times),
@@ -242,8 +229,3 @@ def _photograph(
     if color == "rgb":
         return taken
     return np.asarray(Image.fromarray(taken).convert("L"))
-
-
-def _draw(ranges: Mapping[str, tuple[float, float]], rng: np.random.Generator) -> dict[str, float]:
-    low, high = np.array(list(ranges.values())).T
-    return dict(zip(ranges, rng.uniform(low, high).tolist(), strict=True))
