@@ -279,7 +279,7 @@ def test_cards_name_a_version_and_are_whole(card):
         assert is_commit or parts[-4:-2] == ["releases", "download"]
     assert len(card.sha256) == 64
     assert int(card.sha256, 16) > 0
-    assert card.task in ("emotion", "face embedding")
+    assert card.task in ("emotion", "face embedding", "face detection")
     assert len(set(card.labels)) == len(card.labels)
     assert (len(card.labels) >= 2) == (card.task == "emotion")
     assert card.licence

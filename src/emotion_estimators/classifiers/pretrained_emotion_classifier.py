@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from joblib import cpu_count
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils import Tags
@@ -27,6 +26,7 @@ from emotion_estimators._sklearn import (
 from emotion_estimators._validation import ImageBatches, check_images
 from emotion_estimators.classifiers._frozen_model import FrozenModel, load_model
 from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.images.threads import count_threads
 from emotion_estimators.training.training_set import check_labels
 
 __all__ = ["PretrainedEmotionClassifier"]
@@ -408,14 +408,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
                 progress.update(len(batch))
 
     def _count_threads(self, n_samples: int) -> int:
-        if n_samples == 1:
-            return 1
-        if self.n_threads is not None:
-            return int(self.n_threads)
-        # joblib sets the variable in its workers, so that together they fill the machine once
-        allowed = os.environ.get("OMP_NUM_THREADS", "")
-        n_cpus = int(cpu_count())
-        return max(1, min(n_cpus, int(allowed))) if allowed.isdigit() else n_cpus
+        return 1 if n_samples == 1 else count_threads(self.n_threads)
 
     def _check_y(self, y: Any, n_samples: int, classes: NDArray[Any]) -> NDArray[Any]:
         """Return the classes as y writes them: names, or their positions."""

@@ -25,7 +25,7 @@ from emotion_estimators.images.read import decode_image, quiet_pillow
 from emotion_estimators.images.resize import resize_images
 from emotion_estimators.images.sequences import item_name
 
-__all__ = ["ImageLoader"]
+__all__ = ["ImageLoader", "load_image"]
 
 _PART_VALUES = 2**20  # values of images that are resized together: bounds the working memory
 
@@ -92,14 +92,10 @@ class ImageLoader:
     def _load_item(self, size: tuple[int, int], item: Any) -> NDArray[Any] | InvalidImagesError:
         """Return one image as it leaves, or the error, so that the caller can collect all."""
         try:
-            if isinstance(item, np.ndarray):
-                check_pixels(item)
-                array = item
-            else:
-                array = decode_image(item)
+            array = load_image(item)
         except InvalidImagesError as error:
             return type(error)(f"({item_name(item)}) {error}")
-        images = self._convert_channels(array[np.newaxis], has_channels=array.ndim == 3)
+        images = self._convert(array[np.newaxis], is_rgb=array.ndim == 3)
         image = cast("NDArray[Any]", images[0])
         if image.shape[:2] != size:
             return InvalidImagesError(
@@ -120,12 +116,7 @@ class ImageLoader:
         )
 
     def _convert_channels(self, images: NDArray[Any], *, has_channels: bool) -> NDArray[Any]:
-        if images.dtype != np.uint8:
-            images = images.astype(float_type(images.dtype), copy=False)
-        if has_channels and images.shape[3] == 4:
-            images = flatten_alpha(images)
-        if has_channels and images.shape[3] == 1:
-            images = images[..., 0]
+        images = _to_grey_or_rgb(images, has_channels=has_channels)
         return self._convert(images, is_rgb=images.ndim == 4)
 
     def _convert(self, images: NDArray[Any], *, is_rgb: bool) -> NDArray[Any]:
@@ -138,3 +129,40 @@ class ImageLoader:
         if self.color == "rgb" and not is_rgb:
             images = to_rgb(images)
         return images
+
+
+def load_image(item: Any, *, least_side: int | None = None) -> NDArray[Any]:
+    """Return one image of a sequence, in its own size and colour.
+
+    Parameters
+    ----------
+    item : path, bytes, PIL image or ndarray
+        The image.
+    least_side : int or None, default=None
+        As for `decode_image`.
+
+    Returns
+    -------
+    image : ndarray of shape (height, width) or (height, width, 3)
+        uint8, or float as given. May be `item` itself: not to be written into.
+
+    Raises
+    ------
+    InvalidImagesError
+        If it cannot be read, or is no image.
+    """
+    if isinstance(item, np.ndarray):
+        check_pixels(item)
+        return _to_grey_or_rgb(item, has_channels=item.ndim == 3)
+    return decode_image(item, least_side=least_side)
+
+
+def _to_grey_or_rgb(images: NDArray[Any], *, has_channels: bool) -> NDArray[Any]:
+    """Return pixels without opacity, and without a channel axis of one, as uint8 or float."""
+    if images.dtype != np.uint8:
+        images = images.astype(float_type(images.dtype), copy=False)
+    if has_channels and images.shape[-1] == 4:
+        images = flatten_alpha(images)
+    if has_channels and images.shape[-1] == 1:
+        images = images[..., 0]
+    return images

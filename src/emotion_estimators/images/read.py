@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import warnings
@@ -117,9 +118,17 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def decode_image(source: ImageSource) -> NDArray[np.uint8]:
-    """Do what `read_image` does, for threads: warning filters are not theirs to change."""
+def decode_image(source: ImageSource, *, least_side: int | None = None) -> NDArray[np.uint8]:
+    """Do what `read_image` does, for threads: warning filters are not theirs to change.
+
+    With `least_side`, a JPEG file may come at a half, a quarter or an eighth of its size, which
+    is quicker; its longer side has that many pixels at least. An open PIL image does not.
+    """
     with _open_image(source) as image:
+        if least_side is not None and image is not source:
+            scale = least_side / max(image.size)
+            least = math.ceil(image.width * scale), math.ceil(image.height * scale)
+            image.draft(image.mode, least)  # does nothing for other formats
         image.load()  # before the orientation is asked for: Pillow turns TIFF files itself
         array = _to_array(image)
         turn = _UPRIGHT.get(_orientation(image))

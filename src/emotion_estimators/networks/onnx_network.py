@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks._shared_networks import SharedNetworks
 
-__all__ = ["OnnxNetwork", "choose_providers", "open_network"]
+__all__ = ["OnnxNetwork", "choose_providers", "open_network", "start_session"]
 
 _CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
@@ -202,10 +202,30 @@ def _read_network(path: Path, providers: tuple[str, ...]) -> OnnxNetwork:
         raise WeightsError(
             f"{path}: expected a file .onnx, .hdf5 or .h5, got {suffix or 'no suffix'}."
         )
-    return _describe(_start_session(serialised, path, providers), path)
+    return _describe(start_session(serialised, path, providers), path)
 
 
-def _start_session(serialised: bytes, path: Path, providers: tuple[str, ...]) -> Any:
+def start_session(serialised: bytes, path: Path, providers: tuple[str, ...]) -> Any:
+    """Start ONNX Runtime so that each run takes one thread and gives the same every time.
+
+    Parameters
+    ----------
+    serialised : bytes
+        The network.
+    path : Path
+        Where it comes from, for messages.
+    providers : tuple of str
+        As `choose_providers` returns them.
+
+    Returns
+    -------
+    session : onnxruntime.InferenceSession
+
+    Raises
+    ------
+    WeightsError
+        If ONNX Runtime cannot load it.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

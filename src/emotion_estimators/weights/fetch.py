@@ -103,7 +103,7 @@ def fetch_all(
 
     Parameters
     ----------
-    task : {"emotion", "face embedding"} or None, default=None
+    task : {"emotion", "face embedding", "face detection"} or None, default=None
         Take only weights for that task.
     verbose, timeout
         As for `fetch_weights`.

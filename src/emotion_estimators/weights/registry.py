@@ -158,6 +158,33 @@ _CARDS = (
         measured_on="",
         limits=f"{_FACENET_LIMITS} {_KERAS_FACENET_SCALING}",
     ),
+    WeightCard(
+        name="yunet",
+        task="face detection",
+        file_name="face_detection_yunet_2026may.onnx",
+        url=(
+            "https://media.githubusercontent.com/media/opencv/opencv_zoo/"
+            "47534e27c9851bb1128ccc0102f1145e27f23f98/models/face_detection_yunet/"
+            "face_detection_yunet_2026may.onnx"
+        ),
+        sha256="ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0",
+        size=229_738,
+        licence="MIT",
+        labels=(),
+        image_size=None,
+        color="bgr",
+        scaling=(0.0, 255.0),
+        training_data="training split of WIDER FACE (Yang et al., 2016)",
+        training_data_terms="research use",
+        published_accuracy=None,
+        published_source="",
+        measured_accuracy=None,
+        measured_on="",
+        limits=(
+            "Finds faces of about 10 to 500 px. It marks five points of a face, and does not say "
+            "whose it is."
+        ),
+    ),
 )
 
 
@@ -193,7 +220,7 @@ def list_cards(task: str | None = None) -> tuple[WeightCard, ...]:
 
     Parameters
     ----------
-    task : {"emotion", "face embedding"} or None, default=None
+    task : {"emotion", "face embedding", "face detection"} or None, default=None
         Take only weights for that task.
 
     Returns

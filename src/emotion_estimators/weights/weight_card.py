@@ -15,7 +15,7 @@ class WeightCard:
     ----------
     name : str
         What users call it.
-    task : {"emotion", "face embedding"}
+    task : {"emotion", "face embedding", "face detection"}
         What the network is for.
     file_name : str
         Name of the file in the cache and in data folders.
@@ -28,10 +28,10 @@ class WeightCard:
     licence : str
         Terms of the weights.
     labels : tuple of str
-        Classes in the order of the network's outputs; empty for an embedding.
-    image_size : tuple of int
-        Height and width in pixels.
-    color : {"grey", "rgb"}
+        Classes in the order of the network's outputs; empty where there are none.
+    image_size : tuple of int or None
+        Height and width in pixels; None where it takes images of any size.
+    color : {"grey", "rgb", "bgr"}
         Colour of the input.
     scaling : tuple of float
         Values that black and white take in the input.
@@ -68,7 +68,7 @@ class WeightCard:
     size: int | None
     licence: str
     labels: tuple[str, ...]
-    image_size: tuple[int, int]
+    image_size: tuple[int, int] | None
     color: str
     scaling: tuple[float, float]
     training_data: str

@@ -1,0 +1,75 @@
+"""Many images through a function, some at a time, in order; imports `read`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any, TypeVar
+
+from PIL import Image
+
+from emotion_estimators.images.read import quiet_pillow
+
+__all__ = ["count_threads", "map_in_threads"]
+
+_Result = TypeVar("_Result")
+
+_PER_THREAD = 8  # images taken at once for each thread: few enough to hold, many to keep all busy
+
+
+def count_threads(n_threads: int | None) -> int:
+    """Return the number of threads that a parameter asks for.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        None is the number of CPUs that the process may use, or ``OMP_NUM_THREADS`` where that
+        is less.
+
+    Returns
+    -------
+    n_threads : int
+    """
+    if n_threads is not None:
+        return int(n_threads)
+    from joblib import cpu_count
+
+    # joblib sets the variable in its workers, so that together they fill the machine once
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    n_cpus = int(cpu_count())
+    return max(1, min(n_cpus, int(allowed))) if allowed.isdigit() else n_cpus
+
+
+def map_in_threads(
+    function: Callable[[Any], _Result], items: Iterable[Any], *, n_threads: int
+) -> Iterator[_Result]:
+    """Yield what a function makes of images, in their order.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an item. What it raises ends the iteration.
+    items : iterable
+        Images in any form. A few are taken at a time, so that it may be endless.
+    n_threads : int
+        Calls at the same time.
+
+    Yields
+    ------
+    result : object
+        What `function` returned.
+    """
+    iterator = iter(items)
+    while batch := list(islice(iterator, _PER_THREAD * n_threads)):
+        # two items may be one PIL image, whose lazy loading is not for threads
+        alone = n_threads == 1 or any(isinstance(item, Image.Image) for item in batch)
+        with quiet_pillow():
+            if alone or len(batch) == 1:
+                results = [function(item) for item in batch]
+            else:
+                # no pool outlives its batch: forked processes would find one without threads
+                with ThreadPoolExecutor(n_threads) as pool:
+                    results = list(pool.map(function, batch))
+        yield from results
