@@ -285,3 +285,31 @@ def test_constructing_loads_no_heavy_library():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.split() == ["[]", "[]"]
+
+
+@pytest.mark.parametrize("kind", ["memory", "folder"])
+def test_cache_describes_each_image_once(tmp_path, monkeypatch, kind):
+    described = []
+    describe = hog_transformer.hog_descriptors
+
+    def counted(images, **settings):
+        described.append(len(images))
+        return describe(images, **settings)
+
+    monkeypatch.setattr(hog_transformer, "hog_descriptors", counted)
+    images = np.random.default_rng(7).integers(0, 256, (4, 40, 50), dtype=np.uint8)
+    images = images[[0, 1, 2, 0, 3, 3]]
+    expected = HOGTransformer().fit_transform(images)
+    described.clear()
+    cache = "memory" if kind == "memory" else tmp_path / "cache"
+    transformer = HOGTransformer(cache=cache)
+    for _ in range(2):
+        assert_array_equal(transformer.fit_transform(images), expected)
+    assert described == [4]
+    # everything that the descriptors depend on
+    for settings in SETTINGS[1:] + [{"dtype": "float32"}, {"image_size": 50}]:
+        plain = HOGTransformer(**settings).fit_transform(images)
+        assert_array_equal(HOGTransformer(**settings, cache=cache).fit_transform(images), plain)
+    floats = images.astype(np.float32) / np.float32(255)
+    plain = HOGTransformer().fit_transform(floats)
+    assert_array_equal(HOGTransformer(cache=cache).fit_transform(floats), plain)

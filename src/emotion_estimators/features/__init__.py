@@ -1,5 +1,5 @@
-"""Transformers that turn images into descriptors."""
+"""Transformers of images; the names are listed in ``__init__.pyi`` and imported when used."""
 
-from emotion_estimators.features.hog_transformer import HOGTransformer
+import lazy_loader
 
-__all__ = ["HOGTransformer"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

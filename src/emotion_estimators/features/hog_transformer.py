@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from math import prod
 from numbers import Integral
@@ -27,6 +28,7 @@ from emotion_estimators.features._hog_kernel import (
     hog_feature_shape,
     hog_pictures,
 )
+from emotion_estimators.features.embedding_cache import compute_rows, open_cache
 from emotion_estimators.images.batches import Failures, raise_any
 
 __all__ = ["HOGTransformer"]
@@ -64,6 +66,11 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         Type of the descriptors. None gives float32 for float32 images and float64 otherwise.
     n_jobs : int, default=None
         Threads, as joblib counts them: None is one, -1 is one for each core.
+    cache : "memory" or path-like, default=None
+        Where to keep descriptors, so that `transform` computes each distinct image once:
+        "memory" is one cache for all estimators of the process, a path names a folder for all
+        processes. Worth it for large images or slow settings only: to find a small image in
+        the cache takes as long as to describe it.
 
     Attributes
     ----------
@@ -121,6 +128,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         "image_shape": [tuple, list, None],
         "dtype": [StrOptions({"float32", "float64"}), type, np.dtype, None],
         "n_jobs": [Integral, None],
+        "cache": [str, os.PathLike, None],
     }
 
     def __init__(
@@ -135,6 +143,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         image_shape: tuple[int, ...] | None = None,
         dtype: DTypeLike | None = None,
         n_jobs: int | None = None,
+        cache: str | os.PathLike[str] | None = None,
     ) -> None:
         self.orientations = orientations
         self.pixels_per_cell = pixels_per_cell
@@ -145,6 +154,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         self.image_shape = image_shape
         self.dtype = dtype
         self.n_jobs = n_jobs
+        self.cache = cache
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: object = None) -> HOGTransformer:  # noqa: ARG002
@@ -197,19 +207,25 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
             another size than in `fit`.
         ValueError
             If a parameter is out of its range.
+        OSError
+            If the folder of the cache cannot be made.
         """
         images = check_images(self, X, reset=False)
         n_features = prod(self._block_shape(images.image_size))
-        descriptors: NDArray[np.floating[Any]] | None = None
-        for rows, batch in self._batches(images):
-            if descriptors is None:
-                dtype = self._output_dtype(batch.dtype)
-                descriptors = np.empty((images.n_samples, n_features), dtype)
-            hog_descriptors(
-                batch, **self._settings(), n_threads=self._n_threads(), out=descriptors[rows]
+        settings = self._settings()
+
+        def describe(batch: NDArray[Any], out: NDArray[Any]) -> None:
+            hog_descriptors(batch, **settings, n_threads=self._n_threads(), out=out)
+
+        with open_cache(self.cache, owner=type(self).__name__) as cache:
+            return compute_rows(
+                self._batches(images),
+                (images.n_samples, n_features),
+                describe,
+                dtype=self._output_dtype,
+                cache=cache,
+                settings={**settings, "dtype": str(self.dtype), "computed by": "HOG 1"},
             )
-        assert descriptors is not None  # noqa: S101 - check_images refuses an empty X
-        return descriptors
 
     @fit_context(prefer_skip_nested_validation=True)
     def hog_image(self, X: ArrayLike) -> NDArray[np.floating[Any]]:

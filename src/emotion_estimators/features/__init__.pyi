@@ -1,0 +1,1 @@
+from .hog_transformer import HOGTransformer as HOGTransformer
