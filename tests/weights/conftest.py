@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from emotion_estimators.weights import fetch
+from emotion_estimators import _downloads
 
 
 class Server:
@@ -64,5 +64,5 @@ def cache(tmp_path, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("EMOTION_ESTIMATORS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(fetch, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(_downloads, "_PAUSES", (0.01, 0.01))
     return tmp_path / "cache" / "weights"

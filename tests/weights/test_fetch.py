@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import pytest
 
+from emotion_estimators import _downloads
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.weights import (
-    fetch,
     fetch_all,
     fetch_weights,
     file_sha256,
@@ -176,7 +176,7 @@ def test_an_interrupted_download_leaves_nothing(card, cache, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fetch._Receiver, "write", interrupt)
+    monkeypatch.setattr(_downloads._Receiver, "write", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fetch_weights(card.name)
     assert_nothing_left(cache)
@@ -239,7 +239,7 @@ def test_a_file_of_unknown_size(server, card, cache, monkeypatch):
     assert fetch_weights(card.name).read_bytes() == BODY
     assert server.n_requests == 2
     (cache / "model.onnx").unlink()
-    monkeypatch.setattr(fetch, "_LARGEST", 100_000)
+    monkeypatch.setattr(_downloads, "_LARGEST", 100_000)
     with pytest.raises(WeightsError, match="sends more than the 100000 bytes"):
         fetch_weights(card.name)
     assert_nothing_left(cache)

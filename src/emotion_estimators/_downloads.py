@@ -1,0 +1,154 @@
+"""Files from a server to disk, whole and checked or not at all; the cache and offline switch.
+
+Imports pooch and requests inside functions, so that files on disk need neither.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BufferedRandom
+from pathlib import Path
+from typing import Any
+
+__all__ = ["CutOffError", "Download", "NotThereError", "cache_folder", "is_offline"]
+
+_PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt
+_ABANDONED = 24 * 3600  # seconds after which a part belongs to no running download
+_LARGEST = 1 << 30  # bytes of a file of unknown size
+_GONE = (404, 410)
+
+
+class CutOffError(Exception):
+    """A check found the body shorter than the file; worth another attempt."""
+
+
+class NotThereError(ConnectionError):
+    """The server answers, and has no such file."""
+
+
+def cache_folder(part: str) -> Path:
+    """Return a folder of the cache; nothing is made."""
+    named = os.environ.get("EMOTION_ESTIMATORS_CACHE")
+    if named:
+        return Path(named) / part
+    import pooch
+
+    return Path(pooch.os_cache("emotion_estimators")) / part
+
+
+def is_offline() -> bool:
+    """Return whether ``EMOTION_ESTIMATORS_OFFLINE`` forbids to use the network."""
+    return os.environ.get("EMOTION_ESTIMATORS_OFFLINE", "0") not in ("", "0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """What to get, how to know it, and what messages say."""
+
+    what: str  # begins the messages: "Weights 'x'"
+    url: str
+    target: Path
+    check: Callable[[BufferedRandom], None]  # raises CutOffError, or an error that is final
+    wrong: type[ValueError]  # raised for a body that is too long
+    if_unreachable: str  # ends the messages
+    if_unwritable: str
+    size: int | None = None
+    timeout: float = 30.0
+    verbose: bool = False
+
+    def run(self) -> None:
+        """Download into a part beside the target, check it, and give it its name.
+
+        Lost connections, timeouts and server errors are tried three times.
+        """
+        # A name of its own for each download, so that two at once do not write into one file.
+        part = self.target.with_name(f".{self.target.name}.{secrets.token_hex(8)}.part")
+        try:
+            self.target.parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(self.target)
+            file = part.open("xb+")
+        except OSError as error:
+            raise OSError(
+                f"{self.what} cannot be stored in {self.target.parent}: {error}. "
+                f"{self.if_unwritable}"
+            ) from error
+        try:
+            with file:
+                self._receive_patiently(file)
+            part.replace(self.target)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _receive_patiently(self, file: BufferedRandom) -> None:
+        """Write what the server sends to the file; try again where that may help."""
+        import requests
+
+        for pause in (*_PAUSES, None):
+            try:
+                self._receive(file)
+                file.flush()
+                file.seek(0)
+                self.check(file)
+            except (requests.RequestException, CutOffError) as error:
+                response = getattr(error, "response", None)
+                status = None if response is None else response.status_code
+                if pause is None or (status is not None and status < 500):
+                    lost = NotThereError if status in _GONE else ConnectionError
+                    raise lost(
+                        f"{self.what} cannot be downloaded from {self.url}: {error}. "
+                        f"{self.if_unreachable}"
+                    ) from error
+                time.sleep(pause)
+            else:
+                return
+
+    def _receive(self, file: BufferedRandom) -> None:
+        import pooch
+        from tqdm import tqdm
+
+        file.seek(0)
+        file.truncate()
+        with tqdm(
+            total=self.size,
+            unit="B",
+            unit_scale=True,
+            desc=self.target.name,
+            disable=not self.verbose,
+        ) as progress:
+            download = pooch.HTTPDownloader(timeout=self.timeout)
+            download(self.url, _Receiver(self, file, progress), None)
+
+
+class _Receiver:
+    """A file to write to that shows progress, and ends what is longer than it may be."""
+
+    def __init__(self, download: Download, file: BufferedRandom, progress: Any) -> None:
+        self.download = download
+        self.file = file
+        self.progress = progress
+
+    def write(self, piece: bytes) -> int:
+        largest = self.download.size or _LARGEST
+        if self.file.tell() + len(piece) > largest:
+            raise self.download.wrong(
+                f"{self.download.what}: {self.download.url} sends more than the {largest} bytes of "
+                "the file. Nothing was kept."
+            )
+        self.progress.update(len(piece))
+        return self.file.write(piece)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove the parts of downloads whose process was killed."""
+    for part in target.parent.glob(f".{target.name}.*.part"):
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > _ABANDONED:
+                part.unlink()
