@@ -1,5 +1,6 @@
 import threading
 import tracemalloc
+import warnings
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -694,3 +695,43 @@ def test_real_faces(data_dir: Path) -> None:
     arrays = np.stack([np.asarray(Image.open(path)) for path in paths])
     assert arrays.shape[1:] == (48, 48)
     assert_array_equal(Pixels(n_threads=2).fit_transform(paths), arrays)
+
+
+@pytest.mark.parametrize("n", [1, 4, 5, 23])
+def test_batches_loaded_ahead_are_the_same(n: int, capsys: pytest.CaptureFixture[str]) -> None:
+    items = [encode(noise(9, 9, seed=i)) for i in range(n)]
+    images = check_images(Pixels(), items, reset=True)
+    plain = list(images.batches(4))
+    ahead = list(images.batches(4, n_threads=2, ahead=True, verbose=True))
+    assert [rows for rows, _ in ahead] == [rows for rows, _ in plain]
+    for (_, one), (_, other) in zip(ahead, plain, strict=True):
+        assert_array_equal(one, other)
+    assert f"Pixels: 100%|{'█' * 10}| {n}/{n} " in capsys.readouterr().err
+
+
+def test_the_next_batch_is_loaded_while_the_caller_works() -> None:
+    images = check_images(Pixels(), noise(12, 9, 9), reset=True)
+    started = threading.Event()
+    load = images._load
+
+    def noted(rows: slice, n_threads: int) -> Any:
+        if rows.start == 4:
+            started.set()
+        return load(rows, n_threads)
+
+    object.__setattr__(images, "_load", noted)
+    batches = images.batches(4, ahead=True)
+    next(batches)
+    assert started.wait(timeout=30)
+    batches.close()  # a caller who stops leaves no thread behind
+    assert not any("ThreadPool" in thread.name for thread in threading.enumerate())
+
+
+def test_a_bad_image_is_named_when_loaded_ahead() -> None:
+    items = [encode(noise(9, 9)) for _ in range(12)]
+    items[6] = items[6][:-30]  # whose header is whole
+    before = list(warnings.filters)
+    images = check_images(Pixels(), items, reset=True)
+    with pytest.raises(ImageReadError, match="cannot use 1 of 12 images:\n  row 6"):
+        list(images.batches(4, ahead=True))
+    assert warnings.filters == before

@@ -23,7 +23,7 @@ from emotion_estimators._sklearn import (
     check_feature_names_in,
     fit_context,
 )
-from emotion_estimators._validation import ImageBatches, check_images
+from emotion_estimators._validation import check_images
 from emotion_estimators.classifiers._frozen_model import FrozenModel, load_model
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.images.threads import count_threads
@@ -387,28 +387,15 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
             )
         images = check_images(self._door(model), X, reset=False)
         run_size = self._run_size(model)
-        n_threads = self._count_threads(images.n_samples)
+        n_threads = 1 if images.n_samples == 1 else count_threads(self.n_threads)
         order = np.argsort(model.labels)
         probabilities = np.empty((images.n_samples, len(order)))
         loading_size = -(-_LOADING_BATCH // run_size) * run_size
-        for rows, batch in self._batches(images, loading_size, n_threads):
+        batches = images.batches(loading_size, n_threads=n_threads, verbose=bool(self.verbose))
+        for rows, batch in batches:
             columns = model.probabilities(batch, run_size=run_size, n_threads=n_threads)
             probabilities[rows] = columns[:, order]
         return probabilities
-
-    def _batches(self, images: ImageBatches, size: int, n_threads: int) -> Any:
-        if not self.verbose:
-            yield from images.batches(size, n_threads=n_threads)
-            return
-        from tqdm import tqdm
-
-        with tqdm(total=images.n_samples, unit="image", desc=type(self).__name__) as progress:
-            for rows, batch in images.batches(size, n_threads=n_threads):
-                yield rows, batch
-                progress.update(len(batch))
-
-    def _count_threads(self, n_samples: int) -> int:
-        return 1 if n_samples == 1 else count_threads(self.n_threads)
 
     def _check_y(self, y: Any, n_samples: int, classes: NDArray[Any]) -> NDArray[Any]:
         """Return the classes as y writes them: names, or their positions."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from numpy.typing import NDArray
 
@@ -13,6 +16,7 @@ from emotion_estimators.exceptions import ImageReadError, InvalidImagesError
 __all__ = ["Failures", "ImageBatches", "raise_any"]
 
 Failures: TypeAlias = list[tuple[int, InvalidImagesError]]  # rows and what is wrong with them
+Loaded: TypeAlias = NDArray[Any] | Failures
 
 _N_NAMED = 20  # rows named in a message; `error.failures` holds all of them
 
@@ -32,13 +36,13 @@ class ImageBatches:
     n_samples: int
     image_size: tuple[int, int]
     _owner: str = field(repr=False)
-    _load: Callable[[slice, int], NDArray[Any] | Failures] = field(repr=False)
+    _load: Callable[[slice, int], Loaded] = field(repr=False)
 
     def __len__(self) -> int:
         return self.n_samples
 
     def batches(
-        self, batch_size: int, *, n_threads: int = 1
+        self, batch_size: int, *, n_threads: int = 1, ahead: bool = False, verbose: bool = False
     ) -> Iterator[tuple[slice, NDArray[Any]]]:
         """Yield ``(rows, images)`` in order, at most `batch_size` images at once.
 
@@ -48,6 +52,10 @@ class ImageBatches:
             Largest number of images held at once.
         n_threads : int, default=1
             Threads that decode files and encoded bytes.
+        ahead : bool, default=False
+            Load the next batch while the caller works on one; twice as many images are held.
+        verbose : bool, default=False
+            Show a progress bar.
 
         Yields
         ------
@@ -64,15 +72,52 @@ class ImageBatches:
             After the last batch, if an image could not be read or used; it names all of
             them. No batch is handed out once one has failed.
         """
+        n = self.n_samples
+        slices = [slice(i, min(i + batch_size, n)) for i in range(0, n, batch_size)]
+        loads = self._load_ahead if ahead and len(slices) > 1 else self._load_in_turn
         failures: Failures = []
-        for start in range(0, self.n_samples, batch_size):
-            rows = slice(start, min(start + batch_size, self.n_samples))
-            loaded = self._load(rows, n_threads)
-            if isinstance(loaded, list):
-                failures += loaded
-            elif not failures:
-                yield rows, loaded
-        raise_any(self._owner, failures, self.n_samples)
+        with _progress(self._owner, n if verbose else None) as advance:
+            for rows, loaded in zip(slices, loads(slices, n_threads), strict=True):
+                if isinstance(loaded, list):
+                    failures += loaded
+                elif not failures:
+                    yield rows, loaded
+                advance(rows.stop - rows.start)
+        raise_any(self._owner, failures, n)
+
+    def image(self, row: int) -> NDArray[Any]:
+        """Return one image, (height, width[, 3]), or raise as `batches` does."""
+        loaded = self._load(slice(row, row + 1), 1)
+        if isinstance(loaded, list):
+            raise_any(self._owner, loaded, self.n_samples)
+        return cast("NDArray[Any]", loaded)[0]  # type: ignore[no-any-return]
+
+    def _load_in_turn(self, slices: list[slice], n_threads: int) -> Iterator[Loaded]:
+        for rows in slices:
+            yield self._load(rows, n_threads)
+
+    def _load_ahead(self, slices: list[slice], n_threads: int) -> Iterator[Loaded]:
+        # Loading changes warning filters for a while. The outer block puts back what its
+        # thread and this one may have got out of order.
+        with warnings.catch_warnings(), ThreadPoolExecutor(1) as background:
+            upcoming = background.submit(self._load, slices[0], n_threads)
+            for rows in slices[1:]:
+                loaded = upcoming.result()
+                upcoming = background.submit(self._load, rows, n_threads)
+                yield loaded
+            yield upcoming.result()
+
+
+@contextmanager
+def _progress(owner: str, n_samples: int | None) -> Iterator[Callable[[int], object]]:
+    """Yield a function that moves a progress bar on, or one that does nothing."""
+    if n_samples is None:
+        yield lambda _: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=n_samples, unit="image", desc=owner) as bar:
+        yield bar.update
 
 
 def raise_any(owner: str, failures: Failures, n_samples: int) -> None:
