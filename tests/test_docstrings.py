@@ -36,6 +36,7 @@ DOORS = [
     "emotion_estimators.images",
     "emotion_estimators.inspection",
     "emotion_estimators.labels",
+    "emotion_estimators.model_selection",
     "emotion_estimators.testing",
 ]
 

@@ -3,10 +3,10 @@ import pickle
 
 import pytest
 
-from emotion_estimators.exceptions import ImageReadError, InvalidImagesError
+from emotion_estimators.exceptions import ImageReadError, InvalidImagesError, InvalidTableError
 
 
-@pytest.mark.parametrize("error_class", [InvalidImagesError, ImageReadError])
+@pytest.mark.parametrize("error_class", [InvalidImagesError, ImageReadError, InvalidTableError])
 def test_failures_survive_pickling(error_class: type[InvalidImagesError]) -> None:
     # joblib's processes hand errors back pickled
     error = error_class("two are bad", [(3, "is empty"), (9, "is a folder")])

@@ -24,6 +24,7 @@ __all__ = [
     "estimator_check",
     "fit_context",
     "safe_indexing",
+    "train_test_sizes",
     "validate_data",
     "validate_params",
 ]
@@ -38,3 +39,18 @@ def estimator_check(name: str) -> Callable[..., None]:
     from sklearn.utils import estimator_checks
 
     return cast("Callable[..., None]", getattr(estimator_checks, name))
+
+
+def train_test_sizes(
+    n_samples: int, test_size: float | None, train_size: float | None
+) -> tuple[int, int]:
+    """Return the numbers of training and test rows that ``train_test_split`` would choose.
+
+    Loaded here, not with this module: ``sklearn.model_selection`` imports half of scikit-learn.
+    """
+    from sklearn.model_selection._split import _validate_shuffle_split
+
+    n_train, n_test = _validate_shuffle_split(
+        n_samples, test_size, train_size, default_test_size=0.25
+    )
+    return n_train, n_test

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emotion_estimators.datasets._drawing import Sketch, bezier, blend
+from emotion_estimators.datasets._drawing import Sketch, bezier, blend, circle
 from emotion_estimators.datasets._paint import (
     BLACK,
     STEEL,
@@ -40,9 +40,9 @@ def draw_sitar(rng: np.random.Generator) -> Sketch:
     for y in (-0.86, -0.72, -0.5, -0.36, -0.22):
         sketch.line(points((0.0, y), (0.24, y - 0.02)), dark, 0.055)
         sketch.ellipse((0.25, y - 0.02), (0.05, 0.05), light)
-    half = bezier((neck, 0.0), (neck + 0.05, 0.34), (gourd * 1.35, 0.3), (gourd, 0.7), n=8)
+    shoulder = bezier((neck, 0.0), (neck + 0.05, 0.34), (gourd * 1.35, 0.3), (gourd, 0.7), n=8)
     low = bezier((gourd, 0.7), (0.75 * gourd, 1.02), (0.3 * gourd, 1.0), (0.0, 1.0), n=8)
-    right = np.concatenate([half, low])
+    right = np.concatenate([shoulder, low])
     sketch.polygon(np.concatenate([right, right[::-1] * (-1.0, 1.0)]), wood)
     inner = right * (0.72, 0.72) + (0.0, 0.19)
     sketch.polygon(np.concatenate([inner, inner[::-1] * (-1.0, 1.0)]), light)
@@ -60,8 +60,8 @@ def draw_ektara(rng: np.random.Generator) -> Sketch:
     wood, bamboo = draw_wood(rng), blend(draw_wood(rng), (225, 190, 110), 0.6)
     wide, low, top = rng.uniform((0.3, 0.24, -0.84), (0.38, 0.32, -0.74)).tolist()
     sketch = Sketch(relief=0.0)
-    for side in (-1.0, 1.0):
-        strip = bezier((side * 0.05, top), (side * wide * 1.1, -0.3), (side * wide, 0.5), n=7)
+    for turn in (-1.0, 1.0):
+        strip = bezier((turn * 0.05, top), (turn * wide * 1.1, -0.3), (turn * wide, 0.5), n=7)
         sketch.line(strip, blend(bamboo, BLACK, 0.12), 0.1)
     sketch.line(points((0.0, top), (0.0, 0.4)), _BONE, 0.035)
     sketch.polygon(box(-0.08, top - 0.16, 0.08, top + 0.12), bamboo)
@@ -83,25 +83,19 @@ def draw_flutes(rng: np.random.Generator) -> Sketch:
         place = number - 0.5 * (n_flutes - 1)
         bamboo = blend(draw_wood(rng), (228, 192, 112), 0.65)
         length = float(rng.uniform(0.82, 1.0))
-        turn = spread * place
-        axis, across = (
-            np.array((np.cos(turn), np.sin(turn))),
-            np.array((-np.sin(turn), np.cos(turn))),
-        )
-        middle = gap * place * across
+        cos, sin = np.cos(spread * place), np.sin(spread * place)
+        # rows: along the flute, across it
+        axes = np.array([(length * cos, length * sin), (-sin, cos)])
+        shift = gap * place * axes[1]
 
-        def place_at(x: float, y: float, o=middle, a=axis, c=across) -> tuple[float, float]:
-            return tuple((o + x * a + y * c).tolist())
-
-        corners = ((-length, -radius), (length, -radius), (length, radius), (-length, radius))
-        sketch.polygon(points(*(place_at(x, y) for x, y in corners)), bamboo)
-        under = points(place_at(-length, 0.7 * radius), place_at(length, 0.7 * radius))
+        ends = box(-1.0, -radius, 1.0, radius)
+        sketch.polygon(ends @ axes + shift, bamboo)
+        under = points((-1.0, 0.7 * radius), (1.0, 0.7 * radius)) @ axes + shift
         sketch.line(under, blend(bamboo, BLACK, 0.35), 0.6 * radius)
         for x in (-0.93, -0.4, 0.9):
-            band = points(place_at(x * length, -radius), place_at(x * length, radius))
-            sketch.line(band, ring, 0.07)
+            sketch.line(points((x, -radius), (x, radius)) @ axes + shift, ring, 0.07)
         for x in (-0.66, -0.16, 0.04, 0.24, 0.44, 0.64):
-            sketch.ellipse(place_at(x * length, -0.1 * radius), (0.042, 0.042), BLACK)
+            sketch.polygon(circle(10) * 0.042 + points((x, -0.1 * radius)) @ axes + shift, BLACK)
     return sketch
 
 

@@ -162,7 +162,7 @@ def draw_boat(rng: np.random.Generator) -> Sketch:
         np.concatenate([points((-0.86, deck)), hull, points((-0.56, 0.66), (-0.72, 0.55))]), paint
     )
     sketch.line(points((-0.85, deck + 0.04), (0.96, deck)), blend(paint, WHITE, 0.7), 0.07)
-    x = np.linspace(-0.95, 0.95, 21)
-    wave = np.stack([x, 0.66 + 0.05 * np.sin(10.0 * x)], axis=1)
+    along = np.linspace(-0.95, 0.95, 21)
+    wave = np.stack([along, 0.66 + 0.05 * np.sin(10.0 * along)], axis=1)
     sketch.line(wave, blend((70, 140, 200), WHITE, 0.35), 0.09)
     return sketch

@@ -1,0 +1,2 @@
+from .iterative_stratified_k_fold import IterativeStratifiedKFold as IterativeStratifiedKFold
+from .train_test_split import multilabel_train_test_split as multilabel_train_test_split
