@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,10 @@ from emotion_estimators.training.inference import build_network, live_network, p
 # as by default, where convolutions are large enough to be split among threads
 ARCHITECTURE = {"n_classes": 7, "stem_width": 32, "widths": [48, 96, 192], "n_blocks": [0, 1, 1]}
 CPU = torch.device("cpu")
+
+
+def building(weights):
+    return partial(build_network, ARCHITECTURE, weights)
 
 
 class Owner:
@@ -82,15 +87,16 @@ def test_building_draws_no_global_random_number(weights):
 
 def test_one_live_network_for_the_same_weights(weights):
     owner, other = Owner(), Owner()
-    network = live_network(owner, ARCHITECTURE, weights, CPU)
-    assert live_network(owner, ARCHITECTURE, weights, CPU) is network
-    assert live_network(other, ARCHITECTURE, weights, CPU) is not network
-    assert live_network(owner, ARCHITECTURE, dict(weights), CPU) is not network
+    network = live_network(owner, building(weights), weights, CPU)
+    assert live_network(owner, building(weights), weights, CPU) is network
+    assert live_network(other, building(weights), weights, CPU) is not network
+    others = dict(weights)
+    assert live_network(owner, building(others), others, CPU) is not network
 
 
 def test_the_live_network_goes_with_its_owner(weights):
     owner = Owner()
-    network = weakref.ref(live_network(owner, ARCHITECTURE, weights, CPU))
+    network = weakref.ref(live_network(owner, building(weights), weights, CPU))
     del owner
     gc.collect()
     assert network() is None

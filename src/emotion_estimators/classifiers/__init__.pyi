@@ -1,5 +1,8 @@
 from .emotion_cnn_classifier import EmotionCNNClassifier as EmotionCNNClassifier
 from .hog_classifier import make_hog_classifier as make_hog_classifier
+from .lightning_multilabel_classifier import (
+    LightningMultiLabelClassifier as LightningMultiLabelClassifier,
+)
 from .mirror_kernel_ridge_classifier import (
     MirrorKernelRidgeClassifier as MirrorKernelRidgeClassifier,
 )

@@ -5,22 +5,34 @@ Imports torch, so import this module only where it is needed.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from emotion_estimators.networks.emotion_cnn import EmotionCNN
+from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
 from emotion_estimators.training.device import exact_convolutions
+from emotion_estimators.training.labelled_images import as_network_input
 
-__all__ = ["build_network", "live_network", "predict_images"]
+__all__ = [
+    "build_network",
+    "live_network",
+    "load_weights",
+    "padded_input",
+    "predict_images",
+    "score_labels",
+]
 
 Weights = dict[str, NDArray[Any]]
+Network = TypeVar("Network", bound=nn.Module)
 
 # Live networks stand here, not in the estimators, so that these hold arrays only.
-_LIVE: WeakKeyDictionary[Any, tuple[Weights, EmotionCNN]] = WeakKeyDictionary()
+_LIVE: WeakKeyDictionary[Any, tuple[Weights, torch.device, nn.Module]] = WeakKeyDictionary()
 
 
 def build_network(architecture: dict[str, Any], weights: Weights) -> EmotionCNN:
@@ -29,6 +41,11 @@ def build_network(architecture: dict[str, Any], weights: Weights) -> EmotionCNN:
     # global generator.
     with torch.random.fork_rng(devices=[]):
         network = EmotionCNN(**architecture)
+    return load_weights(network, weights)
+
+
+def load_weights(network: Network, weights: Weights) -> Network:
+    """Give a network its weights and return it, ready to predict."""
     network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
     module: Any = network.eval()  # torch declares no `memory_format` here
     module.to(memory_format=torch.channels_last)
@@ -36,30 +53,55 @@ def build_network(architecture: dict[str, Any], weights: Weights) -> EmotionCNN:
 
 
 def live_network(
-    owner: object, architecture: dict[str, Any], weights: Weights, device: torch.device
-) -> EmotionCNN:
+    owner: object, build: Callable[[], Network], weights: Weights, device: torch.device
+) -> Network:
     """Return the network of an estimator on a device, built anew only for other weights.
 
     Parameters
     ----------
     owner : object
         The estimator; the network is dropped when it is.
-    architecture : dict
-        Parameters of `EmotionCNN`.
+    build : callable
+        Returns the network with these weights, on the CPU.
     weights : dict of str to ndarray
-        Its weights. They count as others if the dict is another object.
+        They count as others if the dict is another object.
     device : torch.device
         As from `choose_device`.
 
     Returns
     -------
-    network : EmotionCNN
+    network : nn.Module
         In evaluation mode.
     """
     known = _LIVE.get(owner)
-    if known is None or known[0] is not weights or known[1].pixel_mean.device != device:
-        known = _LIVE[owner] = (weights, build_network(architecture, weights).to(device))
-    return known[1]
+    if known is None or known[0] is not weights or known[1] != device:
+        known = _LIVE[owner] = (weights, device, build().to(device))
+    return cast("Network", known[2])
+
+
+def padded_input(images: NDArray[Any], batch_size: int, device: torch.device) -> torch.Tensor:
+    """Return images (n, h, w[, 3]), scaled and with zeros up to `batch_size`, on a device.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, height, width) or (n, height, width, 3)
+        uint8 in 0..255 or float; at most `batch_size`.
+    batch_size : int
+        What a network always gets, so that a prediction does not depend on how many images
+        come with it.
+    device : torch.device
+        Where the network is.
+
+    Returns
+    -------
+    x : Tensor of shape (batch_size, 1 or 3, height, width)
+        float32, channels last in memory.
+    """
+    dtype = np.uint8 if images.dtype == np.uint8 else np.float32
+    batch = np.zeros((batch_size, *images.shape[1:]), dtype=dtype)
+    batch[: len(images)] = images
+    x = as_network_input(torch.from_numpy(batch).to(device))
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def predict_images(
@@ -85,17 +127,43 @@ def predict_images(
         float64.
     """
     n = len(images)
-    scaled = images.astype(np.float32) / 255 if images.dtype == np.uint8 else images
-    batch = np.zeros((batch_size, 1, *images.shape[1:]), dtype=np.float32)
-    batch[:n, 0] = scaled
     device = network.pixel_mean.device
-    x = torch.from_numpy(batch).to(device)
-    x = x.contiguous(memory_format=torch.channels_last)  # (batch_size, 1, h, w)
+    x = padded_input(images, batch_size, device)  # (batch_size, 1, h, w)
     with torch.inference_mode(), exact_convolutions(device, full_precision=True):
         probabilities = _probabilities(network, x)
         if flip:
             probabilities = (probabilities + _probabilities(network, x.flip(3))) / 2
     return probabilities[:n]
+
+
+def score_labels(
+    network: MultiLabelNetwork, images: NDArray[Any], *, batch_size: int
+) -> NDArray[np.float64]:
+    """Return the scores of each label for at most `batch_size` images.
+
+    Parameters
+    ----------
+    network : MultiLabelNetwork
+        In evaluation mode.
+    images : ndarray of shape (n, height, width, 3)
+        uint8 in 0..255 or float.
+    batch_size : int
+        What the network always gets.
+
+    Returns
+    -------
+    scores : ndarray of shape (n, n_labels)
+        float64.
+    """
+    device = network.pixel_mean.device
+    x = padded_input(images, batch_size, device)  # (batch_size, 3, h, w)
+    with torch.inference_mode(), exact_convolutions(device, full_precision=True):
+        features = network.features(x)  # (batch_size, c)
+        if device.type == "cpu":
+            scores = network.independent_scores(features[: len(images)])
+        else:
+            scores = network.head(features)[: len(images)]
+    return scores.cpu().numpy().astype(np.float64)
 
 
 def _probabilities(network: EmotionCNN, x: torch.Tensor) -> NDArray[np.float64]:

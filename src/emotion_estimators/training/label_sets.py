@@ -5,7 +5,8 @@ Imports NumPy and scikit-learn only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
@@ -160,7 +161,7 @@ def _are_sets(y: Any) -> bool:
     if hasattr(y, "columns") or getattr(y, "ndim", 1) != 1 or not isinstance(y, Iterable):
         return False
     items = list(y)
-    if any(isinstance(item, Set) for item in items):
+    if any(isinstance(item, AbstractSet) for item in items):
         return True
     return bool(items) and all(
         isinstance(item, (list, tuple)) and all(isinstance(label, str) for label in item)

@@ -5,7 +5,6 @@ Imports torch and skorch.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,7 @@ from tqdm import tqdm
 from emotion_estimators.training.averaged_network import AveragedNetwork
 from emotion_estimators.training.image_net import ImageNet, infer
 from emotion_estimators.training.labelled_images import LabelledImages
+from emotion_estimators.training.schedule import warmup_cosine
 
 __all__ = ["TrainingRecipe", "evaluate"]
 
@@ -99,7 +99,7 @@ class TrainingRecipe(Callback):
         """Move the average, the learning rate and the bar; stop if time is over."""
         self.average_.update(net.module_)
         self.scheduler_.step()
-        codes = batch[1][0]
+        codes = batch[1][0].argmax(dim=1)  # the likelier class where two are mixed
         n_right = (y_pred.detach().argmax(dim=1) == codes).sum()
         self._sums += torch.stack([loss.detach() * len(codes), n_right])
         self._n_seen += len(codes)
@@ -155,11 +155,7 @@ class TrainingRecipe(Callback):
 
     def _rate(self, step: int) -> float:
         """Return the factor of the learning rate at a step."""
-        progress = self._progress(step + 1)
-        if progress < self.warmup:
-            return progress / self.warmup
-        decline = (progress - self.warmup) / max(1 - self.warmup, 1e-12)
-        return 0.5 * (1 + math.cos(math.pi * decline)) + 1e-4  # never quite 0
+        return warmup_cosine(self._progress(step + 1), self.warmup)
 
 
 def evaluate(
@@ -171,8 +167,8 @@ def evaluate(
     loss = n_right = total = 0.0
     with torch.inference_mode():
         for start in range(0, len(data), _EVALUATION_BATCH):
-            images, (codes, weights) = data[slice(start, start + _EVALUATION_BATCH)]
-            codes, weights = codes.to(device), weights.to(device)
+            images, (targets, weights) = data[slice(start, start + _EVALUATION_BATCH)]
+            codes, weights = targets.argmax(dim=1).to(device), weights.to(device)
             scores = infer(module, images.to(device), precision)
             losses = nn.functional.cross_entropy(scores, codes, reduction="none")
             loss += float((losses * weights).sum())

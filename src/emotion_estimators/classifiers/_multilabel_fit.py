@@ -1,0 +1,300 @@
+"""The training of a `LightningMultiLabelClassifier`, and the fitted attributes that it sets.
+
+Imports torch and Lightning through `training`, so import this module only where they are needed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from emotion_estimators._validation import ImageBatches
+from emotion_estimators.networks.backbones import (
+    check_backbone,
+    count_features,
+    make_backbone,
+    pixel_scaling,
+)
+from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
+from emotion_estimators.training.device import autocast_dtype, choose_device
+from emotion_estimators.training.inference import load_weights
+from emotion_estimators.training.label_sets import check_positive_weights, tune_thresholds
+from emotion_estimators.training.multilabel_module import Progress
+from emotion_estimators.training.multilabel_training import check_devices, train_multilabel
+from emotion_estimators.training.training_checkpoint import find_checkpoint, load_checkpoint
+from emotion_estimators.training.training_set import hold_out
+
+if TYPE_CHECKING:
+    from emotion_estimators.classifiers.lightning_multilabel_classifier import (
+        LightningMultiLabelClassifier,
+    )
+
+__all__ = ["build_multilabel_network", "fit_multilabel", "torch_device"]
+
+
+def fit_multilabel(
+    estimator: LightningMultiLabelClassifier,
+    settings: SimpleNamespace,
+    images: ImageBatches,
+    labels: NDArray[Any],
+    targets: NDArray[np.float32],
+    weights: NDArray[np.float64],
+) -> None:
+    """Train the network of an estimator and set its fitted attributes.
+
+    Parameters
+    ----------
+    estimator : LightningMultiLabelClassifier
+        Its parameters are valid one by one.
+    settings : namespace
+        Its parameters, those of the preset among them.
+    images : ImageBatches
+        All images.
+    labels : ndarray of shape (n_labels,)
+        Their names.
+    targets : ndarray of shape (n, n_labels)
+        0, 1 or NaN.
+    weights : ndarray of shape (n,)
+        Weight of each image.
+
+    Raises
+    ------
+    ValueError
+        If parameters do not fit each other, the data, the network of a warm start or the
+        checkpoint.
+
+    Warns
+    -----
+    UserWarning
+        If a ``KeyboardInterrupt`` ended the training.
+    """
+    owner = type(estimator).__name__
+    check_devices(owner, settings.devices, settings.strategy, settings.random_state)
+    check_backbone(owner, settings.backbone)
+    device = torch_device(owner, settings.accelerator)
+    pos_weight = check_positive_weights(owner, settings.pos_weight, targets, labels)
+    if settings.threshold == "tune" and not settings.validation_fraction:
+        raise ValueError(
+            f"{owner} with threshold='tune' needs a held-out part: set validation_fraction."
+        )
+    if settings.batch_size == "auto" and settings.devices > 1:
+        raise ValueError(f"{owner} with batch_size='auto' expected devices=1.")
+    if images.n_samples < 2:
+        raise ValueError(
+            f"{owner} needs at least 2 images to train, got n_samples = {images.n_samples}."
+        )
+    named = settings.backbone if isinstance(settings.backbone, str) else None
+    architecture = {
+        "backbone": named,
+        "image_size": list(images.image_size),
+        "n_labels": len(labels),
+        "head_hidden": settings.head_hidden,
+    }
+    continued = estimator.warm_start and hasattr(estimator, "weights_")
+    if continued:
+        _check_continuation(estimator, architecture, labels)
+    first_weights = estimator.weights_ if continued else None
+
+    training = {
+        "labels": labels.tolist(),
+        "n_samples": images.n_samples,
+        "architecture": architecture,
+        "batch_size": settings.batch_size,
+        "max_epochs": settings.max_epochs,
+        "loss": settings.loss,
+        "ema": settings.ema,
+    }
+    path = find_checkpoint(owner, settings.resume_from, settings.checkpoint_dir)
+    resumed = None if path is None else load_checkpoint(owner, path, training)
+    rng = check_random_state(settings.random_state)
+    train, held_out = np.arange(images.n_samples), None
+    if settings.validation_fraction:
+        codes = np.zeros(images.n_samples, dtype=np.int64)
+        train, held_out = hold_out(owner, codes, settings.validation_fraction, rng)
+    seed = int(rng.randint(2**31 - 1))
+    if resumed is not None:  # the parts must be what they were, also without a random_state
+        seed, train = resumed["seed"], resumed["train"].numpy()
+        held_out = None if resumed["held_out"] is None else resumed["held_out"].numpy()
+    checkpoint = {
+        "training": training,
+        "seed": seed,
+        "train": torch.from_numpy(train),
+        "held_out": None if held_out is None else torch.from_numpy(held_out),
+    }
+
+    if not continued:
+        if hasattr(estimator, "weights_"):  # else a fit that fails would leave a mixture
+            del estimator.weights_
+        estimator.history_ = []
+    history = estimator.history_
+    estimator.classes_, estimator.architecture_ = labels, architecture
+    estimator.n_iter_ = 0
+
+    best = Progress()
+
+    def keep(progress: Progress) -> None:
+        nonlocal best
+        best = progress
+        estimator.n_iter_ = progress.n_epochs
+
+    interrupted, last = train_multilabel(
+        settings,
+        images,
+        targets,
+        weights,
+        owner=owner,
+        device=device,
+        precision=_precision(settings.precision, device),
+        train=train,
+        held_out=held_out,
+        make_network=partial(_new_network, owner, settings, architecture, first_weights),
+        pos_weight=pos_weight,
+        seed=seed,
+        resumed=resumed,
+        checkpoint=checkpoint,
+        on_epoch=keep,
+    )
+    if resumed is not None and not best.history:  # no epoch was left
+        best = Progress(**resumed["progress"])
+    n_before = len(history)
+    estimator.history_ = history + [
+        {**record, "epoch": n_before + int(record["epoch"])} for record in best.history
+    ]
+    estimator.n_iter_ = best.n_epochs
+    if best.best_state:
+        estimator.best_epoch_ = n_before + best.best_epoch
+        state = best.best_state
+    else:  # interrupted before one epoch was over
+        estimator.best_epoch_ = estimator.best_epoch_ if continued else 0
+        state = last
+    if best.best_state or not continued:
+        estimator.weights_ = {name: tensor.numpy().copy() for name, tensor in state.items()}
+    estimator.thresholds_ = _thresholds(estimator, settings, images, targets, held_out)
+    if interrupted:
+        warnings.warn(
+            f"{owner} was interrupted after {estimator.n_iter_} of {settings.max_epochs} epochs; "
+            f"it keeps the best weights so far, of epoch {estimator.best_epoch_}.",
+            stacklevel=4,  # the caller of fit, past fit and the decorator around it
+        )
+
+
+def build_multilabel_network(
+    architecture: dict[str, Any], backbone: Any, weights: dict[str, NDArray[Any]]
+) -> MultiLabelNetwork:
+    """Return the network of these weights, on the CPU, ready to predict.
+
+    Parameters
+    ----------
+    architecture : dict
+        What the estimator keeps of it.
+    backbone : str or nn.Module
+        The estimator's parameter; used where the architecture names none.
+    weights : dict of str to ndarray
+        By their names in the network.
+    """
+    # Without the fork, drawing first weights would advance torch's global generator.
+    with torch.random.fork_rng(devices=[]):
+        size = tuple(architecture["image_size"])
+        named = architecture["backbone"]
+        module = make_backbone(named or backbone, size, pretrained=False)
+        network = MultiLabelNetwork(
+            module,
+            n_features=weights["head.0.weight"].shape[1],
+            n_labels=architecture["n_labels"],
+            head_hidden=architecture["head_hidden"],
+        )
+    return load_weights(network, weights)
+
+
+def torch_device(owner: str, accelerator: str) -> torch.device:
+    """Return the device of an accelerator as Lightning names it."""
+    return choose_device({"gpu": "cuda"}.get(accelerator, accelerator), needed_by=owner)
+
+
+def _precision(precision: str, device: torch.device) -> torch.dtype | None:
+    mixed: bool | str = "auto" if precision == "auto" else precision == "bf16-mixed"
+    return autocast_dtype(mixed, device)
+
+
+def _new_network(
+    owner: str,
+    settings: SimpleNamespace,
+    architecture: dict[str, Any],
+    first_weights: dict[str, NDArray[Any]] | None,
+    examples: NDArray[Any],
+) -> MultiLabelNetwork:
+    """Return the network with which the training begins."""
+    size = tuple(architecture["image_size"])
+    pretrained = settings.pretrained and first_weights is None
+    backbone = make_backbone(settings.backbone, size, pretrained=pretrained)
+    mean, std = pixel_scaling(backbone) or _pixel_statistics(examples)
+    network = MultiLabelNetwork(
+        backbone,
+        n_features=count_features(owner, backbone, size),
+        n_labels=architecture["n_labels"],
+        head_hidden=architecture["head_hidden"],
+        mean=mean,
+        std=std,
+    )
+    if first_weights is not None:
+        load_weights(network, first_weights)
+    return network.train()
+
+
+def _pixel_statistics(pixels: NDArray[Any]) -> tuple[list[float], list[float]]:
+    """Return mean and standard deviation of each channel, as the network gets them."""
+    scale = 255 if pixels.dtype == np.uint8 else 1
+    sums = np.zeros(3)
+    squares = np.zeros(3)
+    n_pixels = len(pixels) * pixels.shape[1] * pixels.shape[2]
+    for start in range(0, len(pixels), 256):  # float64 copies of a few at a time
+        part = pixels[start : start + 256].astype(np.float64) / scale
+        sums += part.sum(axis=(0, 1, 2))
+        squares += (part**2).sum(axis=(0, 1, 2))
+    mean = sums / n_pixels
+    std = np.sqrt(np.maximum(squares / n_pixels - mean**2, 0))
+    return mean.tolist(), np.where(std > 1e-6, std, 1.0).tolist()
+
+
+def _thresholds(
+    estimator: LightningMultiLabelClassifier,
+    settings: SimpleNamespace,
+    images: ImageBatches,
+    targets: NDArray[np.float32],
+    held_out: NDArray[np.intp] | None,
+) -> NDArray[np.float64]:
+    n_labels = targets.shape[1]
+    if settings.threshold == "tune" and held_out is not None:
+        pixels = np.stack([images.image(int(row)) for row in held_out])
+        return tune_thresholds(estimator.predict_proba(pixels), targets[held_out])
+    values = np.asarray(settings.threshold, dtype=np.float64)
+    if values.shape not in ((), (n_labels,)) or not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(
+            f"{type(estimator).__name__} expected threshold to be 'tune', or in 0..1 for all or "
+            f"each of {n_labels} labels, got {settings.threshold!r}."
+        )
+    return np.broadcast_to(values, n_labels).copy()
+
+
+def _check_continuation(
+    estimator: LightningMultiLabelClassifier, architecture: dict[str, Any], labels: NDArray[Any]
+) -> None:
+    owner = type(estimator).__name__
+    if not np.array_equal(labels, estimator.classes_):
+        raise ValueError(
+            f"{owner} with warm_start=True was fitted on the labels "
+            f"{estimator.classes_.tolist()}, got {labels.tolist()}. Pass the same, or set "
+            "warm_start=False to start anew."
+        )
+    if architecture != estimator.architecture_:
+        raise ValueError(
+            f"{owner} with warm_start=True was fitted with {estimator.architecture_}, got "
+            f"{architecture}. Set warm_start=False to start anew."
+        )
