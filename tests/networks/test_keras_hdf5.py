@@ -144,6 +144,12 @@ CASES = {
     "normalised without shift": (IMAGE, lambda L: [L.BatchNormalization(center=False)]),
     "normalised vectors": ((5,), lambda L: [L.Dense(4), L.BatchNormalization()]),
     "normalised on height": (IMAGE, lambda L: [L.Conv2D(3, 3), L.BatchNormalization(axis=1)]),
+    "normalised layer": (IMAGE, lambda L: [L.Conv2D(3, 3), L.LayerNormalization()]),
+    "normalised picture": (
+        IMAGE,
+        lambda L: [L.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, epsilon=0.1)],
+    ),
+    "normalised columns": (IMAGE, lambda L: [L.LayerNormalization(axis=[2, 3])]),
     "normalised series": ((6, 5), lambda L: [L.BatchNormalization()]),
     "max pooling": (IMAGE, lambda L: [L.MaxPooling2D()]),
     "max pooling same": (IMAGE, lambda L: [L.MaxPooling2D(3, strides=2, padding="same")]),

@@ -1,3 +1,4 @@
+from .emoji_cnn_classifier import EmojiCNNClassifier as EmojiCNNClassifier
 from .emotion_cnn_classifier import EmotionCNNClassifier as EmotionCNNClassifier
 from .hog_classifier import make_hog_classifier as make_hog_classifier
 from .lightning_multilabel_classifier import (

@@ -71,6 +71,9 @@ def weight_roles(layer: KerasLayer) -> tuple[list[str], list[str]]:
             scale = ["gamma"] if settings.flag("scale", default=True) else []
             shift = ["beta"] if settings.flag("center", default=True) else []
             return scale + shift, ["moving_mean", "moving_variance"]
+        case "LayerNormalization":
+            scale = ["gamma"] if settings.flag("scale", default=True) else []
+            return scale + (["beta"] if settings.flag("center", default=True) else []), []
         case _:
             return [], []
     return trainable + (["bias"] if settings.flag("use_bias", default=True) else []), []
@@ -242,6 +245,39 @@ def _batch_normalization(
     return graph.elementwise("Add", graph.elementwise("Mul", tensor, factor), offset)
 
 
+def _layer_normalization(
+    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor
+) -> Tensor:
+    settings = layer.settings
+    if settings.flag("rms_scaling", default=False):
+        raise settings.error("rms_scaling cannot be converted")
+    rank = len(tensor.shape) + 1
+    given = settings.get("axis", -1)
+    axes = sorted({a % rank for a in (given if isinstance(given, list) else [given])})
+    if not axes or axes[0] == 0:
+        raise settings.error(f"axis={given!r:.80} of tensors with {rank} axes cannot be converted")
+    tensor = graph.channels_last(tensor)
+    mean = graph.node("ReduceMean", [tensor.name, graph.integers(axes)])
+    centred = graph.elementwise("Sub", tensor, mean)
+    square = graph.node("Mul", [centred.name, centred.name])
+    variance = graph.node("ReduceMean", [square, graph.integers(axes)])
+    epsilon = graph.scalar(settings.number("epsilon", 1e-3))
+    spread = graph.node("Sqrt", [graph.node("Add", [variance, epsilon])])
+    result = graph.elementwise("Div", centred, spread)
+    for role, operator in (("gamma", "Mul"), ("beta", "Add")):
+        if role in arrays:
+            sizes = [tensor.shape[axis - 1] for axis in axes]
+            known = tuple(size for size in sizes if size is not None)
+            if len(known) < len(axes):
+                raise settings.error(f"needs a fixed size along its axes, got {tensor.shape}")
+            along = [1] * (rank - 1)
+            for axis, size in zip(axes, known, strict=True):
+                along[axis - 1] = size
+            values = arrays[role].read(known).reshape(along)
+            result = graph.elementwise(operator, result, _weight(graph, layer, role, values))
+    return result
+
+
 def _prelu(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
     shared = layer.settings.integers("shared_axes", minimum=1)
     shape = [1 if i in shared else size for i, size in enumerate(tensor.shape, start=1)]
@@ -300,6 +336,7 @@ WEIGHTED_LAYERS: dict[str, LayerConverter] = {
     "DepthwiseConv2D": _depthwise_conv2d,
     "SeparableConv2D": _separable_conv2d,
     "BatchNormalization": _batch_normalization,
+    "LayerNormalization": _layer_normalization,
     "PReLU": _prelu,
     "Rescaling": _rescaling,
     "Flatten": _flatten,

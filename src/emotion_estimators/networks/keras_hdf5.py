@@ -82,9 +82,10 @@ def read_keras_hdf5(path: str | Path) -> KerasNetwork:
     -----
     Sequential and functional models with one input and one output, nested models and shared
     layers included, of: Dense, Conv2D, DepthwiseConv2D, SeparableConv2D, BatchNormalization,
-    the activations and their layers, max, average and global pooling, Flatten, Reshape,
-    ZeroPadding2D, Rescaling, Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate,
-    and the layers that do nothing at inference. Data format channels_last.
+    LayerNormalization, the activations and their layers, max, average and global pooling,
+    Flatten, Reshape, ZeroPadding2D, Rescaling, Add, Subtract, Multiply, Average, Maximum,
+    Minimum, Concatenate, and the layers that do nothing at inference. Data format
+    channels_last.
 
     No code of the file is executed: Lambda and custom layers are refused, as are links out of
     the file. Everything computes in float32, whatever the precision policy in the file.

@@ -110,7 +110,12 @@ def check_weights(
 
 
 def hold_out(
-    owner: str, codes: NDArray[np.int64], fraction: float, rng: np.random.RandomState
+    owner: str,
+    codes: NDArray[np.int64],
+    fraction: float,
+    rng: np.random.RandomState,
+    *,
+    otherwise: str = "early_stopping=False",
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the rows to train on and the rows held out, stratified where classes allow it.
 
@@ -124,6 +129,8 @@ def hold_out(
         Share held out.
     rng : RandomState
         Draws them.
+    otherwise : str, default="early_stopping=False"
+        What holds none out, for the message.
 
     Returns
     -------
@@ -142,7 +149,7 @@ def hold_out(
     if n_held_out < 1 or n_trained < 2:
         raise ValueError(
             f"{owner} cannot hold out validation_fraction={fraction} of {len(codes)} images. Pass "
-            "more images, or set early_stopping=False."
+            f"more images, or set {otherwise}."
         )
     counts = np.bincount(codes)
     can_stratify = counts.min() >= 2 and min(n_held_out, n_trained) >= len(counts)

@@ -1,0 +1,200 @@
+"""The training of an `EmojiCNNClassifier`, and the fitted attributes that it sets.
+
+Imports keras and scikeras through `training`, so import this module only where it is needed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from emotion_estimators.networks.emoji_networks import build_emoji_network, build_seed_network
+from emotion_estimators.training.keras_training import (
+    BatchedSequential,
+    KerasRecipe,
+    TrainingNetworks,
+    first_weights,
+    named_weights,
+    set_named_weights,
+    train_keras,
+)
+from emotion_estimators.training.training_set import hold_out
+
+if TYPE_CHECKING:
+    from emotion_estimators.classifiers.emoji_cnn_classifier import EmojiCNNClassifier
+
+__all__ = ["build_model", "fit_network"]
+
+_SEED_MIN_SIZE = 8  # px: two convolutions without padding and a pooling leave one pixel of 8
+_WEIGHT_DECAY = 0.01
+_LABEL_SMOOTHING = 0.1
+
+_networks = TrainingNetworks()
+
+
+def fit_network(
+    estimator: EmojiCNNClassifier,
+    pixels: NDArray[Any],
+    classes: NDArray[Any],
+    codes: NDArray[np.int64],
+    weights: NDArray[np.float64],
+) -> None:
+    """Train the network of an estimator and set its fitted attributes.
+
+    Parameters
+    ----------
+    estimator : EmojiCNNClassifier
+        Its parameters are valid one by one.
+    pixels : ndarray of shape (n, height, width)
+        uint8 in 0..255 or float32.
+    classes : ndarray of shape (n_classes,)
+        Sorted labels.
+    codes : ndarray of int64, shape (n,)
+        Position in `classes` of each picture's label.
+    weights : ndarray of float64, shape (n,)
+        Weight of each picture.
+
+    Raises
+    ------
+    ValueError
+        If parameters do not fit each other, the data or the network of a warm start.
+    """
+    owner = type(estimator).__name__
+    images = scaled(pixels)[..., np.newaxis]  # (n, h, w, 1)
+    image_size = images.shape[1:3]
+    is_seed = estimator.architecture == "seed"
+    if is_seed and min(image_size) < _SEED_MIN_SIZE:
+        raise ValueError(
+            f"{owner} needs images of at least {_SEED_MIN_SIZE} x {_SEED_MIN_SIZE} px for "
+            f"architecture='seed', got {image_size[0]} x {image_size[1]}."
+        )
+    rng = check_random_state(estimator.random_state)
+    train, held_out = np.arange(len(codes)), None
+    if estimator.validation_fraction > 0:
+        train, held_out = hold_out(
+            owner, codes, estimator.validation_fraction, rng, otherwise="validation_fraction=0"
+        )
+    train = train[weights[train] > 0]  # scikeras leaves these out too
+    if len(train) < 2:
+        raise ValueError(
+            f"{owner} needs at least 2 images of a weight above 0 to train, got n_samples = "
+            f"{len(train)}."
+        )
+    seed = int(rng.randint(2**31 - 1))
+
+    key: tuple[Any, ...] = (is_seed, image_size, len(classes))
+    if not is_seed:
+        key += (tuple(int(v) for v in estimator.filters), float(estimator.dropout))
+    callbacks = list(estimator.callbacks or [])
+    # a callback may hold on to the network it is given, so that one is not trained again
+    with _networks.lend(key, lambda: _compiled(key), keep=not callbacks) as model:
+        architecture = json.loads(
+            json.dumps({"class_name": "Sequential", "config": model.get_config()})
+        )
+        continued = estimator.warm_start and hasattr(estimator, "weights_")
+        if continued:
+            _check_continuation(estimator, architecture, classes)
+            first = estimator.weights_
+        else:
+            first = first_weights(model, np.random.default_rng(seed), he=not is_seed)
+            if hasattr(estimator, "weights_"):  # else a fit that fails would leave a mixture
+                del estimator.weights_
+            estimator.history_ = []
+        n_before = len(estimator.history_)
+        kept: dict[str, Any] = {}
+
+        def end_epoch(record: dict[str, float], best: dict[str, NDArray[Any]] | None) -> None:
+            n_epochs = len(estimator.history_) + 1
+            estimator.history_.append({"epoch": n_epochs, **record})
+            if best is not None:
+                kept.update(weights=best, epoch=n_epochs)
+
+        train_keras(
+            model,
+            images,
+            np.eye(len(classes), dtype=np.float32)[codes],
+            weights,
+            held_out,
+            train,
+            first=first,
+            recipe=_recipe(estimator),
+            seed=seed,
+            callbacks=callbacks,
+            on_epoch=end_epoch,
+            verbose=bool(estimator.verbose),
+        )
+        # a callback of the user's may have stopped the training
+        estimator.weights_ = kept.get("weights") or named_weights(model)
+    estimator.classes_, estimator.architecture_ = classes, architecture
+    estimator.n_iter_ = len(estimator.history_) - n_before
+    estimator.best_epoch_ = kept.get("epoch", len(estimator.history_))
+
+
+def build_model(architecture: dict[str, Any], weights: dict[str, NDArray[Any]]) -> Any:
+    """Return the Keras model of an architecture and its weights, compiled for nothing."""
+    model = keras.Sequential.from_config(architecture["config"])
+    set_named_weights(model, weights)
+    return model
+
+
+def scaled(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Return pixels as float32; uint8 is divided by 255."""
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.float32) / np.float32(255)
+    return pixels.astype(np.float32)
+
+
+def _recipe(estimator: EmojiCNNClassifier) -> KerasRecipe:
+    own = estimator.recipes[estimator.architecture]
+    given = {name: getattr(estimator, name) for name in own}
+    settings = {name: own[name] if value == "auto" else value for name, value in given.items()}
+    return KerasRecipe(**settings, annealed=estimator.architecture != "seed")
+
+
+def _compiled(key: tuple[Any, ...]) -> Any:
+    """Return a network ready to be trained; the key says all that it depends on."""
+    is_seed, image_size, n_classes = key[:3]
+    optimizer = keras.optimizers.Adam(weight_decay=None if is_seed else _WEIGHT_DECAY)
+    if is_seed:
+        model = build_seed_network(image_size, n_classes, BatchedSequential)
+    else:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+        model = build_emoji_network(
+            image_size,
+            n_classes,
+            BatchedSequential,
+            filters=key[3],
+            dropout=key[4],
+        )
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(
+            label_smoothing=0.0 if is_seed else _LABEL_SMOOTHING
+        ),
+        weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        jit_compile=False,
+    )
+    optimizer.build(model.trainable_variables)
+    return model
+
+
+def _check_continuation(
+    estimator: EmojiCNNClassifier, architecture: dict[str, Any], classes: NDArray[Any]
+) -> None:
+    owner = type(estimator).__name__
+    if not np.array_equal(classes, estimator.classes_):
+        raise ValueError(
+            f"{owner} with warm_start=True was fitted on the classes "
+            f"{estimator.classes_.tolist()}, got {classes.tolist()}. Pass all classes, or set "
+            "warm_start=False to start anew."
+        )
+    if architecture != estimator.architecture_:
+        raise ValueError(
+            f"{owner} with warm_start=True was fitted with another architecture or image size. "
+            "Set warm_start=False to start anew."
+        )

@@ -1,0 +1,364 @@
+"""Pictures of emoji in, emotions out: a small Keras network trained from scratch.
+
+Imports keras, scikeras, onnx and onnxruntime inside functions only, through `training` and
+`networks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
+
+from emotion_estimators._optional import import_optional
+from emotion_estimators._sklearn import Interval, StrOptions, fit_context
+from emotion_estimators._validation import check_images
+from emotion_estimators.exceptions import MissingDependencyError
+from emotion_estimators.images.threads import count_threads
+from emotion_estimators.training.kept_networks import kept_network
+from emotion_estimators.training.training_set import check_labels, check_weights, stack_images
+
+__all__ = ["EmojiCNNClassifier"]
+
+_LOADING_BATCH = 256  # pictures in memory at once in a prediction
+_BACKENDS = {"tensorflow", "torch", "jax"}
+
+
+class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
+    """Convolutional Keras network for small pictures such as emoji, trained from scratch.
+
+    For a few dozen to a few thousand pictures: augmentation and regularisation let it learn
+    from some hundred. Runs on the Keras backend that the user has chosen.
+
+    Parameters
+    ----------
+    image_size : int, (int, int) or None, default=48
+        Height and width in pixels to which images are resized; None takes them as they are.
+    image_shape : tuple of int or None, default=None
+        How to read 2-D rows, for example ``(48, 48)``; one entry may be -1.
+    architecture : {"default", "seed"}, default="default"
+        "default" standardises each picture and has convolutions with batch normalisation;
+        "seed" is the classic small network: convolutions of 32 and 64 channels without
+        padding, a pooling between them, a dense layer of 64, trained with Adam at a constant
+        learning rate on the pictures as they are.
+    filters : tuple of int, default=(24, 48, 96)
+        Channels of the convolutions of "default".
+    dropout : float, default=0.4
+        Share of the features before the last layer of "default" dropped in training.
+    epochs : int or "auto", default="auto"
+        Passes over the pictures; "auto" is 60, and 45 for "seed".
+    batch_size : int or "auto", default="auto"
+        Pictures in a training step at most; "auto" is 32, and 6 for "seed".
+    learning_rate : float or "auto", default="auto"
+        Learning rate of Adam; "auto" is 0.003, and 0.001 for "seed". With "default" it rises
+        over the first tenth of the steps and falls to zero as a cosine.
+    augmentation : float or "auto", default="auto"
+        Strength of the random mirroring, warping, sharpening, blurring, relighting, inverting
+        and covering; 0 leaves all of it out. "auto" is 1, and 0 for "seed".
+    validation_fraction : float, default=0.0
+        Share held out, stratified where the classes are large enough; the weights of the epoch
+        that is best on it are kept. 0 trains on all and keeps the last weights.
+    patience : int, None or "auto", default="auto"
+        Epochs after which training stops if neither accuracy nor loss on the held-out part, or
+        the training loss where there is none, gets better; None never does. "auto" is 20, and
+        None for "seed".
+    test_time_flip : bool or "auto", default="auto"
+        Average the probabilities of each picture and its mirror image; "auto" does so for
+        "default".
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied with ``sample_weight``.
+    warm_start : bool, default=False
+        Begin ``fit`` with the weights of the last one.
+    callbacks : list of keras.callbacks.Callback or None, default=None
+        Called by Keras in training. They see the network while it is trained.
+    n_threads : int or None, default=None
+        Threads that read and predict; None takes one for each CPU.
+    verbose : int, default=0
+        Above 0, show progress bars.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the split, the first weights, the batches, the augmentation and the dropout.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels in sorted order.
+    weights_ : dict of str to ndarray
+        Weights and statistics of the network, by names such as "probabilities/kernel".
+    architecture_ : dict
+        The network as Keras describes it in JSON.
+    model_ : keras.Sequential
+        The network as a live Keras model, built from ``architecture_`` and ``weights_`` when
+        first asked for. It takes float32 (n, height, width, 1), grey in 0..1. Changing it does
+        not change the estimator.
+    history_ : list of dict
+        One record per epoch: ``epoch``, ``train_loss``, ``train_accuracy`` (on augmented
+        pictures), ``learning_rate`` and, with a held-out part, ``valid_loss`` and
+        ``valid_accuracy``. A warm start appends.
+    best_epoch_ : int
+        Epoch of ``history_`` whose weights are kept.
+    n_iter_ : int
+        Epochs of the last ``fit``.
+    image_size_ : tuple of int
+        Height and width of the images the network sees.
+    n_features_in_ : int
+        Length of the rows seen in ``fit``, where it matters.
+
+    See Also
+    --------
+    EmotionCNNClassifier : A larger network on torch, for tens of thousands of faces.
+
+    Notes
+    -----
+    Images are converted to grey, transparent ones composited on white; uint8 is scaled to
+    0..1. Training holds all images in memory.
+
+    Training is Keras' own, through scikeras. Predictions run on ONNX Runtime, which needs no
+    Keras, costs no tracing, and takes one picture at a time: they do not depend on the other
+    pictures of X, bit for bit.
+
+    ``KERAS_BACKEND`` is respected and never set. The same seed gives the same network on one
+    machine, backend and number of threads; another backend rounds otherwise. Global random
+    states and settings of Python, NumPy, TensorFlow and torch are neither used nor changed;
+    importing scikeras, however, teaches all Keras models to be pickled.
+
+    References
+    ----------
+    .. [1] F. Chollet et al., Keras, https://keras.io.
+    .. [2] S. Ioffe, C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by
+       Reducing Internal Covariate Shift", ICML 2015.
+
+    Examples
+    --------
+    >>> from emotion_estimators.classifiers import EmojiCNNClassifier
+    >>> classifier = EmojiCNNClassifier(architecture="seed", random_state=0)
+    >>> classifier.get_params()["epochs"]
+    'auto'
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
+        "image_shape": ["array-like", None],
+        "architecture": [StrOptions({"default", "seed"})],
+        "filters": ["array-like"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "augmentation": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
+        "test_time_flip": ["boolean", StrOptions({"auto"})],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    # What "auto" stands for.
+    recipes: ClassVar[dict[str, dict[str, Any]]] = {
+        "default": {
+            "epochs": 60,
+            "batch_size": 32,
+            "learning_rate": 3e-3,
+            "augmentation": 1.0,
+            "patience": 20,
+        },
+        "seed": {
+            "epochs": 45,
+            "batch_size": 6,
+            "learning_rate": 1e-3,
+            "augmentation": 0.0,
+            "patience": None,
+        },
+    }
+
+    color = "grey"  # what check_images converts to
+
+    def __init__(
+        self,
+        *,
+        image_size: int | tuple[int, int] | None = 48,
+        image_shape: tuple[int, ...] | None = None,
+        architecture: str = "default",
+        filters: tuple[int, ...] = (24, 48, 96),
+        dropout: float = 0.4,
+        epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        learning_rate: float | str = "auto",
+        augmentation: float | str = "auto",
+        validation_fraction: float = 0.0,
+        patience: int | str | None = "auto",
+        test_time_flip: bool | str = "auto",
+        class_weight: dict[Any, float] | str | None = None,
+        warm_start: bool = False,
+        callbacks: Sequence[Any] | None = None,
+        n_threads: int | None = None,
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.image_size = image_size
+        self.image_shape = image_shape
+        self.architecture = architecture
+        self.filters = filters
+        self.dropout = dropout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.augmentation = augmentation
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.test_time_flip = test_time_flip
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.n_threads = n_threads
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> EmojiCNNClassifier:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : ndarray, sequence or DataFrame of n images
+            As `check_images` takes them: arrays (n, h, w) or (n, h, w, 3), paths, rows...
+        y : array-like of shape (n,)
+            Class labels, strings or numbers.
+        sample_weight : array-like of shape (n,) or None, default=None
+            Weights of the images in the loss and in the validation.
+
+        Returns
+        -------
+        self : EmojiCNNClassifier
+
+        Raises
+        ------
+        MissingDependencyError
+            If keras, scikeras or the backend that Keras is to use is not installed.
+        InvalidImagesError
+            If X does not hold usable images.
+        ValueError
+            If y does not fit X, or a parameter is out of its range.
+        """
+        self._import_keras()
+        owner = type(self).__name__
+        filters: Any = self.filters
+        if len(filters) == 0 or not all(isinstance(v, Integral) and int(v) >= 1 for v in filters):
+            raise ValueError(
+                f"{owner} expected filters to be ints of at least 1, one per convolution, got "
+                f"{self.filters!r}."
+            )
+        images = check_images(self, X, reset=True)
+        classes, codes = check_labels(owner, y, images.n_samples)
+        weights = check_weights(owner, sample_weight, self.class_weight, classes, codes)
+        from emotion_estimators.classifiers._emoji_cnn_fit import fit_network
+
+        fit_network(self, stack_images(images), classes, codes, weights)
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class for each image.
+
+        Parameters
+        ----------
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n, n_classes)
+            float64, in the order of ``classes_``; each row sums to 1.
+
+        Raises
+        ------
+        InvalidImagesError
+            If X does not hold usable images.
+        """
+        check_is_fitted(self, "weights_")
+        images = check_images(self, X, reset=False)
+        from emotion_estimators.networks.keras_config import keras_network
+
+        owner = type(self).__name__
+        network = kept_network(
+            self,
+            "onnx",
+            self.weights_,
+            lambda: keras_network(self.architecture_, self.weights_, owner),
+        )
+        flip = self.test_time_flip
+        if flip == "auto":
+            flip = self.architecture_["config"]["name"] != "seed"
+        n_threads = 1 if images.n_samples == 1 else count_threads(self.n_threads)
+        probabilities = np.empty((images.n_samples, len(self.classes_)))
+        n_batches = -(-images.n_samples // _LOADING_BATCH)
+        batches = images.batches(_LOADING_BATCH, n_threads=n_threads)
+        for rows, batch in tqdm(batches, owner, n_batches, disable=not self.verbose):
+            scale = np.float32(255 if batch.dtype == np.uint8 else 1)
+            grey = batch.astype(np.float32) / scale  # (n, h, w)
+            outputs = network.run(grey, batch_size=1, n_threads=n_threads).astype(np.float64)
+            if flip:
+                mirrored = np.ascontiguousarray(grey[:, :, ::-1])
+                outputs += network.run(mirrored, batch_size=1, n_threads=n_threads)
+            probabilities[rows] = outputs / outputs.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable class of each image.
+
+        Parameters
+        ----------
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+            Entries of ``classes_``.
+        """
+        codes = self.predict_proba(X).argmax(axis=1)
+        labels: NDArray[Any] = self.classes_[codes]
+        return labels
+
+    @property
+    def model_(self) -> Any:
+        """The network as a live ``keras.Sequential``."""
+        check_is_fitted(self, "weights_")
+        self._import_keras()
+        from emotion_estimators.classifiers._emoji_cnn_fit import build_model
+
+        return kept_network(
+            self, "keras", self.weights_, lambda: build_model(self.architecture_, self.weights_)
+        )
+
+    def _import_keras(self) -> None:
+        owner = type(self).__name__
+        try:
+            import_optional("keras", extra="keras", needed_by=owner)
+        except ModuleNotFoundError as error:
+            if error.name not in _BACKENDS:
+                raise
+            raise MissingDependencyError(
+                f"{owner} needs the Keras backend {error.name!r}, which is not installed. Install "
+                f"it with: pip install {error.name}, or set the environment variable "
+                "KERAS_BACKEND to one that is, before Keras is imported: tensorflow, torch or jax",
+                name=error.name,
+            ) from error
+        import_optional("scikeras", extra="keras", needed_by=owner)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True  # paths
+        return tags

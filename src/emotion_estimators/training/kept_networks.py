@@ -1,0 +1,41 @@
+"""Live networks of fitted estimators, which themselves hold arrays only; imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+__all__ = ["kept_network"]
+
+Network = TypeVar("Network")
+
+_KEPT: WeakKeyDictionary[Any, dict[Hashable, tuple[Any, Any]]] = WeakKeyDictionary()
+
+
+def kept_network(
+    owner: object, kind: Hashable, weights: Any, build: Callable[[], Network]
+) -> Network:
+    """Return the network of an estimator, built anew only for other weights.
+
+    Parameters
+    ----------
+    owner : object
+        The estimator; its networks are dropped when it is.
+    kind : hashable
+        Which network of the estimator.
+    weights : object
+        They count as others if it is another object.
+    build : callable
+        Returns the network with these weights.
+
+    Returns
+    -------
+    network : object
+        What `build` returned.
+    """
+    kept = _KEPT.setdefault(owner, {})
+    known = kept.get(kind)
+    if known is None or known[0] is not weights:
+        known = kept[kind] = (weights, build())
+    return cast("Network", known[1])
