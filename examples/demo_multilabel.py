@@ -26,7 +26,7 @@ from emotion_estimators.labels import SCENE_OBJECTS
 from emotion_estimators.model_selection import multilabel_train_test_split
 
 mpl.use("agg")
-N_COLUMNS, N_ROWS = 8, 4
+N_COLUMNS, N_ROWS, N_LINES = 8, 4, 6
 RIGHT, WRONG, MISSED = "#1b6e3c", "#b3261e", "#6b6b6b"
 
 
@@ -99,7 +99,7 @@ def print_scores(labels: list[str], Y: Any, probabilities: Any, predicted: Any) 
 def draw_sheet(X: Any, Y: Any, predicted: Any, labels: list[str], path: Path) -> None:
     """Write the first pictures with the labels they were given, missed ones in brackets."""
     figure, axes = plt.subplots(
-        N_ROWS, N_COLUMNS, figsize=(1.45 * N_COLUMNS, 2.0 * N_ROWS), squeeze=False
+        N_ROWS, N_COLUMNS, figsize=(1.45 * N_COLUMNS, 2.3 * N_ROWS), squeeze=False
     )
     for ax in axes.flat:
         ax.axis("off")
@@ -109,6 +109,8 @@ def draw_sheet(X: Any, Y: Any, predicted: Any, labels: list[str], path: Path) ->
         lines = [(name, RIGHT) for name in names[truth & guess]]
         lines += [(name, WRONG) for name in names[guess & ~truth]]
         lines += [(f"[{name}]", MISSED) for name in names[truth & ~guess]]
+        if len(lines) > N_LINES:
+            lines[N_LINES - 1 :] = [(f"and {len(lines) - N_LINES + 1} more", MISSED)]
         for place, (text, colour) in enumerate(lines or [("nothing", RIGHT)]):
             ax.text(
                 0.0,
@@ -120,7 +122,7 @@ def draw_sheet(X: Any, Y: Any, predicted: Any, labels: list[str], path: Path) ->
                 va="top",
             )
     figure.suptitle("Labels given: right (green), wrong (red), [missed] (grey)", fontsize=10)
-    figure.subplots_adjust(left=0.01, right=0.99, top=0.95, bottom=0.07, hspace=0.5, wspace=0.08)
+    figure.subplots_adjust(left=0.01, right=0.99, top=0.95, bottom=0.07, hspace=0.7, wspace=0.08)
     figure.savefig(path, dpi=120)
     plt.close(figure)
     print(f"Wrote {path}.")
