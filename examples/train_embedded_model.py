@@ -76,6 +76,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--minutes", type=float, help="end sooner, the schedule fitted to it")
     parser.add_argument("--validation", type=float, default=0.05)
+    parser.add_argument("--teacher", type=Path, help="model file whose probabilities teach, too")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--every", type=int, default=3, help="epochs between two checkpoints")
@@ -87,7 +88,11 @@ def main(argv: list[str] | None = None) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     X, y = load_image_folder(arguments.data, return_X_y=True)
     print(f"{len(X)} faces of {sorted(set(y))}")
+    teacher = arguments.teacher
+    if teacher is not None:
+        teacher = PretrainedEmotionClassifier(model=teacher).fit(X[:1], y[:1])  # learns nothing
     cnn = EmotionCNNClassifier(
+        teacher=teacher,
         max_epochs=arguments.epochs,
         max_time=None if arguments.minutes is None else 60 * arguments.minutes,
         validation_fraction=arguments.validation,
@@ -99,7 +104,10 @@ def main(argv: list[str] | None = None) -> None:
     cnn.fit(X, y)
     write(cnn, out)
     figures: dict[str, Any] = {
-        "parameters": {k: v for k, v in cnn.get_params().items() if k != "on_epoch_end"},
+        "teacher": None if arguments.teacher is None else arguments.teacher.name,
+        "parameters": {
+            k: v for k, v in cnn.get_params().items() if k not in ("on_epoch_end", "teacher")
+        },
         "n_weights": sum(array.size for array in cnn.weights_.values()),
         "epochs": cnn.n_iter_,
         "best_epoch": cnn.best_epoch_,

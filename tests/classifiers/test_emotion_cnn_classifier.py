@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -171,6 +172,34 @@ def test_images_of_no_weight_teach_nothing(faces):
     settings = TINY | {"max_epochs": 12, "label_smoothing": 0.0, "early_stopping": False}
     cnn = EmotionCNNClassifier(**settings).fit(X, y, sample_weight=y == "sad")
     assert set(cnn.predict(X)) == {"sad"}
+
+
+class _Opinion(BaseEstimator):
+    """A fitted teacher that holds every image for one class."""
+
+    def __init__(self, code):
+        self.code = code
+        self.classes_ = np.unique(["happy", "neutral", "sad"])
+
+    def predict_proba(self, X):
+        return np.tile(np.eye(3)[self.code], (len(X), 1))
+
+
+def test_a_teacher_is_believed_as_far_as_asked():
+    X, _ = make_faces(64, image_size=24, random_state=0)
+    y = np.repeat(["happy", "sad", "neutral", "sad"], 16)
+    settings = TINY | {"max_epochs": 12, "label_smoothing": 0.0, "early_stopping": False}
+    taught = EmotionCNNClassifier(**settings, teacher=_Opinion(1), teacher_weight=1.0).fit(X, y)
+    assert set(taught.predict(X)) == {"neutral"}
+    plain = EmotionCNNClassifier(**settings).fit(X, y).predict_proba(X)
+    ignored = EmotionCNNClassifier(**settings, teacher=_Opinion(1), teacher_weight=0.0).fit(X, y)
+    assert np.array_equal(ignored.predict_proba(X), plain)
+
+
+def test_a_teacher_of_other_classes_is_refused(faces):
+    cnn = EmotionCNNClassifier(**TINY, teacher=_Opinion(0))
+    with pytest.raises(ValueError, match=r"expected a fitted teacher of the classes \["):
+        cnn.fit(faces[0], [f"{label}!" for label in faces[1]])
 
 
 def test_keyboard_interrupt_keeps_the_best_weights(faces):

@@ -1,4 +1,4 @@
-"""augment_images: what it leaves alone, what it moves, what it covers, and whose chance it takes."""
+"""augment_images: what it leaves alone, moves and covers, and whose chance it takes."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="augment_images needs torch")
 import torch
 
 from emotion_estimators.datasets import make_faces
-from emotion_estimators.training.augmentation import augment_images
+from emotion_estimators.training.augmentation import augment_images, mix_pairs
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +82,35 @@ def test_all_chance_is_the_generators(faces):
     assert torch.equal(_augment(faces, **settings), first)
     assert not torch.equal(_augment(faces, seed=1, **settings), first)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_mix_pairs_blends_each_image_with_the_next(faces):
+    rng = np.random.default_rng(0)
+    targets = torch.from_numpy(rng.dirichlet(np.ones(3), 64).astype(np.float32))
+    weights = torch.from_numpy(rng.uniform(0, 2, 64).astype(np.float32))
+    generator = torch.Generator().manual_seed(0)
+    mixed, soft, mass = mix_pairs(faces, targets, weights, alpha=0.5, generator=generator)
+    other = np.roll(np.arange(64), 1)
+    a, b = faces.numpy().reshape(64, -1), faces.numpy().reshape(64, -1)[other]
+    difference = (mixed.numpy().reshape(64, -1) - b, a - b)
+    # least squares give the part of the own image; float32 leaves about 1e-5
+    part = (difference[0] * difference[1]).sum(1) / (difference[1] ** 2).sum(1)
+    assert part.min() > 0.5 - 1e-5
+    assert part.max() < 1 + 1e-5
+    assert part.std() > 0.1
+    expected = part[:, None] * a + (1 - part[:, None]) * b
+    np.testing.assert_allclose(mixed.numpy().reshape(64, -1), expected, atol=1e-5)
+    own, others = part * weights.numpy(), (1 - part) * weights.numpy()[other]
+    np.testing.assert_allclose(mass, own + others, atol=1e-4)
+    blended = own[:, None] * targets.numpy() + others[:, None] * targets.numpy()[other]
+    np.testing.assert_allclose(soft * mass[:, None], blended, atol=1e-4)
+    np.testing.assert_allclose(soft.sum(dim=1), 1, atol=1e-5)
+
+
+def test_mix_pairs_of_no_weight_is_finite(faces):
+    generator = torch.Generator().manual_seed(0)
+    mixed, soft, mass = mix_pairs(
+        faces, torch.eye(64), torch.zeros(64), alpha=1e-3, generator=generator
+    )
+    assert all(bool(torch.isfinite(part).all()) for part in (mixed, soft))
+    assert not mass.any()

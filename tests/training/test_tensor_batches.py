@@ -62,3 +62,13 @@ def test_each_epoch_has_an_order_of_its_own():
 def test_transform():
     got = [images for images, _ in _batches(_images(4), 4, transform=lambda images: images + 7)]
     assert sorted((got[0][:, 0, 0, 0] * 255).round().tolist()) == [7 * 255 + i for i in range(4)]
+
+
+def test_mixup_reaches_the_batches():
+    data = LabelledImages(torch.rand(8, 4, 5), torch.eye(8), torch.ones(8))
+    settings = {"batch_size": 8, "device": torch.device("cpu")}
+    ((_, (targets, weights)),) = TensorBatches(
+        data, **settings, generator=torch.Generator().manual_seed(0), mixup=1.0
+    )
+    assert ((targets > 0).sum(dim=1) == 2).all()
+    assert torch.allclose(weights, torch.ones(8))

@@ -85,7 +85,7 @@ def fit_network(
     interrupted, last_weights = train_emotion_cnn(
         estimator,
         pixels,
-        codes,
+        _targets(estimator, pixels, classes, codes, train),
         weights,
         train=train,
         held_out=held_out,
@@ -102,6 +102,30 @@ def fit_network(
             f"it keeps the best weights so far, of epoch {estimator.best_epoch_}.",
             stacklevel=4,  # the caller of fit, past fit and the decorator around it
         )
+
+
+def _targets(
+    estimator: EmotionCNNClassifier,
+    pixels: NDArray[Any],
+    classes: NDArray[Any],
+    codes: NDArray[np.int64],
+    train: NDArray[np.intp],
+) -> NDArray[np.float32]:
+    """Return the probability of each class, (n, n_classes): the label's and the teacher's."""
+    targets = np.eye(len(classes), dtype=np.float32)[codes]
+    teacher, share = estimator.teacher, estimator.teacher_weight
+    if teacher is None or share == 0:
+        return targets
+    known = getattr(teacher, "classes_", None)
+    if known is None or not np.array_equal(known, classes):
+        raise ValueError(
+            f"{type(estimator).__name__} expected a fitted teacher of the classes "
+            f"{classes.tolist()}, got one of {None if known is None else known.tolist()}."
+        )
+    # the held-out images keep their labels alone: they are to judge
+    taught = teacher.predict_proba(pixels[train])  # (n_train, n_classes)
+    targets[train] = (1 - share) * targets[train] + share * taught
+    return targets
 
 
 def _architecture(estimator: EmotionCNNClassifier, n_classes: int) -> dict[str, Any]:

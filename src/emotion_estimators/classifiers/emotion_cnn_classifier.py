@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from emotion_estimators._optional import import_optional
-from emotion_estimators._sklearn import Interval, StrOptions, fit_context
+from emotion_estimators._sklearn import HasMethods, Interval, StrOptions, fit_context
 from emotion_estimators._validation import check_images
 from emotion_estimators.training.training_set import check_labels, check_weights, stack_images
 
@@ -55,8 +56,16 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         leaves all of it and the mirroring out.
     erasing : float, default=0.3
         Probability that a box of a training image is covered with one grey.
+    mixup : float, default=0.2
+        Blend each training image and its target with another's; the parts are drawn from a
+        Beta(mixup, mixup) distribution. 0 leaves it out.
     label_smoothing : float, default=0.1
         Share of the target spread evenly over the classes.
+    teacher : estimator or None, default=None
+        A fitted classifier of the same classes whose ``predict_proba`` is mixed into the
+        targets of the training images. It softens labels that are wrong or doubtful.
+    teacher_weight : float, default=0.5
+        Share of the teacher's probabilities in the targets.
     max_epochs : int, default=100
         Passes over the training images.
     max_time : float or None, default=None
@@ -167,7 +176,10 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "augmentation": [Interval(Real, 0, None, closed="left")],
         "erasing": [Interval(Real, 0, 1, closed="both")],
+        "mixup": [Interval(Real, 0, None, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "teacher": [HasMethods("predict_proba"), None],
+        "teacher_weight": [Interval(Real, 0, 1, closed="both")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
@@ -202,7 +214,10 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         dropout: float = 0.3,
         augmentation: float = 1.0,
         erasing: float = 0.3,
+        mixup: float = 0.2,
         label_smoothing: float = 0.1,
+        teacher: Any = None,
+        teacher_weight: float = 0.5,
         max_epochs: int = 100,
         max_time: float | None = None,
         batch_size: int = 128,
@@ -231,7 +246,10 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         self.dropout = dropout
         self.augmentation = augmentation
         self.erasing = erasing
+        self.mixup = mixup
         self.label_smoothing = label_smoothing
+        self.teacher = teacher
+        self.teacher_weight = teacher_weight
         self.max_epochs = max_epochs
         self.max_time = max_time
         self.batch_size = batch_size
@@ -311,17 +329,18 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "weights_")
         self._import("torch")
         images = check_images(self, X, reset=False)
+        from emotion_estimators.training import inference
         from emotion_estimators.training.device import choose_device
-        from emotion_estimators.training.inference import live_network, predict_images
 
         owner = type(self).__name__
         device = choose_device(self.device, needed_by=owner)
-        network = live_network(self, self.architecture_, self.weights_, device)
+        build = partial(inference.build_network, self.architecture_, self.weights_)
+        network = inference.live_network(self, build, self.weights_, device)
         probabilities = np.empty((images.n_samples, len(self.classes_)))
         batches = images.batches(_INFERENCE_BATCH)
         n_batches = -(-images.n_samples // _INFERENCE_BATCH)
         for rows, batch in tqdm(batches, owner, n_batches, disable=not self.verbose):
-            probabilities[rows] = predict_images(
+            probabilities[rows] = inference.predict_images(
                 network, batch, batch_size=_INFERENCE_BATCH, flip=self.test_time_flip
             )
         return probabilities

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-__all__ = ["augment_images"]
+__all__ = ["augment_images", "mix_pairs"]
 
-# At strength 1, the ranges that leave a face's expression readable at 48 x 48 px, and objects recognisable.
+# At strength 1, the ranges that leave a face's expression readable at 48 x 48 px.
 _ROTATION = 0.2  # radians, uniform in +-
 _SCALE = 0.18  # log of the zoom, uniform in +-
 _ASPECT = 0.06  # log of the stretch, uniform in +-
@@ -53,6 +53,41 @@ def augment_images(
         grey = grey + images.mean(dim=(1, 2, 3), keepdim=True)  # (n, 1, 1, 1)
         images = torch.where(covered, grey, images)
     return images
+
+
+def mix_pairs(
+    images: Tensor, targets: Tensor, weights: Tensor, *, alpha: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Blend each image, its targets and its weight with those of the next one in the batch.
+
+    The share of the larger part is drawn for each image from a Beta(alpha, alpha) distribution.
+
+    Parameters
+    ----------
+    images : Tensor of shape (n, 1, height, width)
+        In random order.
+    targets : Tensor of shape (n, n_classes)
+        Probabilities of the classes.
+    weights : Tensor of shape (n,)
+        Weights in the loss.
+    alpha : float
+        Above 0; the larger, the more even the parts.
+    generator : torch.Generator
+        Source of all random numbers, on the CPU.
+
+    Returns
+    -------
+    images, targets, weights : Tensor
+        New ones, of the same shapes.
+    """
+    gammas = torch._standard_gamma(torch.full((2, len(images)), alpha), generator=generator)
+    gammas = gammas.clamp_min(1e-30)
+    part = (gammas.amax(dim=0) / gammas.sum(dim=0)).to(images.device)  # (n,), 0.5..1
+    own, other = part * weights, (1 - part) * weights.roll(1)
+    mixed = images.lerp(images.roll(1, 0), (1 - part)[:, None, None, None])
+    total = own + other
+    share = (own / total.clamp_min(1e-30))[:, None]
+    return mixed, targets.roll(1, 0).lerp(targets, share), total
 
 
 def _move(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:

@@ -29,7 +29,7 @@ Weights = dict[str, NDArray[Any]]
 def train_emotion_cnn(
     settings: Any,
     pixels: NDArray[Any],
-    codes: NDArray[np.int64],
+    targets: NDArray[np.float32],
     weights: NDArray[np.float64],
     *,
     train: NDArray[np.intp],
@@ -47,8 +47,8 @@ def train_emotion_cnn(
         Holds the parameters of `EmotionCNNClassifier` as attributes.
     pixels : ndarray of shape (n, height, width)
         uint8 in 0..255 or float.
-    codes : ndarray of shape (n,)
-        Class of each image, 0..n_classes-1.
+    targets : ndarray of float32, shape (n, n_classes)
+        Probability of each class for each image.
     weights : ndarray of shape (n,)
         Weight of each image in the loss.
     train, held_out : ndarray of int, or None
@@ -82,7 +82,7 @@ def train_emotion_cnn(
     def dataset(rows: NDArray[np.intp]) -> LabelledImages:
         return LabelledImages(
             torch.from_numpy(pixels[rows]),
-            torch.from_numpy(codes[rows]),
+            torch.from_numpy(targets[rows]),
             torch.from_numpy(weights[rows].astype(np.float32)),
         )
 
@@ -104,6 +104,7 @@ def train_emotion_cnn(
             device=device,
             generator=generator,
             transform=_augmentation(settings, spread, generator),
+            mixup=settings.mixup,
         )
         recipe = TrainingRecipe(
             n_steps=settings.max_epochs * len(batches(data, batch_size=settings.batch_size)),

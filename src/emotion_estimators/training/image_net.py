@@ -49,9 +49,9 @@ class ImageNet(NeuralNet):
         *args: Any,  # noqa: ARG002 - skorch's interface
         **kwargs: Any,  # noqa: ARG002
     ) -> Tensor:
-        """Return the weighted mean loss of scores against (codes, weights)."""
-        codes, weights = y_true
-        loss: Tensor = (self.criterion_(y_pred, codes) * weights).mean()
+        """Return the weighted mean loss of scores against (targets, weights)."""
+        targets, weights = y_true
+        loss: Tensor = (self.criterion_(y_pred, targets) * weights).mean()
         return loss
 
 

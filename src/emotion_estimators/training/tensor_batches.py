@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from emotion_estimators.training.augmentation import mix_pairs
 from emotion_estimators.training.labelled_images import Batch, LabelledImages
 
 __all__ = ["TensorBatches"]
@@ -28,6 +29,8 @@ class TensorBatches:
         Shuffles; the same in all processes that share the images.
     transform : callable or None
         Applied to the images of each batch, on the device.
+    mixup : float, default=0
+        Above 0, each image and its targets are blended with another's, as `mix_pairs` does.
     part : (int, int), default=(0, 1)
         Which process this is, of how many: each takes batches of its own.
     """
@@ -40,6 +43,7 @@ class TensorBatches:
         device: torch.device,
         generator: torch.Generator,
         transform: Callable[[Tensor], Tensor] | None = None,
+        mixup: float = 0.0,
         part: tuple[int, int] = (0, 1),
     ) -> None:
         self.dataset = dataset
@@ -48,6 +52,7 @@ class TensorBatches:
         self.device = device
         self.generator = generator
         self.transform = transform
+        self.mixup = mixup
 
     def __len__(self) -> int:
         return len(self.dataset) // (self.batch_size * self.part[1])
@@ -61,4 +66,9 @@ class TensorBatches:
             images, labels = self.dataset.batch(rows, self.device)
             if self.transform is not None:
                 images = self.transform(images)
-            yield images, labels
+            if self.mixup > 0:
+                images, *labels = mix_pairs(
+                    images, *labels, alpha=self.mixup, generator=self.generator
+                )
+            targets, weights = labels
+            yield images, (targets, weights)
