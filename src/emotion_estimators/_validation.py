@@ -18,6 +18,7 @@ from emotion_estimators._sklearn import validate_data
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.images.batches import Failures, ImageBatches, raise_any
 from emotion_estimators.images.loader import ImageLoader
+from emotion_estimators.images.photographs import Photograph, Photographs
 from emotion_estimators.images.pixels import (
     dtype_problem,
     px,
@@ -33,12 +34,14 @@ from emotion_estimators.images.sequences import (
     item_size,
 )
 
-__all__ = ["ImageBatches", "check_images"]
+__all__ = ["ImageBatches", "check_images", "check_photographs"]
 
 _SCAN = 1024  # images of an array whose range is looked at together
 
 
-def check_images(estimator: Any, X: Any, *, reset: bool) -> ImageBatches:
+def check_images(
+    estimator: Any, X: Any, *, reset: bool, image_size: Any = "image_size"
+) -> ImageBatches:
     """Check X against the contract and hand its images out in batches.
 
     Parameters
@@ -55,6 +58,8 @@ def check_images(estimator: Any, X: Any, *, reset: bool) -> ImageBatches:
     reset : bool
         True in ``fit``: record ``image_size_`` and, for rows and arrays whose size matters,
         ``n_features_in_``. False elsewhere: refuse images of another size than the recorded.
+    image_size : str, int, (int, int) or None, default="image_size"
+        Name of the attribute that says which size to resize to, or that size itself.
 
     Returns
     -------
@@ -71,34 +76,71 @@ def check_images(estimator: Any, X: Any, *, reset: bool) -> ImageBatches:
     ValueError, TypeError
         From scikit-learn's ``validate_data``, for 2-D rows, and for sparse data.
     """
-    door = _Door(estimator, reset)
-    if is_source(X):
-        raise InvalidImagesError(
-            f"{door.name} expected several images, got one ({item_name(X)}). Pass a list: [X]."
-        )
-    if hasattr(X, "toarray"):
-        raise TypeError(
-            f"{door.name} expected images or dense rows, got a sparse {type(X).__name__}. Pass "
-            "X.toarray()."
-        )
-    items = as_sequence(X)
-    if items is not None:
-        return door.check_items(items)
-    if hasattr(X, "columns"):
-        return door.check_rows(X)
-    array = door.as_array(X)
-    return door.check_rows(array) if array.ndim == 2 else door.check_stack(array)
+    if isinstance(image_size, str):
+        image_size = getattr(estimator, image_size, None)
+    return _Door(estimator, reset, image_size).check(X)
+
+
+def check_photographs(estimator: Any, X: Any, *, reset: bool) -> Photographs:
+    """Check X against the contract, but for its sizes, and hand its images out one by one.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Its ``image_shape`` is read, as by `check_images`.
+    X : ndarray, sequence or DataFrame
+        As for `check_images`; the images may be of different sizes.
+    reset : bool
+        True in ``fit``: the headers of all files are read, and ``n_features_in_`` is recorded
+        for rows.
+
+    Returns
+    -------
+    photographs : Photographs
+        No file is decoded yet.
+
+    Raises
+    ------
+    InvalidImagesError, ImageReadError, ValueError, TypeError
+        As from `check_images`.
+    """
+    size = getattr(estimator, "image_size", None)
+    door = _Door(estimator, reset, size, any_size=True)
+    door.check(X)
+    return Photographs(door.items, door.name)
 
 
 class _Door:
     """One call of `check_images`: the estimator's wishes and the messages that name it."""
 
-    def __init__(self, estimator: Any, reset: bool) -> None:
+    def __init__(
+        self, estimator: Any, reset: bool, image_size: Any = None, *, any_size: bool = False
+    ) -> None:
         self.estimator = estimator
         self.reset = reset
+        self.any_size = any_size
+        self.items: Any = ()  # the images, each in its own form
         self.name = type(estimator).__name__
-        self.target = self._target_size(getattr(estimator, "image_size", None))
+        self.target = self._target_size(image_size)
         self.loader = ImageLoader(getattr(estimator, "color", None), self.target)
+
+    def check(self, X: Any) -> ImageBatches:
+        if is_source(X):
+            raise InvalidImagesError(
+                f"{self.name} expected several images, got one ({item_name(X)}). Pass a list: [X]."
+            )
+        if hasattr(X, "toarray"):
+            raise TypeError(
+                f"{self.name} expected images or dense rows, got a sparse {type(X).__name__}. "
+                "Pass X.toarray()."
+            )
+        items = as_sequence(X)
+        if items is not None:
+            return self.check_items(items)
+        if hasattr(X, "columns"):
+            return self.check_rows(X)
+        array = self.as_array(X)
+        return self.check_rows(array) if array.ndim == 2 else self.check_stack(array)
 
     def as_array(self, X: Any) -> NDArray[Any]:
         try:
@@ -137,6 +179,7 @@ class _Door:
         rows = validate_data(self.estimator, X, reset=self.reset, ensure_all_finite=False)
         self._check_values(rows, lambda low, high: np.isfinite(low) & np.isfinite(high))
         shape = self._shape_of_rows(image_shape, rows.shape[1])
+        self.items = rows.reshape(-1, *shape)
         size = self._settle_size(shape[:2])
         return ImageBatches(len(rows), size, self.name, partial(self.loader.load_rows, rows, shape))
 
@@ -155,10 +198,11 @@ class _Door:
                 f"3), uint8 or float, got shape {stack.shape}, dtype {stack.dtype}: {problem}."
             )
         self._check_values(stack, lambda low, high: (low >= 0) & (high <= 1))
+        self.items = stack
         size = self._settle_size(shape[:2])
         if self.reset:
             self._forget_features()
-            if self.target is None:
+            if self.target is None and not self.any_size:
                 n_channels = 3 if len(shape) == 3 and shape[2] >= 3 else 1
                 self.estimator.n_features_in_ = size[0] * size[1] * n_channels
         return ImageBatches(len(stack), size, self.name, partial(self.loader.load_stack, stack))
@@ -169,9 +213,11 @@ class _Door:
                 f"{self.name} expected at least one image, got an empty sequence."
             )
         self._check_types(items)
+        self.items = items
         size = self.target or (None if self.reset else self._recorded_size())
-        if size is None or self.reset:
+        if self.reset or (size is None and not self.any_size):
             size = self._survey(items)
+        size = size or (1, 1)  # of no meaning where any size will do
         size = self._settle_size(size)
         if self.reset:
             self._forget_features()
@@ -191,7 +237,11 @@ class _Door:
                 continue
         # of several sizes the commonest is expected, so that the message names the fewest rows
         size = self.target or next((size for size, _ in sizes.most_common(1)), (1, 1))
-        if sizes.total() < len(items) or (self.target is None and len(sizes) > 1):
+        is_whole = sizes.total() == len(items)
+        if self.any_size and not is_whole:
+            for _ in Photographs(items, self.name).map(Photograph.pixels):
+                pass
+        elif not is_whole or (self.target is None and not self.any_size and len(sizes) > 1):
             for _ in self._batches(items, size).batches(1):
                 pass
         return size
@@ -236,6 +286,8 @@ class _Door:
     def _settle_size(self, size: tuple[int, ...]) -> tuple[int, int]:
         """Return the size in which images leave; compare it with, or record it as, the fitted."""
         settled = self.target or (int(size[0]), int(size[1]))
+        if self.any_size:
+            return settled
         if self.reset:
             self.estimator.image_size_ = settled
         else:

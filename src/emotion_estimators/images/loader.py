@@ -131,7 +131,9 @@ class ImageLoader:
         return images
 
 
-def load_image(item: Any, *, least_side: int | None = None) -> NDArray[Any]:
+def load_image(
+    item: Any, *, least_side: int | None = None, is_checked: bool = False
+) -> NDArray[Any]:
     """Return one image of a sequence, in its own size and colour.
 
     Parameters
@@ -140,6 +142,8 @@ def load_image(item: Any, *, least_side: int | None = None) -> NDArray[Any]:
         The image.
     least_side : int or None, default=None
         As for `decode_image`.
+    is_checked : bool, default=False
+        Take an array as it is.
 
     Returns
     -------
@@ -152,7 +156,8 @@ def load_image(item: Any, *, least_side: int | None = None) -> NDArray[Any]:
         If it cannot be read, or is no image.
     """
     if isinstance(item, np.ndarray):
-        check_pixels(item)
+        if not is_checked:
+            check_pixels(item)
         return _to_grey_or_rgb(item, has_channels=item.ndim == 3)
     return decode_image(item, least_side=least_side)
 

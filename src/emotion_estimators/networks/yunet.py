@@ -1,0 +1,182 @@
+"""The face detector YuNet on ONNX Runtime: pixels in, boxes, landmarks and scores out.
+
+Imports the session of `onnx_network` and NumPy; for features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks._shared_networks import SharedNetworks
+from emotion_estimators.networks.onnx_network import start_session
+
+__all__ = ["YuNet", "keep_best", "open_yunet"]
+
+_STRIDES = (8, 16, 32)
+_MULTIPLE = 32  # of which height and width of the input must be
+_PARTS = ("cls", "obj", "bbox", "kps")
+_OUTPUTS = tuple(f"{part}_{stride}" for part in _PARTS for stride in _STRIDES)
+_MOST = 5000  # candidates looked at, as in OpenCV
+
+_Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class YuNet:
+    """YuNet, ready to run in several threads."""
+
+    _session: Any = field(repr=False)
+    _input: str = field(repr=False)
+
+    def candidates(self, image: NDArray[np.uint8], min_score: float) -> _Floats:
+        """Return what looks like a face, several times each.
+
+        Parameters
+        ----------
+        image : uint8 array of shape (height, width, 3)
+            RGB, of any size.
+        min_score : float
+            Least score, in 0..1.
+
+        Returns
+        -------
+        faces : float32 array of shape (n, 15)
+            The columns of OpenCV's ``FaceDetectorYN``: x, y, width and height of the box; x and
+            y of right eye, left eye, tip of the nose, right and left corner of the mouth, all in
+            pixels, right and left being those of the person; score. Unsorted.
+        """
+        outputs = dict(
+            zip(_OUTPUTS, self._session.run(_OUTPUTS, {self._input: _as_input(image)}), strict=True)
+        )
+        # Columns of the grid, which is that of the padded image.
+        n_columns = _padded(image.shape[1])
+        parts = [
+            _decode(
+                *(outputs[f"{part}_{stride}"][0] for part in _PARTS),
+                stride=stride,
+                n_columns=n_columns // stride,
+                min_score=min_score,
+            )
+            for stride in _STRIDES
+        ]
+        return np.concatenate(parts)
+
+
+_shared: SharedNetworks[YuNet] = SharedNetworks(max_open=4)
+
+
+def open_yunet(path: Path, digest: str) -> YuNet:
+    """Return the detector in a file; every caller in the process gets the same one.
+
+    Parameters
+    ----------
+    path : Path
+        An ONNX file of YuNet, in the form of 2023 or later.
+    digest : str
+        Its SHA-256; files of the same content share a network.
+
+    Returns
+    -------
+    detector : YuNet
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    WeightsError
+        If it holds another network.
+    """
+    return _shared.get(digest, lambda: _read(path))
+
+
+def keep_best(faces: _Floats, max_overlap: float) -> _Floats:
+    """Return the best of the faces that overlap, the highest score first.
+
+    Parameters
+    ----------
+    faces : float32 array of shape (n, 15)
+        As from `YuNet.candidates`.
+    max_overlap : float
+        Largest intersection over union of two boxes that are kept, in 0..1.
+
+    Returns
+    -------
+    best : float32 array of shape (n_kept, 15)
+    """
+    rest = faces[np.argsort(-faces[:, -1], kind="stable")[:_MOST]]
+    kept = []
+    while len(rest):
+        best, rest = rest[0], rest[1:]
+        kept.append(best)
+        rest = rest[_overlaps(best, rest) <= max_overlap]
+    return np.array(kept, np.float32).reshape(-1, faces.shape[1])
+
+
+def _overlaps(face: _Floats, others: _Floats) -> _Floats:
+    """Return the intersection over union of one box with others, (n,)."""
+    low = np.maximum(face[:2], others[:, :2])
+    high = np.minimum(face[:2] + face[2:4], others[:, :2] + others[:, 2:4])
+    common = np.clip(high - low, 0, None).prod(axis=1)
+    union = face[2:4].prod() + others[:, 2:4].prod(axis=1) - common
+    overlaps: _Floats = common / np.maximum(union, np.finfo(np.float32).tiny)
+    return overlaps
+
+
+def _read(path: Path) -> YuNet:
+    session = start_session(path.read_bytes(), path, ("CPUExecutionProvider",))
+    inputs = session.get_inputs()
+    names = {output.name for output in session.get_outputs()}
+    free = len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].shape[1] == 3
+    if not free or not names >= set(_OUTPUTS):
+        raise WeightsError(
+            f"{path}: expected YuNet, a network from one image of 3 channels to the outputs "
+            f"{', '.join(_OUTPUTS)}, got inputs {[one.shape for one in inputs]} and outputs "
+            f"{sorted(names)}."
+        )
+    if any(isinstance(side, int) for side in inputs[0].shape[2:]):
+        raise WeightsError(
+            f"{path}: expected a network that takes images of any size, got one for "
+            f"{inputs[0].shape[2:]}. Take face_detection_yunet_2026may.onnx of opencv_zoo."
+        )
+    return YuNet(session, inputs[0].name)
+
+
+def _padded(side: int) -> int:
+    return -(-side // _MULTIPLE) * _MULTIPLE
+
+
+def _as_input(image: NDArray[np.uint8]) -> _Floats:
+    height, width = image.shape[:2]
+    network_input = np.zeros((1, 3, _padded(height), _padded(width)), np.float32)
+    network_input[0, :, :height, :width] = image[..., ::-1].transpose(2, 0, 1)  # BGR
+    return network_input
+
+
+def _decode(
+    classes: _Floats,
+    objects: _Floats,
+    boxes: _Floats,
+    points: _Floats,
+    *,
+    stride: int,
+    n_columns: int,
+    min_score: float,
+) -> _Floats:
+    """Return the faces at the cells of one grid, (n, 15)."""
+    scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objects[:, 0], 0, 1))  # (cells,)
+    (found,) = np.nonzero(scores >= min_score)
+    cells = np.stack([found % n_columns, found // n_columns], axis=1).astype(np.float32)  # x, y
+    faces = np.empty((len(found), 15), np.float32)
+    centres = (cells + boxes[found, :2]) * stride
+    sides = np.exp(boxes[found, 2:]) * stride
+    faces[:, :2] = centres - sides / 2
+    faces[:, 2:4] = sides
+    faces[:, 4:14] = (points[found] + np.tile(cells, 5)) * stride
+    faces[:, 14] = scores[found]
+    return faces
