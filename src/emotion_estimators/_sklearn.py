@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+from unittest import mock
 
+import numpy as np
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -23,6 +27,7 @@ __all__ = [
     "check_feature_names_in",
     "estimator_check",
     "fit_context",
+    "indicator_targets",
     "safe_indexing",
     "train_test_sizes",
     "validate_data",
@@ -54,3 +59,27 @@ def train_test_sizes(
         n_samples, test_size, train_size, default_test_size=0.25
     )
     return n_train, n_test
+
+
+@contextmanager
+def indicator_targets() -> Iterator[None]:
+    """Let scikit-learn's checks give one column of 0 and 1 to estimators that want columns.
+
+    They reshape their targets for estimators whose tags say ``single_output=False``, but leave
+    two classes of any numbers in them, which no multi-label classifier can take for labels.
+    """
+    from sklearn.utils import estimator_checks
+
+    enforce = estimator_checks._enforce_estimator_tags_y
+
+    def enforce_indicators(estimator: Any, y: Any) -> Any:
+        given = enforce(estimator, y)
+        tags = get_tags(estimator)
+        is_column = given.ndim == 2 and given.shape[1] == 1 and given.size > 0
+        is_column = is_column and np.isfinite(given).all()
+        if is_column and tags.classifier_tags is not None and tags.classifier_tags.multi_label:
+            return (given != given.min()).astype(np.int64)
+        return given
+
+    with mock.patch.object(estimator_checks, "_enforce_estimator_tags_y", enforce_indicators):
+        yield

@@ -23,7 +23,12 @@ from emotion_estimators.testing._results import (
     run_check,
     warn_skips,
 )
-from emotion_estimators.testing._sample import Sample, image_parameters, make_sample
+from emotion_estimators.testing._sample import (
+    Sample,
+    image_parameters,
+    is_multi_label,
+    make_sample,
+)
 
 __all__ = ["check_image_estimator", "image_estimator_checks", "parametrize_with_image_checks"]
 
@@ -47,7 +52,8 @@ def image_estimator_checks(
         Images in 0..255 to check with, at least 12 of one size. None draws 36 faces with
         `~emotion_estimators.datasets.make_faces`, 40 x 48 pixels, in grey and in colour.
     y : array-like of shape (n,) or (n, n_outputs), default=None
-        Their targets. None gives the names of emotions.
+        Their targets. None gives the names of emotions, or three columns of 0 and 1 to an
+        estimator whose tags say ``multi_label=True`` and ``single_output=False``.
     batch_tolerance : float, default=0.0
         Largest difference allowed between the outputs for an image in one batch and in another.
         0 is bit for bit; an estimator that ends in a matrix product of the whole batch, as
@@ -74,7 +80,8 @@ def image_estimator_checks(
     >>> check.func.__name__
     'check_same_pixels'
     """
-    sample = make_sample(X, y, batch_tolerance)
+    multi_label = is_multi_label(estimator)
+    sample = make_sample(X, y, batch_tolerance, multi_label=multi_label)
     for check in _applicable_checks(estimator, sample):
         yield estimator, partial(check, sample=sample)
 
@@ -107,7 +114,8 @@ def check_image_estimator(
         Images in 0..255 to check with, at least 12 of one size. None draws 36 faces with
         `~emotion_estimators.datasets.make_faces`, 40 x 48 pixels, in grey and in colour.
     y : array-like of shape (n,) or (n, n_outputs), default=None
-        Their targets. None gives the names of emotions.
+        Their targets. None gives the names of emotions, or three columns of 0 and 1 to an
+        estimator whose tags say ``multi_label=True`` and ``single_output=False``.
     expected_failed_checks : dict of str to str, default=None
         Names of checks that must fail, with the reason. One that passes counts as failed.
     batch_tolerance : float, default=0.0
@@ -266,6 +274,8 @@ def _applicable_checks(estimator: Any, sample: Sample) -> Iterator[_Check]:
         yield _output_checks.check_predictions_and_probabilities
         if requires_fit:  # else the classes are those of the pretrained model
             yield _output_checks.check_labels
+    if is_multi_label(estimator) and sample.y.ndim == 2:
+        yield _output_checks.check_label_indicators
     if hasattr(estimator, "transform") and hasattr(estimator, "set_output"):
         yield _output_checks.check_set_output_on_images
 

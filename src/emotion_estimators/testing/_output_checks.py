@@ -12,10 +12,62 @@ from numpy.typing import NDArray
 from emotion_estimators.testing._sample import Sample, assert_same, fit, outputs
 
 __all__ = [
+    "check_label_indicators",
     "check_labels",
     "check_predictions_and_probabilities",
     "check_set_output_on_images",
 ]
+
+
+def check_label_indicators(estimator: Any, sample: Sample) -> None:
+    """Check that a multi-label classifier gives one column for each label, in every method."""
+    X, y = sample.X, sample.y
+    fitted = fit(estimator, X, y)
+    name, shape = type(estimator).__name__, y.shape
+    if len(fitted.classes_) != shape[1]:
+        raise AssertionError(
+            f"{name}.classes_ has {len(fitted.classes_)} entries for {shape[1]} labels."
+        )
+    for one in (X, X[:1]):
+        given = outputs(fitted, one)
+        for method, got in given.items():
+            if got.shape != (len(one), shape[1]):
+                raise AssertionError(
+                    f"{name}.{method} gives shape {got.shape} for {len(one)} images and "
+                    f"{shape[1]} labels."
+                )
+        if given["predict"].dtype.kind not in "iub" or not np.isin(given["predict"], (0, 1)).all():
+            raise AssertionError(f"{name}.predict gives other values than the integers 0 and 1.")
+        if "predict_proba" in given:
+            proba = given["predict_proba"]
+            if not np.isfinite(proba).all() or proba.min() < 0 or proba.max() > 1:
+                raise AssertionError(f"{name}.predict_proba is not within 0..1.")
+        if {"predict_proba", "decision_function"} <= given.keys():
+            for p, score in zip(
+                given["predict_proba"].T, given["decision_function"].T, strict=True
+            ):
+                if (np.diff(p[np.argsort(score)]) < 0).any():
+                    raise AssertionError(
+                        f"{name}: decision_function and predict_proba rank images otherwise."
+                    )
+    constant = y.copy()
+    constant[:, 0], constant[:, 1] = 0, 1
+    got = np.asarray(fit(estimator, X, constant).predict(X))
+    if got.shape != shape:
+        raise AssertionError(
+            f"{name}.predict gives shape {got.shape} where one label is on no image and one on all."
+        )
+    try:
+        fit(estimator, X, y[:, 0])
+    except ValueError as error:
+        if "1d" not in str(error) and "1-D" not in str(error):
+            raise AssertionError(
+                f"{name}.fit: the error for 1-D targets does not say so: {error}"
+            ) from error
+    else:
+        raise AssertionError(
+            f"{name}.fit accepts 1-D targets, though its tags say single_output=False."
+        )
 
 
 def check_labels(estimator: Any, sample: Sample) -> None:

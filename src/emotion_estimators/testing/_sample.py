@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
 
 from emotion_estimators.datasets import make_faces
 
@@ -28,6 +29,7 @@ __all__ = [
     "fresh",
     "image_parameters",
     "is_estimator",
+    "is_multi_label",
     "make_sample",
     "object_array",
     "outputs",
@@ -74,7 +76,19 @@ class Sample:
         return self.X.astype(np.float32) / np.float32(255)
 
 
-def make_sample(X: ArrayLike | None, y: ArrayLike | None, batch_tolerance: float) -> Sample:
+def is_multi_label(estimator: Any) -> bool:
+    """Tell whether an estimator takes indicator matrices and nothing else."""
+    tags = get_tags(estimator)
+    return bool(
+        tags.classifier_tags is not None
+        and tags.classifier_tags.multi_label
+        and not tags.target_tags.single_output
+    )
+
+
+def make_sample(
+    X: ArrayLike | None, y: ArrayLike | None, batch_tolerance: float, *, multi_label: bool = False
+) -> Sample:
     """Check the images to check with, or draw faces where there are none."""
     if X is None:
         if y is not None:
@@ -83,6 +97,8 @@ def make_sample(X: ArrayLike | None, y: ArrayLike | None, batch_tolerance: float
         settings: Any = {"emotions": emotions, "image_size": _IMAGE_SIZE, "random_state": 0}
         grey, labels = make_faces(_N_SAMPLES, **settings)
         colored, _ = make_faces(_N_SAMPLES, color="rgb", **settings)
+        if multi_label:
+            labels = _indicators(labels)
         return Sample(grey, labels, colored, batch_tolerance)
     images = np.asarray(X)
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or len(images) < _MIN_SAMPLES:
@@ -92,11 +108,20 @@ def make_sample(X: ArrayLike | None, y: ArrayLike | None, batch_tolerance: float
             f"{images.shape}."
         )
     targets = np.resize(["happy", "sad"], len(images)) if y is None else np.asarray(y)
+    if y is None and multi_label:
+        targets = _indicators(targets)
     if len(targets) != len(images):
         raise ValueError(
             f"check_image_estimator got {len(images)} images and {len(targets)} targets."
         )
     return Sample(images, targets, None, batch_tolerance)
+
+
+def _indicators(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Return three columns of 0 and 1, two of which exclude each other."""
+    every_other = np.arange(len(labels)) % 2 == 0
+    columns = [labels == labels[0], labels != labels[0], every_other]
+    return np.column_stack(columns).astype(np.int64)
 
 
 def fresh(estimator: Any) -> Any:

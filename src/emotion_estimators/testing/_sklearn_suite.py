@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import SkipTestWarning
 from sklearn.utils import get_tags
 
-from emotion_estimators._sklearn import estimator_check
+from emotion_estimators._sklearn import estimator_check, indicator_targets
 from emotion_estimators.testing._results import (
     OnFail,
     check_declared_failures,
@@ -107,6 +107,7 @@ def check_sklearn_estimator(
     with (
         mock.patch.dict(os.environ, {"SCIPY_ARRAY_API": "1"}),
         warnings.catch_warnings(),
+        indicator_targets(),
     ):
         # scikit-learn's checks of set_output mix arrays and DataFrames
         warnings.filterwarnings("ignore", "X (does not have valid|has) feature names", UserWarning)
