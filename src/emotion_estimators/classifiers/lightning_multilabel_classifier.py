@@ -70,8 +70,8 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
     image_shape : tuple of int or None, default=None
         How to read 2-D rows, for example ``(64, 64, 3)``; one entry may be -1.
     backbone : str or torch.nn.Module, default="resnet10-narrow"
-        "resnet10-narrow", "resnet10", "resnet18", "resnet34" or "resnet50": residual networks of
-        this library, for images of any size. "timm:<name>": one of timm's, where that is
+        "resnet6-tiny", "resnet10-narrow", "resnet10", "resnet18", "resnet34" or "resnet50":
+        residual networks of this library, for images of any size. "timm:<name>": one of timm's, where that is
         installed. A module takes standardised images (n, 3, height, width) and gives features
         (n, c) or maps (n, c, h, w); it is copied, not trained itself.
     pretrained : bool, default=False
@@ -209,8 +209,8 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
     >>> from emotion_estimators.classifiers import LightningMultiLabelClassifier
     >>> X = np.random.default_rng(0).random((12, 8, 8, 3))
     >>> y = [{"boat"}, {"boat", "bus"}, set()] * 4
-    >>> net = LightningMultiLabelClassifier(max_epochs=1, random_state=0).fit(X, y)
-    >>> net.predict(X).shape, net.classes_.tolist()
+    >>> net = LightningMultiLabelClassifier(backbone="resnet6-tiny", max_epochs=1, random_state=0)
+    >>> net.fit(X, y).predict(X).shape, net.classes_.tolist()
     ((12, 2), ['boat', 'bus'])
     """
 

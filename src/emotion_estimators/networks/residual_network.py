@@ -13,8 +13,10 @@ from emotion_estimators.networks.residual_block import ResidualBlock
 __all__ = ["RESIDUAL_NETWORKS", "ResidualNetwork"]
 
 # Channels and blocks of each stage. "resnet18" to "resnet50" are those of He et al. (2016);
-# "resnet10" has one block in each stage, and "resnet10-narrow" half its channels.
+# "resnet10" has one block in each stage, and "resnet10-narrow" half its channels; "resnet6-tiny"
+# is for small data and tests.
 RESIDUAL_NETWORKS: dict[str, dict[str, Any]] = {
+    "resnet6-tiny": {"widths": (16, 32), "n_blocks": (1, 1)},
     "resnet10-narrow": {"widths": (32, 64, 128, 256), "n_blocks": (1, 1, 1, 1)},
     "resnet10": {"widths": (64, 128, 256, 512), "n_blocks": (1, 1, 1, 1)},
     "resnet18": {"widths": (64, 128, 256, 512), "n_blocks": (2, 2, 2, 2)},

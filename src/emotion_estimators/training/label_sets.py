@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 __all__ = ["check_label_sets", "check_positive_weights", "tune_thresholds"]
 
@@ -213,11 +214,12 @@ def _as_matrix(owner: str, y: Any) -> NDArray[np.float32]:
     except ValueError as error:  # rows of several lengths
         raise ValueError(_expected(owner, "rows of several lengths")) from error
     if array.ndim == 1:
+        check_classification_targets(array)
         raise ValueError(
-            f"{owner} expected y of shape (n_samples, n_labels) or a list of label sets, got a "
-            f"1d array of shape {array.shape}. Use [[label] for label in y] or "
-            "y.reshape(-1, 1) where it holds 0 and 1; a classifier of single labels suits one "
-            "label for each image better."
+            f"{owner} expected y of shape (n_samples, n_labels) or a list of label sets, got class "
+            f"labels as a 1d array of shape {array.shape}. Use [[label] for label in y] or "
+            "y.reshape(-1, 1) where it holds 0 and 1. Only binary classification is supported, of "
+            f"each label by itself; the type of the target is {type_of_target(array)}."
         )
     if array.ndim != 2 or array.shape[1] == 0:
         raise ValueError(_expected(owner, f"shape {array.shape}"))
@@ -244,9 +246,7 @@ def _targets_of_matrix(
         word = "infinity" if np.isinf(matrix[row, column]) else f"{matrix[row, column]:g}"
         raise ValueError(
             f"{owner} expected y to hold 0, 1 and NaN for unknown, got other values in rows "
-            f"{_rows(rows)}: {word} in row {row}, column {column}. Unknown label type: "
-            "continuous or multi-output targets are for regressors and classifiers of several "
-            "outputs."
+            f"{_rows(rows)}: {word} in row {row}, column {column}."
         )
     if len(matrix) and np.isnan(matrix).all():
         raise ValueError(f"{owner} needs y with some known labels, got NaN only.")
