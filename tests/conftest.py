@@ -4,8 +4,11 @@ import importlib.util
 import os
 import subprocess
 import sys
+import threading
+import time
 import types
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,74 @@ def data_dir() -> Path:
             f"needs the real-data folder, and {folder} is none: set EMOTION_ESTIMATORS_DATA"
         )
     return folder
+
+
+class Server:
+    """Answers with files by their paths, else with the next of its answers, the last for ever."""
+
+    def __init__(self):
+        self.answers = [
+            (404, b"nothing here")
+        ]  # status, body[, size claimed[, seconds in the middle]]
+        self.files = {}  # "/path": such an answer
+        self.paths = []  # of all requests
+        self.n_requests = 0
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                answer = outer.files.get(self.path)
+                if answer is None:
+                    answer = outer.answers[min(outer.n_requests, len(outer.answers) - 1)]
+                outer.n_requests += 1
+                outer.paths.append(self.path)
+                status, body = answer[:2]
+                self.send_response(status)
+                self.send_header("Content-Length", str(answer[2] if answer[2:] else len(body)))
+                self.end_headers()
+                self.wfile.write(body[: len(body) // 2])
+                self.wfile.flush()
+                time.sleep(answer[3] if answer[3:] else 0)
+                self.wfile.write(body[len(body) // 2 :])
+
+            def log_message(self, *_):
+                pass
+
+        class Quiet(ThreadingHTTPServer):
+            def handle_error(self, request, client_address):
+                pass  # clients that hang up are part of these tests
+
+        self.http = Quiet(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))
+        self.thread.start()
+        self.root = f"http://127.0.0.1:{self.http.server_port}"
+        self.url = f"{self.root}/model"
+
+    def close(self):
+        self.http.shutdown()
+        self.thread.join()
+        self.http.server_close()
+
+
+@pytest.fixture
+def http_server():
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def cache_home(tmp_path, monkeypatch):
+    """Give the test a cache of its own, and no wishes of the user about data and network."""
+    from emotion_estimators import _downloads
+
+    for name in ("EMOTION_ESTIMATORS_DATA", "EMOTION_ESTIMATORS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("EMOTION_ESTIMATORS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(_downloads, "_PAUSES", (0.01, 0.01))
+    return tmp_path / "cache"
 
 
 @pytest.fixture(scope="session")

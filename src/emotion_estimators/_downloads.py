@@ -1,6 +1,6 @@
 """Files from a server to disk, whole and checked or not at all; the cache and offline switch.
 
-Imports pooch and requests inside functions, so that files on disk need neither.
+Imports requests and pooch inside functions, so that files on disk need neither.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedRandom
 from pathlib import Path
-from typing import Any
 
 __all__ = ["CutOffError", "Download", "NotThereError", "cache_folder", "is_offline"]
 
+_PIECE = 1 << 15  # bytes
 _PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt
 _ABANDONED = 24 * 3600  # seconds after which a part belongs to no running download
-_LARGEST = 1 << 30  # bytes of a file of unknown size
+_LARGEST = 1 << 30  # bytes of a file of which nothing is known
 _GONE = (404, 410)
 
 
@@ -58,6 +58,7 @@ class Download:
     if_unreachable: str  # ends the messages
     if_unwritable: str
     size: int | None = None
+    largest: int | None = None  # bytes of a file of unknown size
     timeout: float = 30.0
     verbose: bool = False
 
@@ -108,42 +109,35 @@ class Download:
                 return
 
     def _receive(self, file: BufferedRandom) -> None:
-        import pooch
+        import requests
         from tqdm import tqdm
 
         file.seek(0)
         file.truncate()
-        with tqdm(
-            total=self.size,
-            unit="B",
-            unit_scale=True,
-            desc=self.target.name,
-            disable=not self.verbose,
-        ) as progress:
-            download = pooch.HTTPDownloader(timeout=self.timeout)
-            download(self.url, _Receiver(self, file, progress), None)
+        with (
+            tqdm(
+                total=self.size,
+                unit="B",
+                unit_scale=True,
+                desc=self.target.name,
+                disable=not self.verbose,
+            ) as progress,
+            # pooch's own downloader leaves the connection open where something goes wrong
+            requests.get(self.url, stream=True, timeout=self.timeout) as response,
+        ):
+            response.raise_for_status()
+            for piece in response.iter_content(_PIECE):
+                self._keep(piece, file)
+                progress.update(len(piece))
 
-
-class _Receiver:
-    """A file to write to that shows progress, and ends what is longer than it may be."""
-
-    def __init__(self, download: Download, file: BufferedRandom, progress: Any) -> None:
-        self.download = download
-        self.file = file
-        self.progress = progress
-
-    def write(self, piece: bytes) -> int:
-        largest = self.download.size or _LARGEST
-        if self.file.tell() + len(piece) > largest:
-            raise self.download.wrong(
-                f"{self.download.what}: {self.download.url} sends more than the {largest} bytes of "
-                "the file. Nothing was kept."
+    def _keep(self, piece: bytes, file: BufferedRandom) -> None:
+        largest = self.size or self.largest or _LARGEST
+        if file.tell() + len(piece) > largest:
+            raise self.wrong(
+                f"{self.what}: {self.url} sends more than the {largest} bytes of the file. "
+                "Nothing was kept."
             )
-        self.progress.update(len(piece))
-        return self.file.write(piece)
-
-    def flush(self) -> None:
-        self.file.flush()
+        file.write(piece)
 
 
 def _remove_abandoned(target: Path) -> None:

@@ -176,7 +176,7 @@ def test_an_interrupted_download_leaves_nothing(card, cache, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_downloads._Receiver, "write", interrupt)
+    monkeypatch.setattr(_downloads.Download, "_keep", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fetch_weights(card.name)
     assert_nothing_left(cache)
