@@ -130,7 +130,7 @@ def test_threads_and_paths_ahead_change_nothing(tmp_path):
     for n_threads in (1, 2, 3):
         embedder = FacenetEmbedder(**settings | {"n_threads": n_threads})
         assert_array_equal(embedder.transform(paths), expected)
-    paths[7].write_bytes(paths[7].read_bytes()[:-20])
+    paths[7].write_bytes(paths[7].read_bytes()[:400])
     with pytest.raises(ImageReadError, match=r"(?s)cannot use 1 of 11 images:.*row 7 .*7\.png"):
         embedder.transform(paths)
 
@@ -279,7 +279,9 @@ def test_weights_of_a_module_and_of_a_file(faces, module, tmp_path):
     assert len(pickle.dumps(embedder)) > 9e7 > 1e4 > len(pickle.dumps(of_file.fit(X)))
     with torch.no_grad():
         copy.weights.last_linear.weight[0] += 1
-    with pytest.raises(WeightsError, match=r"was fitted with weights .* Call fit again"):
+    with pytest.raises(
+        WeightsError, match=r"was fitted with weights .*InceptionResnetV1'> now have .*again"
+    ):
         copy.transform(X)
 
 

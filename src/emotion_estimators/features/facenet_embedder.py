@@ -97,7 +97,7 @@ class FacenetEmbedder(TransformerMixin, BaseEstimator):
     See Also
     --------
     emotion_estimators.make_facenet_classifier : This embedder and an SVM as a pipeline.
-    emotion_estimators.FacenetClassifier : Trains the last blocks of the network, too.
+    emotion_estimators.FineTunedFacenetClassifier : Trains the last blocks of the network, too.
 
     Notes
     -----
@@ -247,8 +247,8 @@ class FacenetEmbedder(TransformerMixin, BaseEstimator):
         fitted = getattr(self, "weights_fingerprint_", weights.fingerprint)
         if fitted != weights.fingerprint:
             raise WeightsError(
-                f"{owner} was fitted with weights {fitted}, and weights={self.weights!r} now are "
-                f"{weights.fingerprint}. Call fit again."
+                f"{owner} was fitted with weights of fingerprint {fitted}, and weights="
+                f"{_name(self.weights)} now have {weights.fingerprint}. Call fit again."
             )
         device = self._choose_device()
         n_threads = count_threads(self.n_threads)
@@ -412,6 +412,11 @@ def standardize_faces(images: NDArray[Any], standardization: str) -> NDArray[np.
     spread = np.maximum(spread, 1 / np.sqrt(levels[0].size))
     whitened: NDArray[np.float32] = ((levels - mean) / spread).astype(np.float32)
     return whitened
+
+
+def _name(weights: Any) -> str:
+    """Name weights in a message: the text of a module goes on for pages."""
+    return repr(weights if isinstance(weights, str | os.PathLike) else type(weights))
 
 
 def _normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
