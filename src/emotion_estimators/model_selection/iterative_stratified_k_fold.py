@@ -138,10 +138,6 @@ class IterativeStratifiedKFold(BaseCrossValidator):
         """
         return int(self.n_splits)
 
-    def _iter_test_indices(self, X: Any = None, y: Any = None, groups: Any = None) -> Any:
-        for _, test in self.split(X, y, groups):
-            yield test
-
     def _check_parameters(self) -> None:
         n_splits: Any = self.n_splits
         shuffle: Any = self.shuffle
