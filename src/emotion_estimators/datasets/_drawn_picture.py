@@ -1,17 +1,21 @@
-"""What all generated pictures share: sizes, seeds, ranges of traits and the enlarged canvas."""
+"""What generated pictures share: emotions, sizes, seeds, ranges of traits, enlarged canvas."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from emotion_estimators.labels import EMOTIONS, canonical_emotion
+
 __all__ = [
+    "check_emotions",
     "check_picture_size",
     "draw_entropy",
     "draw_traits",
     "enlargement",
+    "shuffled_pictures",
 ]
 
 
@@ -33,12 +37,48 @@ def check_picture_size(
     return int(sides[0]), int(sides[1])
 
 
+def check_emotions(emotions: Sequence[str] | None, *, needed_by: str) -> tuple[str, ...]:
+    """Return distinct emotions by their canonical names, all of them for None."""
+    if emotions is None:
+        return EMOTIONS
+    given = list(emotions)
+    wrong = [name for name in given if not isinstance(name, str)]
+    if wrong:
+        raise ValueError(f"{needed_by} expected emotions to be names, got {wrong[0]!r} among them.")
+    names = tuple(canonical_emotion(name) for name in given)
+    if not names:
+        raise ValueError(
+            f"{needed_by} expected at least one name in emotions, got none; "
+            f"leave emotions=None for all of {', '.join(EMOTIONS)}."
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"{needed_by} expected each emotion once in emotions, got {', '.join(twice)} more than "
+            f"once in {given!r}."
+        )
+    return names
+
+
 def draw_entropy(random_state: int | np.random.RandomState | None) -> list[int]:
     """Return seeds for `numpy.random.SeedSequence`, drawn from scikit-learn's kind of state."""
     # check_random_state(None) would hand out NumPy's global state.
     random = np.random.RandomState() if random_state is None else check_random_state(random_state)
     entropy: list[int] = random.randint(0, 2**32, size=4, dtype=np.uint32).tolist()
     return entropy
+
+
+def shuffled_pictures(
+    n_samples: int, random_state: int | np.random.RandomState | None
+) -> Iterator[tuple[int, np.random.Generator]]:
+    """Yield a picture's number and its own generator for each row.
+
+    The generator depends on the number and not on `n_samples`.
+    """
+    entropy = draw_entropy(random_state)
+    for number in np.random.default_rng(entropy).permutation(n_samples).tolist():
+        child = np.random.SeedSequence(entropy, spawn_key=(number,))
+        yield number, np.random.default_rng(child)
 
 
 def draw_traits(

@@ -14,16 +14,16 @@ from PIL import Image, ImageFilter
 from emotion_estimators._sklearn import Interval, StrOptions, validate_params
 from emotion_estimators.datasets._drawing import Pose
 from emotion_estimators.datasets._drawn_picture import (
+    check_emotions,
     check_picture_size,
-    draw_entropy,
     draw_traits,
     enlargement,
+    shuffled_pictures,
 )
 from emotion_estimators.datasets._expressions import draw_action_units
 from emotion_estimators.datasets._face import draw_face
 from emotion_estimators.datasets._head import TRAITS, draw_palette
 from emotion_estimators.images.color import LUMA
-from emotion_estimators.labels import EMOTIONS, canonical_emotion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,40 +147,15 @@ def make_faces(
     >>> sorted(y.tolist())[4:6]
     ['happy', 'sad']
     """
-    names = _check_emotions(emotions)
+    names = check_emotions(emotions, needed_by="make_faces")
     height, width = check_picture_size(image_size, smallest=_SMALLEST, needed_by="make_faces")
-    entropy = draw_entropy(random_state)
-
-    labels = [names[i % len(names)] for i in range(n_samples)]
-    order = np.random.default_rng(entropy).permutation(n_samples)
     shape = (n_samples, height, width) if color == "grey" else (n_samples, height, width, 3)
     X = np.empty(shape, dtype=np.uint8)
-    for row, number in enumerate(order.tolist()):
-        child = np.random.SeedSequence(entropy, spawn_key=(number,))
-        X[row] = _photograph(labels[number], height, width, color, np.random.default_rng(child))
-    return X, np.asarray(labels)[order]
-
-
-def _check_emotions(emotions: Sequence[str] | None) -> tuple[str, ...]:
-    if emotions is None:
-        return EMOTIONS
-    given = list(emotions)
-    wrong = [name for name in given if not isinstance(name, str)]
-    if wrong:
-        raise ValueError(f"make_faces expected emotions to be names, got {wrong[0]!r} among them.")
-    names = tuple(canonical_emotion(name) for name in given)
-    if not names:
-        raise ValueError(
-            "make_faces expected at least one name in emotions, got none; "
-            f"leave emotions=None for all of {', '.join(EMOTIONS)}."
-        )
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(
-            f"make_faces expected each emotion once in emotions, got {', '.join(twice)} more than "
-            f"once in {given!r}."
-        )
-    return names
+    labels = []
+    for row, (number, rng) in enumerate(shuffled_pictures(n_samples, random_state)):
+        labels.append(names[number % len(names)])
+        X[row] = _photograph(labels[row], height, width, color, rng)
+    return X, np.asarray(labels)
 
 
 def _photograph(
