@@ -13,7 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from emotion_estimators.networks.emoji_networks import build_emoji_network, build_seed_network
+from emotion_estimators.networks.emoji_networks import (
+    build_emoji_network,
+    build_seed_network,
+    edge_filters,
+)
 from emotion_estimators.training.keras_training import (
     BatchedSequential,
     KerasRecipe,
@@ -101,7 +105,8 @@ def fit_network(
             _check_continuation(estimator, architecture, classes)
             first = estimator.weights_
         else:
-            first = first_weights(model, np.random.default_rng(seed), he=not is_seed)
+            fixed = {} if is_seed else {"edges/kernel": edge_filters()}
+            first = first_weights(model, np.random.default_rng(seed), he=not is_seed, fixed=fixed)
             if hasattr(estimator, "weights_"):  # else a fit that fails would leave a mixture
                 del estimator.weights_
             estimator.history_ = []

@@ -44,13 +44,15 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
     image_shape : tuple of int or None, default=None
         How to read 2-D rows, for example ``(48, 48)``; one entry may be -1.
     architecture : {"default", "seed"}, default="default"
-        "default" standardises each picture and has convolutions with batch normalisation;
+        "default" begins with a fixed layer, derivatives of Gaussians in eight directions and two
+        widths, averaged over cells of 4 x 4 pixels and normalised there; trained convolutions
+        with batch normalisation follow.
         "seed" is the classic small network: convolutions of 32 and 64 channels without
         padding, a pooling between them, a dense layer of 64, trained with Adam at a constant
         learning rate on the pictures as they are.
-    filters : tuple of int, default=(24, 48, 96)
-        Channels of the convolutions of "default".
-    dropout : float, default=0.4
+    filters : tuple of int, default=(64, 96)
+        Channels of the trained convolutions of "default".
+    dropout : float, default=0.5
         Share of the features before the last layer of "default" dropped in training.
     epochs : int or "auto", default="auto"
         Passes over the pictures; "auto" is 60, and 45 for "seed".
@@ -189,8 +191,8 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
         image_size: int | tuple[int, int] | None = 48,
         image_shape: tuple[int, ...] | None = None,
         architecture: str = "default",
-        filters: tuple[int, ...] = (24, 48, 96),
-        dropout: float = 0.4,
+        filters: tuple[int, ...] = (64, 96),
+        dropout: float = 0.5,
         epochs: int | str = "auto",
         batch_size: int | str = "auto",
         learning_rate: float | str = "auto",

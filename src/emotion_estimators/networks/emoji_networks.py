@@ -9,8 +9,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["build_emoji_network", "build_seed_network"]
+__all__ = ["build_emoji_network", "build_seed_network", "edge_filters"]
+
+# The first layer of `build_emoji_network`: widths of the edges it sees, and their directions.
+_WIDTHS = (0.8, 1.8)  # standard deviations in pixels
+_N_DIRECTIONS = 8
+_RADIUS = 4  # pixels
+_CELL = 4  # pixels in a square of which the edges are averaged
 
 
 def build_seed_network(image_size: tuple[int, int], n_classes: int, model_class: Any) -> Any:
@@ -39,10 +47,30 @@ def build_seed_network(image_size: tuple[int, int], n_classes: int, model_class:
             keras.layers.Conv2D(64, 3, activation="relu", name="conv_2", **zeros),
             keras.layers.Flatten(name="flat"),
             keras.layers.Dense(64, activation="relu", name="hidden", **zeros),
-            keras.layers.Dense(n_classes, activation="softmax", name="probabilities", **zeros),
+            keras.layers.Dense(
+                n_classes, activation=_last(n_classes), name="probabilities", **zeros
+            ),
         ],
         name="seed",
     )
+
+
+def edge_filters() -> NDArray[np.float32]:
+    """Return derivatives of Gaussians, the kernel of the layer "edges".
+
+    Returns
+    -------
+    kernel : ndarray of float32, shape (9, 9, 1, 16)
+        Two widths, of eight directions each; the absolute values of each filter sum to 1.
+    """
+    y, x = np.mgrid[-_RADIUS : _RADIUS + 1, -_RADIUS : _RADIUS + 1]
+    filters = []
+    for width in _WIDTHS:
+        hill = np.exp(-(x**2 + y**2) / (2 * width**2))
+        for angle in np.arange(_N_DIRECTIONS) * (2 * np.pi / _N_DIRECTIONS):
+            slope = (np.cos(angle) * x + np.sin(angle) * y) * hill
+            filters.append(slope / np.abs(slope).sum())
+    return np.stack(filters, axis=-1)[:, :, np.newaxis].astype(np.float32)
 
 
 def build_emoji_network(
@@ -53,7 +81,10 @@ def build_emoji_network(
     filters: Sequence[int],
     dropout: float,
 ) -> Any:
-    """Return a network that standardises each picture, convolves it and pools.
+    """Return a network that sees directions of edges, not greys, and convolves these.
+
+    Its first convolution is fixed, see `edge_filters`; edges are averaged over cells of 4 x 4
+    pixels and normalised in each cell, much as in a histogram of oriented gradients.
 
     Parameters
     ----------
@@ -64,45 +95,55 @@ def build_emoji_network(
     model_class : type
         `keras.Sequential` or a class derived from it.
     filters : sequence of int
-        Channels of the convolutions: the first is 5 x 5 and halves the resolution, all others
-        are 3 x 3, each followed by a pooling that halves it again.
+        Channels of the trained convolutions, 3 x 3; the last is followed by a pooling.
     dropout : float
         Share of the features dropped in training.
 
     Returns
     -------
     model : keras.Sequential
-        Kernels are zero: initial ones are the caller's.
+        Kernels are zero, also that of "edges": initial ones are the caller's.
     """
+    normalised = {"center": False, "scale": False}
+    convolution = {"padding": "same", "use_bias": False, "kernel_initializer": "zeros"}
     layers: list[Any] = [
         keras.Input((*image_size, 1), name="images"),  # (n, h, w, 1)
-        # a picture's own mean and spread: how light or pale a vendor draws says nothing
+        # how light or pale a vendor draws says nothing
         keras.layers.LayerNormalization(
-            axis=(1, 2, 3), epsilon=1e-4, center=False, scale=False, name="standardise"
+            axis=(1, 2, 3), epsilon=1e-4, name="standardise", **normalised
         ),
+        keras.layers.Conv2D(
+            len(_WIDTHS) * _N_DIRECTIONS,
+            2 * _RADIUS + 1,
+            activation="relu",
+            trainable=False,
+            name="edges",
+            **convolution,
+        ),
+        keras.layers.AveragePooling2D(_CELL, padding="same", name="cells"),  # (n, h/4, w/4, 16)
+        keras.layers.LayerNormalization(axis=-1, epsilon=1e-2, name="normalise", **normalised),
     ]
     for number, width in enumerate(filters, start=1):
-        first = number == 1
         layers += [
-            keras.layers.Conv2D(
-                width,
-                5 if first else 3,
-                strides=2 if first else 1,
-                padding="same",
-                use_bias=False,
-                kernel_initializer="zeros",
-                name=f"conv_{number}",
-            ),
+            keras.layers.Conv2D(width, 3, name=f"conv_{number}", **convolution),
             keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"norm_{number}"),
             keras.layers.ReLU(name=f"relu_{number}"),
         ]
-        if not first:
-            layers.append(keras.layers.MaxPooling2D(2, padding="same", name=f"pool_{number}"))
     layers += [
+        keras.layers.MaxPooling2D(2, padding="same", name="pool"),
+        # where an edge lies counts: a mouth is below the eyes
         keras.layers.Flatten(name="flat"),
         keras.layers.Dropout(dropout, seed=0, name="dropout"),
         keras.layers.Dense(
-            n_classes, activation="softmax", kernel_initializer="zeros", name="probabilities"
+            n_classes,
+            activation=_last(n_classes),
+            kernel_initializer="zeros",
+            name="probabilities",
         ),
     ]
     return model_class(layers, name="emoji")
+
+
+def _last(n_classes: int) -> str:
+    """Return the last activation; Keras warns of a softmax over a single class."""
+    return "softmax" if n_classes > 1 else "sigmoid"

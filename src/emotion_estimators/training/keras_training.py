@@ -141,10 +141,17 @@ class TrainingNetworks:
 def named_weights(model: Any) -> Weights:
     """Return copies of the weights of a model by names such as "dense/kernel"."""
     return {
-        f"{layer.name}/{variable.name}": np.array(keras.ops.convert_to_numpy(variable))
+        f"{layer.name}/{variable.name}": _copied(variable)
         for layer in model.layers
         for variable in layer.weights
     }
+
+
+def _copied(variable: Any) -> NDArray[Any]:
+    tensor = keras.ops.convert_to_tensor(variable)
+    if keras.backend.backend() == "tensorflow":
+        return np.array(tensor.numpy())  # Keras' own way makes NumPy 2 warn of TensorFlow
+    return np.array(keras.ops.convert_to_numpy(tensor))
 
 
 def set_named_weights(model: Any, weights: Weights) -> None:
@@ -154,8 +161,25 @@ def set_named_weights(model: Any, weights: Weights) -> None:
             variable.assign(weights[f"{layer.name}/{variable.name}"])
 
 
-def first_weights(model: Any, rng: np.random.Generator, *, he: bool) -> Weights:
-    """Draw kernels as He or as Glorot do, uniformly; all else begins as Keras has it."""
+def first_weights(model: Any, rng: np.random.Generator, *, he: bool, fixed: Weights) -> Weights:
+    """Draw kernels as He or as Glorot do, uniformly; all else begins as Keras has it.
+
+    Parameters
+    ----------
+    model : keras.Sequential
+        Tells names and shapes.
+    rng : Generator
+        Source of all random numbers.
+    he : bool
+        He, for layers before a ReLU, or Glorot.
+    fixed : dict of str to ndarray
+        Weights that are not drawn.
+
+    Returns
+    -------
+    weights : dict of str to ndarray
+        float32.
+    """
     weights: Weights = {}
     for layer in model.layers:
         for variable in layer.weights:
@@ -167,7 +191,7 @@ def first_weights(model: Any, rng: np.random.Generator, *, he: bool) -> Weights:
             else:
                 values = np.full(shape, variable.name in ("gamma", "moving_variance"), float)
             weights[f"{layer.name}/{variable.name}"] = values.astype(np.float32)
-    return weights
+    return weights | fixed
 
 
 def train_keras(
@@ -293,7 +317,7 @@ class _Plan(keras.callbacks.Callback):
         record = {
             "train_loss": float(logs["loss"]),
             "train_accuracy": float(logs["accuracy"]),
-            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            "learning_rate": float(_copied(self.model.optimizer.learning_rate)),
         }
         score: tuple[float, ...] = (-record["train_loss"],)
         if self.validates:

@@ -1,0 +1,465 @@
+"""EmojiCNNClassifier: both conformance suites, what it learns, keeps, refuses and leaves alone."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from joblib import Parallel, delayed
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.class_weight import compute_sample_weight
+
+pytest.importorskip("scikeras", reason="EmojiCNNClassifier needs scikeras")
+try:
+    import keras
+except ModuleNotFoundError as error:
+    pytest.skip(f"EmojiCNNClassifier needs a Keras backend: {error}", allow_module_level=True)
+
+from emotion_estimators.classifiers import EmojiCNNClassifier
+from emotion_estimators.datasets import make_faces
+from emotion_estimators.exceptions import MissingDependencyError
+from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
+
+TINY = {
+    "image_size": None,
+    "filters": (4, 6),
+    "epochs": 2,
+    "batch_size": 32,
+    "n_threads": 1,
+    "random_state": 0,
+}
+# rows of a few numbers have neither mirror images nor a place to turn around
+ROWS = TINY | {
+    "filters": (8, 16),
+    "dropout": 0.0,
+    "augmentation": 0.0,
+    "epochs": 20,
+    "learning_rate": 0.02,
+    "test_time_flip": False,
+}
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return make_faces(48, emotions=["happy", "sad"], image_size=(24, 28), random_state=0)
+
+
+@pytest.fixture(scope="module")
+def fitted(faces):
+    return EmojiCNNClassifier(**TINY).fit(*faces)
+
+
+def _assert_same_weights(one, other):
+    assert list(one.weights_) == list(other.weights_)
+    for name, array in one.weights_.items():
+        assert_array_equal(array, other.weights_[name], err_msg=name)
+
+
+@parametrize_with_image_checks([EmojiCNNClassifier(**TINY | {"epochs": 1})])
+def test_image_contract(estimator, check):
+    check(estimator)
+
+
+def test_scikit_learn_contract():
+    results = check_sklearn_estimator(
+        EmojiCNNClassifier(**ROWS),
+        expected_failed_checks={
+            # what weights do is tested below
+            "check_sample_weight_equivalence_on_dense_data": (
+                "batches are drawn by chance, so repeated images meet others than weighted ones"
+            )
+        },
+    )
+    assert {row["status"] for row in results} == {"passed", "xfail"}
+    assert len(results) >= 50
+
+
+def test_learns():
+    settings = {"emotions": ["angry", "happy", "surprise"], "image_size": 32}
+    X, y = make_faces(300, random_state=0, **settings)
+    cnn = EmojiCNNClassifier(
+        image_size=None, filters=(16, 24), augmentation=0.3, epochs=12, random_state=0
+    ).fit(X, y)
+    # guessing is right in 1/3 of 150 faces, with a standard deviation of 0.04
+    assert cnn.score(*make_faces(150, random_state=1, **settings)) > 0.6
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 5])
+def test_any_number_of_classes(n_classes):
+    X, _ = make_faces(20, image_size=24, random_state=0)
+    y = [f"class {i % n_classes}" for i in range(20)]
+    cnn = EmojiCNNClassifier(**TINY | {"epochs": 1}).fit(X, y)
+    probabilities = cnn.predict_proba(X[:1])
+    assert probabilities.shape == (1, n_classes)
+    assert probabilities.dtype == np.float64
+    assert set(cnn.predict(X)) <= set(y)
+
+
+@pytest.mark.parametrize("architecture", ["default", "seed"])
+def test_predictions_equal_keras(faces, architecture):
+    X, y = faces
+    settings = TINY | {"architecture": architecture, "test_time_flip": False, "epochs": 1}
+    cnn = EmojiCNNClassifier(**settings).fit(X, y)
+    model = cnn.model_
+    assert isinstance(model, keras.Sequential)
+    assert cnn.model_ is model
+    expected = keras.ops.convert_to_numpy(model((X / 255).astype(np.float32)[..., None]))
+    # two engines add float32 in another order
+    assert_allclose(cnn.predict_proba(X), expected, rtol=0, atol=2e-5)
+
+
+def test_seed_architecture():
+    X, y = make_faces(12, emotions=["happy", "sad"], image_size=48, random_state=0)
+    cnn = EmojiCNNClassifier(architecture="seed", epochs=1, random_state=0).fit(X, y)
+    layers = [
+        (type(layer).__name__, layer.output.shape[1:], layer.count_params())
+        for layer in cnn.model_.layers
+    ]
+    assert layers == [
+        ("Conv2D", (46, 46, 32), 320),
+        ("MaxPooling2D", (23, 23, 32), 0),
+        ("Conv2D", (21, 21, 64), 18496),
+        ("Flatten", (28224,), 0),
+        ("Dense", (64,), 1806400),
+        ("Dense", (2,), 130),
+    ]
+    activations = [getattr(layer, "activation", None) for layer in cnn.model_.layers]
+    assert [a.__name__ for a in activations if a] == ["relu", "relu", "relu", "softmax"]
+    assert cnn.history_[0]["learning_rate"] == pytest.approx(0.001)
+    assert EmojiCNNClassifier.recipes["seed"]["epochs"] == 45
+    assert EmojiCNNClassifier.recipes["seed"]["batch_size"] == 6
+
+
+def test_seed_architecture_trains_as_keras_does(faces):
+    X, y = faces
+    settings = TINY | {"architecture": "seed", "batch_size": len(y), "epochs": 3}
+    cnn = EmojiCNNClassifier(**settings).fit(X, y)
+    started = EmojiCNNClassifier(**settings | {"epochs": 1, "learning_rate": 1e-12}).fit(X, y)
+    model = started.model_
+    model.compile(optimizer=keras.optimizers.Adam(0.001), loss="sparse_categorical_crossentropy")
+    codes = (y == "sad").astype(int)
+    # one batch holds all images, so their order does not count
+    history = model.fit(
+        (X / 255).astype(np.float32)[..., None], codes, epochs=3, batch_size=len(y), verbose=0
+    )
+    losses = [record["train_loss"] for record in cnn.history_]
+    # float32 sums in another order, three steps on
+    assert_allclose(losses, history.history["loss"], rtol=1e-3)
+
+
+def test_history_and_the_weights_kept(faces):
+    X, y = faces
+    settings = TINY | {"epochs": 4, "test_time_flip": False, "validation_fraction": 0.25}
+    cnn = EmojiCNNClassifier(**settings).fit(X, y)
+    assert [record["epoch"] for record in cnn.history_] == [1, 2, 3, 4]
+    names = {"train_loss", "train_accuracy", "learning_rate", "valid_loss", "valid_accuracy"}
+    assert all(set(record) == names | {"epoch"} for record in cnn.history_)
+    best = max(cnn.history_, key=lambda r: (r["valid_accuracy"], -r["valid_loss"]))
+    assert cnn.best_epoch_ == best["epoch"]
+    without = EmojiCNNClassifier(**TINY).fit(X, y)
+    assert "valid_loss" not in without.history_[0]
+    assert without.best_epoch_ == without.n_iter_ == 2
+
+
+@pytest.mark.parametrize("validation_fraction", [0.0, 0.25])
+def test_patience(faces, validation_fraction):
+    # a learning rate that changes nothing; the training loss varies with augmentation, so none
+    cnn = EmojiCNNClassifier(
+        **TINY
+        | {
+            "architecture": "seed",
+            "epochs": 40,
+            "learning_rate": 1e-12,
+            "patience": 2,
+            "validation_fraction": validation_fraction,
+        }
+    ).fit(*faces)
+    assert cnn.n_iter_ == len(cnn.history_) < 40
+
+
+@pytest.mark.parametrize("class_weight", [{"happy": 3.0, "sad": 0.5}, "balanced"])
+def test_class_weight_is_a_sample_weight(faces, class_weight):
+    X, y = faces[0][8:], faces[1][8:]
+    own = np.linspace(0.5, 2, len(y))
+    by_class = EmojiCNNClassifier(**TINY, class_weight=class_weight).fit(X, y, own)
+    weights = own * compute_sample_weight(class_weight, y)
+    by_sample = EmojiCNNClassifier(**TINY).fit(X, y, sample_weight=10 * weights)
+    # weights are divided by their mean, so the factor 10 is gone but for rounding
+    assert_allclose(by_class.predict_proba(X), by_sample.predict_proba(X), rtol=0, atol=1e-4)
+    plain = EmojiCNNClassifier(**TINY).fit(X, y)
+    assert np.abs(plain.predict_proba(X) - by_class.predict_proba(X)).max() > 1e-3
+
+
+def test_images_of_no_weight_teach_nothing(faces):
+    X, y = faces
+    noise = np.where(
+        y[:, None, None] == "sad", X, np.random.default_rng(0).integers(0, 256, X.shape)
+    )
+    weights = (y == "sad").astype(float)
+    cnn = EmojiCNNClassifier(**TINY).fit(X, y, sample_weight=weights)
+    other = EmojiCNNClassifier(**TINY).fit(noise.astype(np.uint8), y, sample_weight=weights)
+    _assert_same_weights(cnn, other)
+    with pytest.raises(ValueError, match="needs at least 2 images of a weight above 0"):
+        EmojiCNNClassifier(**TINY).fit(X, y, sample_weight=np.eye(len(y))[0])
+
+
+def test_warm_start_goes_on(faces, fitted):
+    cnn = EmojiCNNClassifier(**TINY, warm_start=True).fit(*faces)
+    _assert_same_weights(cnn, fitted)
+    before = cnn.weights_
+    cnn.set_params(learning_rate=1e-9, epochs=1).fit(*faces)
+    assert (len(cnn.history_), cnn.n_iter_, cnn.best_epoch_) == (3, 1, 3)
+    kernel = "probabilities/kernel"
+    # a learning rate of 1e-9 moves weights of about 1 by less than float32 shows
+    assert_allclose(cnn.weights_[kernel], before[kernel], rtol=0, atol=1e-6)
+    cold = EmojiCNNClassifier(**TINY | {"learning_rate": 1e-9, "epochs": 1}).fit(*faces)
+    assert np.abs(cold.weights_[kernel] - before[kernel]).max() > 1e-3
+
+
+def test_warm_start_refuses_another_network(faces):
+    X, y = faces
+    cnn = EmojiCNNClassifier(**TINY, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match=r"fitted on the classes \['happy', 'sad'\], got \['a'"):
+        cnn.fit(X, np.where(y == "sad", "a", "b"))
+    with pytest.raises(ValueError, match="warm_start=True was fitted with another architecture"):
+        cnn.set_params(filters=(5, 6)).fit(X, y)
+    assert cnn.classes_.tolist() == ["happy", "sad"]
+
+
+def test_equal_seeds_in_threads(faces, fitted):
+    fits = Parallel(n_jobs=4, backend="threading")(
+        delayed(lambda: EmojiCNNClassifier(**TINY).fit(*faces))() for _ in range(4)
+    )
+    for cnn in fits:
+        _assert_same_weights(cnn, fitted)
+    other = EmojiCNNClassifier(**TINY | {"random_state": 1}).fit(*faces)
+    kernel = "probabilities/kernel"
+    assert np.abs(other.weights_[kernel] - fitted.weights_[kernel]).max() > 1e-2
+
+
+def test_random_state_instance(faces, fitted):
+    rng = np.random.RandomState(0)
+    one = EmojiCNNClassifier(**TINY | {"random_state": rng}).fit(*faces)
+    other = EmojiCNNClassifier(**TINY | {"random_state": rng}).fit(*faces)
+    _assert_same_weights(one, fitted)
+    kernel = "probabilities/kernel"
+    assert not np.array_equal(one.weights_[kernel], other.weights_[kernel])
+
+
+class _Watch(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.losses = []
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+        self.losses.append(logs["loss"])
+        if len(self.losses) == 2:
+            self.model.stop_training = True
+
+
+def test_callbacks(faces):
+    watch = _Watch()
+    cnn = EmojiCNNClassifier(**TINY | {"epochs": 5, "callbacks": [watch]}).fit(*faces)
+    assert cnn.n_iter_ == 2
+    assert watch.losses == [record["train_loss"] for record in cnn.history_]
+    assert watch.model is None
+    assert cnn.predict_proba(faces[0]).shape == (48, 2)
+
+
+def test_errors_of_a_callback_come_through(faces, fitted):
+    class Fails(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+            raise RuntimeError("disk full")
+
+    cnn = EmojiCNNClassifier(**TINY, callbacks=[Fails()])
+    with pytest.raises(RuntimeError, match="disk full"):
+        cnn.fit(*faces)
+    with pytest.raises(NotFittedError, match="is not fitted yet"):
+        cnn.predict(faces[0])
+    _assert_same_weights(cnn.set_params(callbacks=None).fit(*faces), fitted)
+
+
+def test_progress_bars(faces, capsys):
+    X, y = faces
+    EmojiCNNClassifier(**TINY).fit(X, y).predict(X)
+    assert capsys.readouterr() == ("", "")
+    cnn = EmojiCNNClassifier(**TINY, verbose=1).fit(X, y)
+    fitting = capsys.readouterr()
+    cnn.predict(X)
+    predicting = capsys.readouterr()
+    assert fitting.out == predicting.out == ""
+    assert "4/4" in fitting.err  # 2 epochs of 2 batches
+    assert "1/1" in predicting.err
+
+
+def test_state_is_arrays_and_json(fitted):
+    fitted.predict(np.zeros((1, 24, 28), np.uint8))
+    assert fitted.model_ is not None
+    state = dict(fitted.__getstate__())
+    weights = state.pop("weights_")
+    assert all(type(array) is np.ndarray for array in weights.values())
+    assert sum(array.size for array in weights.values()) > 300
+    state.pop("classes_")
+    json.dumps(state)
+
+
+def test_grid_search_over_architecture_and_learning_rate(faces):
+    search = GridSearchCV(
+        EmojiCNNClassifier(**TINY),
+        {"architecture": ["default", "seed"], "learning_rate": [0.001, 0.01]},
+        cv=2,
+        n_jobs=2,
+        error_score="raise",
+    ).fit(*faces)
+    assert len(search.cv_results_["params"]) == 4
+    again = EmojiCNNClassifier(**TINY | search.best_params_).fit(*faces)
+    assert_array_equal(
+        search.best_estimator_.predict_proba(faces[0]), again.predict_proba(faces[0])
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"filters": ()}, r"expected filters to be ints of at least 1, .* got \(\)"),
+        ({"filters": (4, 0.5)}, r"expected filters to be ints of at least 1, .* \(4, 0.5\)"),
+        ({"architecture": "vgg"}, "The 'architecture' parameter of EmojiCNNClassifier must be"),
+        ({"epochs": 0}, "The 'epochs' parameter of EmojiCNNClassifier must be"),
+        ({"validation_fraction": 0.001}, "or set validation_fraction=0"),
+        (
+            {"architecture": "seed", "image_size": 7},
+            "needs images of at least 8 x 8 px for architecture='seed', got 7 x 7",
+        ),
+    ],
+)
+def test_bad_parameters(faces, settings, match):
+    with pytest.raises(ValueError, match=match):
+        EmojiCNNClassifier(**TINY | settings).fit(*faces)
+
+
+@pytest.mark.parametrize("missing", ["keras", "scikeras"])
+def test_missing_library(faces, monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    match = rf"EmojiCNNClassifier needs {missing}\. Install it .*emotion-estimators\[keras\]"
+    with pytest.raises(MissingDependencyError, match=match):
+        EmojiCNNClassifier(**TINY).fit(*faces)
+
+
+def _run(code, backend=None, **environment):
+    """Run code in a new process and return what it prints."""
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | environment
+    if backend is not None:
+        environment["KERAS_BACKEND"] = backend
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=280, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_missing_backend():
+    code = """if True:
+        import sys
+        sys.modules["tensorflow"] = None
+        from emotion_estimators import EmojiCNNClassifier
+        try:
+            EmojiCNNClassifier().fit([[[0.0]]], [0])
+        except ImportError as error:
+            print(type(error).__name__, error)
+        """
+    said = _run(code, "tensorflow")
+    assert said.startswith("MissingDependencyError EmojiCNNClassifier needs the Keras backend 'ten")
+
+
+def test_constructing_and_predicting_load_no_heavy_library(fitted, tmp_path):
+    import joblib
+
+    joblib.dump(fitted, tmp_path / "cnn.joblib")
+    code = f"""if True:
+        import sys, joblib, numpy as np, emotion_estimators
+        emotion_estimators.EmojiCNNClassifier()
+        cnn = joblib.load({str(tmp_path / "cnn.joblib")!r})
+        print(cnn.predict_proba(np.zeros((1, 24, 28), np.uint8)).shape)
+        print(sorted({{"torch", "keras", "scikeras", "tensorflow"}} & set(sys.modules)))
+        """
+    assert _run(code).split("\n")[:2] == ["(1, 2)", "[]"]
+
+
+# What holds on every backend, in a process of its own: settings of a process are looked at.
+_ON_ANY_BACKEND = """if True:
+    import gc, os, random, sys, warnings
+    import numpy as np
+
+    before_numpy, before_python = np.random.get_state()[1].copy(), random.getstate()
+    from emotion_estimators import EmojiCNNClassifier
+
+    backend = os.environ["KERAS_BACKEND"]
+    if backend == "torch":
+        import torch
+
+        before_torch = torch.get_rng_state()
+    rng = np.random.default_rng(0)
+    X, y = rng.random((12, 16, 16), dtype=np.float32), np.array(["a", "b", "c"] * 4)
+    settings = {"image_size": None, "filters": (4, 6), "epochs": 1, "random_state": 0}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        cnn = EmojiCNNClassifier(**settings, validation_fraction=0.25).fit(X, y)
+    caught = [w for w in caught if "keras" in w.filename and "retrac" in str(w.message)]
+    assert not caught, caught
+    assert (np.random.get_state()[1] == before_numpy).all()
+    assert random.getstate() == before_python
+    import keras
+
+    assert keras.backend.backend() == backend, keras.backend.backend()
+    assert os.environ["KERAS_BACKEND"] == backend
+    if backend == "torch":
+        assert torch.equal(torch.get_rng_state(), before_torch)
+        assert not torch.are_deterministic_algorithms_enabled()
+    else:
+        import logging
+
+        import tensorflow as tf
+        from tensorflow.python.eager import context
+        from tensorflow.python.framework import config
+
+        assert not config.is_op_determinism_enabled()
+        assert context.global_seed() is None
+        # raises where op determinism is on and no seed is set
+        assert float(tf.random.uniform(())) != float(tf.random.uniform(()))
+        messages = []
+        logging.getLogger("tensorflow").addFilter(lambda r: messages.append(r.getMessage()) or True)
+    plain = keras.Sequential([keras.Input((16, 16)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    plain.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    plain.fit(X, np.arange(12) % 3, verbose=0)
+
+    model = cnn.model_
+    expected = keras.ops.convert_to_numpy(model(X[..., None]))
+    got = cnn.set_params(test_time_flip=False).predict_proba(X)
+    assert np.abs(got - expected).max() < 2e-5  # float32, added in another order
+    again = EmojiCNNClassifier(**settings, validation_fraction=0.25).fit(X, y)
+    assert all((again.weights_[n] == a).all() for n, a in cnn.weights_.items())
+
+    def memory():
+        gc.collect()
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    start = memory() if os.path.exists("/proc/self/statm") else None
+    for seed in range(100):
+        EmojiCNNClassifier(**settings | {"random_state": seed}).fit(X, y).predict(X[:1])
+    grown = 0 if start is None else memory() - start
+    assert grown < 50, f"{grown} MiB more after 100 fits"
+    if backend == "tensorflow":
+        assert not [m for m in messages if "retracing" in m], messages
+    print(sorted(set(cnn.predict(X)) | {"done"}))
+    """
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "torch"])
+def test_on_any_backend(backend):
+    pytest.importorskip(backend, reason=f"the Keras backend {backend} is not installed")
+    assert "done" in _run(_ON_ANY_BACKEND, backend)
