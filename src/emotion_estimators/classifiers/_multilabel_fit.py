@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from emotion_estimators._validation import ImageBatches
+from emotion_estimators.model_selection import multilabel_train_test_split
 from emotion_estimators.networks.backbones import (
     check_backbone,
     count_features,
@@ -29,7 +30,6 @@ from emotion_estimators.training.label_sets import check_positive_weights, tune_
 from emotion_estimators.training.multilabel_module import Progress
 from emotion_estimators.training.multilabel_training import check_devices, train_multilabel
 from emotion_estimators.training.training_checkpoint import find_checkpoint, load_checkpoint
-from emotion_estimators.training.training_set import hold_out
 
 if TYPE_CHECKING:
     from emotion_estimators.classifiers.lightning_multilabel_classifier import (
@@ -116,8 +116,7 @@ def fit_multilabel(
     rng = check_random_state(settings.random_state)
     train, held_out = np.arange(images.n_samples), None
     if settings.validation_fraction:
-        codes = np.zeros(images.n_samples, dtype=np.int64)
-        train, held_out = hold_out(owner, codes, settings.validation_fraction, rng)
+        train, held_out = _hold_out(owner, targets, settings.validation_fraction, rng)
     seed = int(rng.randint(2**31 - 1))
     if resumed is not None:  # the parts must be what they were, also without a random_state
         seed, train = resumed["seed"], resumed["train"].numpy()
@@ -183,6 +182,22 @@ def fit_multilabel(
             f"it keeps the best weights so far, of epoch {estimator.best_epoch_}.",
             stacklevel=4,  # the caller of fit, past fit and the decorator around it
         )
+
+
+def _hold_out(
+    owner: str, targets: NDArray[np.float32], fraction: float, rng: np.random.RandomState
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows to train on and the rows held out, with equal shares of every label."""
+    n_held_out = round(fraction * len(targets))
+    if n_held_out < 1 or len(targets) - n_held_out < 2:
+        raise ValueError(
+            f"{owner} cannot hold out validation_fraction={fraction} of {len(targets)} images. "
+            "Pass more images, or set validation_fraction=None."
+        )
+    train, held_out, *_ = multilabel_train_test_split(
+        np.arange(len(targets)), targets, test_size=n_held_out, random_state=rng
+    )
+    return train, held_out
 
 
 def build_multilabel_network(

@@ -149,9 +149,9 @@ def tune_thresholds(
         p, truth = probabilities[known, column][order], truth[order]
         n_taken = np.arange(1, len(p) + 1)
         f1 = 2 * truth.cumsum() / (n_taken + truth.sum())
-        below = np.append(p[1:], 0.0)
+        below = np.append(p[1:], -np.inf)
         f1[below == p] = -1  # equal probabilities are not to be parted
-        cuts = (p + below) / 2
+        cuts = (p + np.maximum(below, 0.0)) / 2
         best = np.flatnonzero(f1 == f1.max())
         thresholds[column] = cuts[best[np.abs(cuts[best] - 0.5).argmin()]]
     return thresholds
