@@ -15,7 +15,7 @@ endif
 .SECONDARY:
 
 help:
-	@echo "make demo         train on faces, print figures, write pictures to demo_output/"
+	@echo "make demo         run the four systems, print figures, write pictures to demo_output/"
 	@echo "make test         run the tests"
 	@echo "make test-lowest  run the tests with the lowest supported versions"
 	@echo "make lint         ruff, mypy, import contract"
@@ -30,8 +30,13 @@ $(VENV)/.installed-%: pyproject.toml $(CONSTRAINTS) | $(PY)
 	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable . --group $*
 	@touch $@
 
+# Keras runs on the backend that the demo's environment has, unless the user says otherwise
+demo: export KERAS_BACKEND ?= torch
 demo: $(VENV)/.installed-demo
-	$(PY) examples/demo.py
+	$(PY) examples/demo_faces.py
+	$(PY) examples/demo_emoji.py
+	$(PY) examples/demo_facenet.py
+	$(PY) examples/demo_multilabel.py
 
 test: $(VENV)/.installed-test
 	$(PY) -m pytest
