@@ -1,5 +1,5 @@
 """Transformers of images; the names are listed in ``__init__.pyi`` and imported when used."""
 
-import lazy_loader
+from emotion_estimators._lazy import attach_stub
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
