@@ -1,3 +1,4 @@
+from .drawn_emoji import make_emoji as make_emoji
 from .emoji_class_folders import load_emoji_folders as load_emoji_folders
 from .emoji_class_folders import write_emoji_folders as write_emoji_folders
 from .emoji_download import fetch_emoji as fetch_emoji
