@@ -27,6 +27,7 @@ from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
 from emotion_estimators.training.device import autocast_dtype, choose_device
 from emotion_estimators.training.inference import load_weights
 from emotion_estimators.training.label_sets import check_positive_weights, tune_thresholds
+from emotion_estimators.training.multilabel_losses import LOSS_OPTIONS
 from emotion_estimators.training.multilabel_module import Progress
 from emotion_estimators.training.multilabel_training import check_devices, train_multilabel
 from emotion_estimators.training.training_checkpoint import find_checkpoint, load_checkpoint
@@ -80,7 +81,15 @@ def fit_multilabel(
     check_backbone(owner, settings.backbone)
     device = torch_device(owner, settings.accelerator)
     pos_weight = check_positive_weights(owner, settings.pos_weight, targets, labels)
-    if settings.threshold == "tune" and not settings.validation_fraction:
+    unknown = sorted(set(settings.loss_options or {}) - set(LOSS_OPTIONS[settings.loss]))
+    if unknown:
+        raise ValueError(
+            f"{owner} expected loss_options of {settings.loss!r} to be among "
+            f"{sorted(LOSS_OPTIONS[settings.loss])}, got {unknown}."
+        )
+    tuned = isinstance(settings.threshold, str)  # "tune", by the parameter constraints
+    thresholds = None if tuned else _fixed_thresholds(owner, settings.threshold, len(labels))
+    if tuned and not settings.validation_fraction:
         raise ValueError(
             f"{owner} with threshold='tune' needs a held-out part: set validation_fraction."
         )
@@ -175,7 +184,10 @@ def fit_multilabel(
         state = last
     if best.best_state or not continued:
         estimator.weights_ = {name: tensor.numpy().copy() for name, tensor in state.items()}
-    estimator.thresholds_ = _thresholds(estimator, settings, images, targets, held_out)
+    if thresholds is None and held_out is not None:
+        pixels = np.stack([images.image(int(row)) for row in held_out])
+        thresholds = tune_thresholds(estimator.predict_proba(pixels), targets[held_out])
+    estimator.thresholds_ = thresholds
     if interrupted:
         warnings.warn(
             f"{owner} was interrupted after {estimator.n_iter_} of {settings.max_epochs} epochs; "
@@ -278,22 +290,12 @@ def _pixel_statistics(pixels: NDArray[Any]) -> tuple[list[float], list[float]]:
     return mean.tolist(), np.where(std > 1e-6, std, 1.0).tolist()
 
 
-def _thresholds(
-    estimator: LightningMultiLabelClassifier,
-    settings: SimpleNamespace,
-    images: ImageBatches,
-    targets: NDArray[np.float32],
-    held_out: NDArray[np.intp] | None,
-) -> NDArray[np.float64]:
-    n_labels = targets.shape[1]
-    if settings.threshold == "tune" and held_out is not None:
-        pixels = np.stack([images.image(int(row)) for row in held_out])
-        return tune_thresholds(estimator.predict_proba(pixels), targets[held_out])
-    values = np.asarray(settings.threshold, dtype=np.float64)
+def _fixed_thresholds(owner: str, threshold: Any, n_labels: int) -> NDArray[np.float64]:
+    values = np.asarray(threshold, dtype=np.float64)
     if values.shape not in ((), (n_labels,)) or not ((values >= 0) & (values <= 1)).all():
         raise ValueError(
-            f"{type(estimator).__name__} expected threshold to be 'tune', or in 0..1 for all or "
-            f"each of {n_labels} labels, got {settings.threshold!r}."
+            f"{owner} expected threshold to be 'tune', or in 0..1 for all or each of {n_labels} "
+            f"labels, got {threshold!r}."
         )
     return np.broadcast_to(values, n_labels).copy()
 

@@ -5,12 +5,10 @@ Imports torch and Lightning inside functions only, through `training` and `netwo
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +22,7 @@ from tqdm import tqdm
 from emotion_estimators._optional import import_optional
 from emotion_estimators._sklearn import HasMethods, Interval, StrOptions, fit_context
 from emotion_estimators._validation import check_images
+from emotion_estimators.classifiers._multilabel_settings import PRESETS, with_preset
 from emotion_estimators.training.label_sets import check_label_sets
 from emotion_estimators.training.training_set import check_weights
 
@@ -32,25 +31,6 @@ __all__ = ["LightningMultiLabelClassifier"]
 # Every prediction runs in batches of this many images, the last one padded, so that it cannot
 # depend on how many images come with it.
 _INFERENCE_BATCH = {"cpu": 32, "cuda": 128}
-
-# The settings of the system this class replaces.
-_PRESETS: dict[str, dict[str, Any]] = {
-    "seed": {
-        "image_size": 384,
-        "backbone": "timm:resnetv2_50",
-        "pretrained": True,
-        "head_hidden": 256,
-        "loss": "bce",
-        "threshold": 0.5,
-        "learning_rate": 8e-5,
-        "weight_decay": 0.01,
-        "schedule": "constant",
-        "max_epochs": 10,
-        "batch_size": 16,
-        "augmentation": 0.0,
-        "ema": None,
-    }
-}
 
 
 class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
@@ -71,9 +51,9 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         How to read 2-D rows, for example ``(64, 64, 3)``; one entry may be -1.
     backbone : str or torch.nn.Module, default="resnet10-narrow"
         "resnet6-tiny", "resnet10-narrow", "resnet10", "resnet18", "resnet34" or "resnet50":
-        residual networks of this library, for images of any size. "timm:<name>": one of timm's, where that is
-        installed. A module takes standardised images (n, 3, height, width) and gives features
-        (n, c) or maps (n, c, h, w); it is copied, not trained itself.
+        residual networks of this library, for images of any size. "timm:<name>": one of timm's,
+        where that is installed. A module takes standardised images (n, 3, height, width) and
+        gives features (n, c) or maps (n, c, h, w); it is copied, not trained itself.
     pretrained : bool, default=False
         Let timm fetch the weights of a "timm:<name>" backbone.
     head_hidden : int or None, default=256
@@ -215,7 +195,7 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "preset": [StrOptions(set(_PRESETS)), None],
+        "preset": [StrOptions(set(PRESETS)), None],
         "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
         "image_shape": ["array-like", None],
         "backbone": [str, HasMethods(["forward", "state_dict"])],
@@ -364,7 +344,7 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         """
         self._import("torch", "pytorch_lightning")
         owner = type(self).__name__
-        settings = self._settings()
+        settings = with_preset(self)
         images = check_images(self, X, reset=True, image_size=settings.image_size)
         labels, targets = check_label_sets(owner, y, images.n_samples, self.labels)
         no_codes = np.zeros(images.n_samples, dtype=np.int64)
@@ -393,7 +373,7 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
             If X does not hold usable images.
         """
         network = self.network_
-        images = check_images(self, X, reset=False, image_size=self._settings().image_size)
+        images = check_images(self, X, reset=False, image_size=with_preset(self).image_size)
         from emotion_estimators.training.inference import score_labels
 
         owner = type(self).__name__
@@ -489,15 +469,6 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
             self.weights_,
         )
         return live_network(self, build, self.weights_, device)
-
-    def _settings(self) -> SimpleNamespace:
-        """Return the parameters, with those of the preset in place of defaults."""
-        settings = self.get_params(deep=False)
-        defaults = inspect.signature(type(self)).parameters
-        for name, value in _PRESETS.get(self.preset or "", {}).items():
-            if settings[name] is defaults[name].default or settings[name] == defaults[name].default:
-                settings[name] = value
-        return SimpleNamespace(**settings)
 
     def _import(self, *modules: str) -> None:
         for module in modules:

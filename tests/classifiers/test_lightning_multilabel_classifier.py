@@ -1,0 +1,657 @@
+"""LightningMultiLabelClassifier: both conformance suites, what it learns, keeps and refuses."""
+
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import types
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+pytest.importorskip("torch", reason="LightningMultiLabelClassifier needs torch")
+pytest.importorskip("pytorch_lightning", reason="LightningMultiLabelClassifier needs Lightning")
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from emotion_estimators.classifiers import LightningMultiLabelClassifier
+from emotion_estimators.classifiers._multilabel_settings import with_preset
+from emotion_estimators.exceptions import MissingDependencyError
+from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
+from emotion_estimators.training import multilabel_module, multilabel_training
+from emotion_estimators.training.multilabel_losses import make_loss
+
+TINY = {
+    "backbone": "resnet6-tiny",
+    "head_hidden": 8,
+    "max_epochs": 3,
+    "batch_size": 8,
+    "accelerator": "cpu",
+    "random_state": 0,
+}
+# what a whole process does, started as a script
+SCRIPT = """
+import sys
+import numpy as np
+from emotion_estimators.classifiers import LightningMultiLabelClassifier
+
+rng = np.random.default_rng(0)
+X = rng.integers(0, 256, (40, 12, 12, 3), dtype=np.uint8)
+Y = (X[:, :, :, :].mean(axis=(1, 2)) > 127).astype(int)
+net = LightningMultiLabelClassifier(
+    backbone="resnet6-tiny", head_hidden=8, batch_size=8, accelerator="cpu", **SETTINGS
+)
+"""
+
+
+def draw(n, seed=0, size=(16, 18)):
+    """Return pictures of red, green and blue squares on noise, and which are there."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 90, (n, *size, 3), dtype=np.uint8)
+    Y = (rng.random((n, 3)) < (0.5, 0.35, 0.2)).astype(np.int64)
+    for row, color in np.argwhere(Y):
+        top, left = rng.integers(0, size[0] - 5), rng.integers(0, size[1] - 5)
+        X[row, top : top + 5, left : left + 5, color] = 230
+    return X, Y
+
+
+@pytest.fixture(scope="module")
+def squares():
+    return draw(48)
+
+
+@pytest.fixture(scope="module")
+def fitted(squares):
+    return LightningMultiLabelClassifier(**TINY).fit(*squares)
+
+
+def run_script(path, code, **settings):
+    path.write_text(SCRIPT.replace("**SETTINGS", f"**{settings!r}") + textwrap.dedent(code))
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=path.parent,
+    )
+
+
+def assert_same_weights(one, other):
+    assert list(one.weights_) == list(other.weights_)
+    for name, array in one.weights_.items():
+        assert_array_equal(array, other.weights_[name])
+
+
+@parametrize_with_image_checks([LightningMultiLabelClassifier(**TINY | {"max_epochs": 1})])
+def test_image_contract(estimator, check):
+    check(estimator)
+
+
+def test_scikit_learn_contract():
+    one_label = "y is 2-D here: test_learns and check_label_indicators ask the same of columns"
+    names = "targets of 1 and 2 are no indicators: test_sample_weight has 0 and 1"
+    results = check_sklearn_estimator(
+        LightningMultiLabelClassifier(
+            **TINY
+            | {
+                "max_epochs": 1,
+                "augmentation": 0.0,
+                "validation_fraction": None,
+                "precision": "32-true",
+            }
+        ),
+        expected_failed_checks={
+            "check_classifiers_train": one_label,
+            "check_classifiers_classes": "names come with label sets: test_label_sets",
+            "check_decision_proba_consistency": one_label,
+            "check_sample_weights_pandas_series": names,
+            "check_sample_weights_not_an_array": names,
+            "check_sample_weight_equivalence_on_dense_data": (
+                "batches are drawn by chance, so repeated images meet others than weighted ones; "
+                "test_multilabel_losses checks the weighted mean"
+            ),
+        },
+    )
+    assert {row["status"] for row in results} == {"passed", "xfail"}
+    assert len(results) >= 50
+
+
+def test_learns():
+    settings = TINY | {"max_epochs": 12, "batch_size": 16, "learning_rate": 5e-3}
+    net = LightningMultiLabelClassifier(**settings, augmentation=0.0).fit(*draw(320))
+    X, Y = draw(120, seed=1)
+    # the commonest set is right in about a quarter of the images
+    assert net.score(X, Y) > 0.7
+    assert net.score(X, Y) == (net.predict(X) == Y).all(axis=1).mean()
+    assert_allclose(net.predict_proba(X), 1 / (1 + np.exp(-net.decision_function(X))), rtol=1e-12)
+    assert net.predict_sets(X)[0] == set(np.flatnonzero(net.predict(X)[0]).tolist())
+
+
+def test_label_sets_are_what_a_matrix_is(squares, fitted):
+    X, Y = squares
+    names = np.array(["blue", "green", "red"])
+    sets = [set(names[row == 1]) for row in Y[:, ::-1]]
+    by_sets = LightningMultiLabelClassifier(**TINY).fit(X, sets)
+    by_frame = LightningMultiLabelClassifier(**TINY).fit(X, pd.DataFrame(Y[:, ::-1], columns=names))
+    by_name = LightningMultiLabelClassifier(**TINY, labels=names).fit(X, Y[:, ::-1])
+    assert by_sets.classes_.tolist() == by_frame.classes_.tolist() == names.tolist()
+    assert_same_weights(by_sets, by_frame)
+    assert_same_weights(by_sets, by_name)
+    assert set().union(*by_sets.predict_sets(X)) <= set(names)
+    assert by_sets.score(X, sets) == by_sets.score(X, Y[:, ::-1])
+    assert fitted.classes_.tolist() == [0, 1, 2]
+
+
+def test_unknown_labels(squares):
+    X, Y = squares
+    unknown = Y.astype(float)
+    unknown[:24, 1] = np.nan
+    other = unknown.copy()
+    net = LightningMultiLabelClassifier(**TINY).fit(X, unknown)
+    assert_same_weights(net, LightningMultiLabelClassifier(**TINY).fit(X, other))
+    known_as_0 = LightningMultiLabelClassifier(**TINY).fit(X, np.nan_to_num(unknown))
+    difference = net.predict_proba(X) - known_as_0.predict_proba(X)
+    assert np.abs(difference).max() > 1e-4
+    predicted = net.predict(X)
+    partly = predicted.astype(float)
+    partly[:, 2] = np.nan
+    assert net.score(X, partly) == 1.0
+
+
+def test_sample_weight(squares):
+    X, Y = squares
+    weights = np.where(Y[:, 0] == 1, 3, 1)
+    settings = TINY | {"validation_fraction": None}
+    nets = [
+        LightningMultiLabelClassifier(**settings).fit(X, Y, sample_weight=given)
+        for given in (weights, weights.tolist(), pd.Series(10 * weights), None)
+    ]
+    assert_same_weights(nets[0], nets[1])
+    # weights are divided by their mean, so the factor 10 is gone but for rounding
+    assert_allclose(nets[0].predict_proba(X), nets[2].predict_proba(X), rtol=0, atol=1e-4)
+    assert np.abs(nets[0].predict_proba(X) - nets[3].predict_proba(X)).max() > 1e-3
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_history_and_the_weights_kept(squares, ema):
+    X, Y = squares
+    held_out = []
+    settings = TINY | {"max_epochs": 5, "validation_fraction": 0.25, "precision": "32-true"}
+
+    class Watch(pl.Callback):
+        def on_train_end(self, _, module):
+            held_out.append(module.held_out.rows)
+
+    net = LightningMultiLabelClassifier(**settings, ema=ema, callbacks=[Watch()])
+    net.callbacks[0].__class__.__deepcopy__ = lambda self, _: self
+    net.fit(X, Y)
+    assert [record["epoch"] for record in net.history_] == [1, 2, 3, 4, 5]
+    keys = {"epoch", "train_loss", "learning_rate", "valid_loss", "valid_average_precision"}
+    assert all(set(record) == keys for record in net.history_)
+    best = max(net.history_, key=lambda r: (r["valid_average_precision"], -r["valid_loss"]))
+    assert net.best_epoch_ == best["epoch"]
+    rows = held_out[0]
+    scores = net.decision_function(X[rows])
+    loss = make_loss("bce", {}, None)(torch.tensor(scores), torch.tensor(Y[rows])).mean()
+    # float32, in another order of sums
+    assert loss.item() == pytest.approx(best["valid_loss"], rel=1e-4)
+    expected = multilabel_module.macro_average_precision(scores, Y[rows].astype(float))
+    assert expected == pytest.approx(best["valid_average_precision"], abs=1e-9)
+
+
+def test_patience(squares):
+    settings = TINY | {"max_epochs": 30, "learning_rate": 1e-9, "patience": 2}
+    net = LightningMultiLabelClassifier(**settings).fit(*squares)
+    assert net.n_iter_ == len(net.history_) == net.best_epoch_ + 2 < 30
+
+
+def test_without_a_held_out_part_the_last_epoch_is_kept(squares):
+    net = LightningMultiLabelClassifier(**TINY | {"validation_fraction": None}).fit(*squares)
+    assert net.best_epoch_ == net.n_iter_ == 3
+    assert "valid_loss" not in net.history_[0]
+    with pytest.raises(ValueError, match="threshold='tune' needs a held-out part"):
+        net.set_params(threshold="tune").fit(*squares)
+
+
+def test_thresholds(squares):
+    X, Y = squares
+    net = LightningMultiLabelClassifier(**TINY, threshold=[0.1, 0.5, 0.99]).fit(X, Y)
+    assert_array_equal(net.predict(X), net.predict_proba(X) >= [0.1, 0.5, 0.99])
+    tuned = LightningMultiLabelClassifier(**TINY, threshold="tune").fit(X, Y)
+    assert tuned.thresholds_.shape == (3,)
+    assert not (tuned.thresholds_ == 0.5).all()
+    assert_same_weights(tuned, net)
+
+
+def test_losses_and_weights_matter(squares):
+    X, Y = squares
+    kinds = [
+        {},
+        {"loss": "focal"},
+        {"loss": "asymmetric"},
+        {"loss": "asymmetric", "loss_options": {"margin": 0.2}},
+        {"pos_weight": "balanced"},
+    ]
+    outputs = [
+        LightningMultiLabelClassifier(**TINY, **kind).fit(X, Y).predict_proba(X) for kind in kinds
+    ]
+    for i, one in enumerate(outputs):
+        for other in outputs[:i]:
+            assert np.abs(one - other).max() > 1e-4
+
+
+def test_warm_start(squares):
+    net = LightningMultiLabelClassifier(**TINY, warm_start=True).fit(*squares)
+    before = net.weights_
+    net.set_params(learning_rate=1e-12, max_epochs=1, validation_fraction=None).fit(*squares)
+    assert [record["epoch"] for record in net.history_] == [1, 2, 3, 4]
+    assert (net.n_iter_, net.best_epoch_) == (1, 4)
+    name = "head.0.weight"
+    # a learning rate of 1e-12 moves no float32 of about 0.1
+    assert_array_equal(net.weights_[name], before[name])
+    with pytest.raises(ValueError, match=r"warm_start=True was fitted on the labels \[0, 1, 2\]"):
+        net.fit(squares[0], squares[1][:, :2])
+    with pytest.raises(ValueError, match=r"warm_start=True was fitted with .*'head_hidden': 8"):
+        net.set_params(head_hidden=9).fit(*squares)
+
+
+class Interrupt(pl.Callback):
+    """Presses Ctrl-C after so many steps."""
+
+    def __init__(self, n_steps):
+        self.n_steps = n_steps
+
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.global_step == self.n_steps:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_keyboard_interrupt_keeps_the_best_so_far(squares):
+    whole = LightningMultiLabelClassifier(**TINY).fit(*squares)
+    handler = signal.getsignal(signal.SIGINT)
+    net = LightningMultiLabelClassifier(**TINY, callbacks=[Interrupt(12)])  # 5 steps an epoch
+    with pytest.warns(UserWarning, match="interrupted after 2 of 3 epochs; it keeps") as record:
+        net.fit(*squares)
+    assert record[0].filename == __file__
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert net.history_ == whole.history_[:2]
+    assert net.predict(squares[0]).shape == (48, 3)
+
+
+def test_keyboard_interrupt_in_the_first_epoch(squares):
+    net = LightningMultiLabelClassifier(**TINY, callbacks=[Interrupt(2)])
+    with pytest.warns(UserWarning, match="interrupted after 0 of 3 epochs"):
+        net.fit(*squares)
+    assert (net.n_iter_, net.best_epoch_, net.history_) == (0, 0, [])
+    assert net.predict(squares[0]).shape == (48, 3)
+
+
+def test_callbacks_and_loggers_are_lightnings(squares, tmp_path):
+    stop = pl.callbacks.EarlyStopping("valid_loss", mode="max", patience=1)
+    net = LightningMultiLabelClassifier(
+        **TINY | {"max_epochs": 20, "learning_rate": 1e-3},
+        callbacks=[stop],
+        logger=pl.loggers.CSVLogger(tmp_path),
+    ).fit(*squares)
+    assert net.n_iter_ < 20
+    assert stop.stopped_epoch == 0  # a copy was used
+    (file,) = tmp_path.rglob("metrics.csv")
+    logged = pd.read_csv(file)
+    assert_allclose(logged["train_loss"], [r["train_loss"] for r in net.history_], rtol=1e-6)
+
+
+def test_other_errors_come_through(squares):
+    class Fail(pl.Callback):
+        def on_train_epoch_end(self, *_):
+            raise RuntimeError("disk full")
+
+    net = LightningMultiLabelClassifier(**TINY, callbacks=[Fail()])
+    with pytest.raises(RuntimeError, match="disk full"):
+        net.fit(*squares)
+    with pytest.raises(NotFittedError, match="is not fitted yet"):
+        net.predict(squares[0])
+    net = LightningMultiLabelClassifier(**TINY, gradient_clip=None).set_params(learning_rate=1e30)
+    with pytest.raises(ValueError, match=r"the training loss is (nan|inf)"):
+        net.set_params(max_epochs=10).fit(*squares)
+
+
+def test_leaves_nothing_behind(squares, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    root = (logging.root.level, list(logging.root.handlers))
+    LightningMultiLabelClassifier(**TINY).fit(*squares).predict(squares[0])
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+    assert (logging.root.level, list(logging.root.handlers)) == root
+    assert multiprocessing.active_children() == []
+    net = LightningMultiLabelClassifier(**TINY, verbose=1).fit(*squares)
+    assert "15/15" in capfd.readouterr().err  # 3 epochs of 5 batches
+    net.predict(squares[0])
+    assert "2/2" in capfd.readouterr().err  # 48 images in batches of 32
+
+
+def test_images_decoded_by_workers(squares, tmp_path):
+    X, Y = squares
+    paths = [tmp_path / f"{row}.png" for row in range(len(X))]
+    for path, image in zip(paths, X, strict=True):
+        Image.fromarray(image).save(path)
+    expected = LightningMultiLabelClassifier(**TINY | {"max_epochs": 1}).fit(X, Y)
+    net = LightningMultiLabelClassifier(**TINY | {"max_epochs": 1}, num_workers=2).fit(paths, Y)
+    assert multiprocessing.active_children() == []
+    # workers are seeded by the generator that augments: other changes, the same images
+    assert set(net.weights_) == set(expected.weights_)
+    assert_allclose(net.weights_["pixel_mean"], expected.weights_["pixel_mean"], rtol=1e-6)
+    assert net.predict(paths).shape == Y.shape
+
+
+def test_resumed_after_a_kill(tmp_path):
+    folder = str(tmp_path / "run")
+    settings = {"max_epochs": 5, "random_state": 0, "checkpoint_dir": folder, "ema": 0.9}
+    code = """
+    import time
+    from pytorch_lightning import Callback
+
+    class Wait(Callback):
+        def on_train_epoch_start(self, trainer, module):
+            if module.progress.n_epochs == 2:
+                print("third epoch", flush=True)
+                time.sleep(100)
+
+    net.set_params(callbacks=[Wait()]).fit(X, Y)
+    """
+    process = run_script(tmp_path / "killed.py", code, **settings)
+    assert process.stdout.readline() == "third epoch\n"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert [path.name for path in Path(folder).iterdir()] == ["last.ckpt"]
+    X = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3), dtype=np.uint8)
+    Y = (X.mean(axis=(1, 2)) > 127).astype(int)
+    settings = TINY | settings | {"batch_size": 8}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the script
+    try:
+        resumed = LightningMultiLabelClassifier(**settings, resume_from=folder).fit(X, Y)
+        whole = LightningMultiLabelClassifier(**settings | {"checkpoint_dir": None}).fit(X, Y)
+    finally:
+        torch.set_num_threads(threads)
+    assert resumed.history_ == whole.history_
+    assert_same_weights(resumed, whole)
+    over = LightningMultiLabelClassifier(**settings, resume_from="last").fit(X, Y)
+    assert over.history_ == whole.history_
+    assert_same_weights(over, whole)
+    with pytest.raises(ValueError, match=r"cannot go on from .*: .* loss='bce' \(now 'focal'\)"):
+        LightningMultiLabelClassifier(**settings, resume_from=folder, loss="focal").fit(X, Y)
+
+
+def test_where_there_is_nothing_to_resume(squares, tmp_path):
+    net = LightningMultiLabelClassifier(**TINY | {"max_epochs": 1})
+    with pytest.raises(ValueError, match="resume_from='last' needs checkpoint_dir"):
+        net.set_params(resume_from="last").fit(*squares)
+    net.set_params(checkpoint_dir=str(tmp_path)).fit(*squares)  # none yet: begins anew
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+    with pytest.raises(FileNotFoundError, match=r"found no checkpoint .*other.ckpt"):
+        net.set_params(resume_from=tmp_path / "other.ckpt").fit(*squares)
+    (tmp_path / "bad.ckpt").write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"cannot read the checkpoint .*bad.ckpt"):
+        net.set_params(resume_from=tmp_path / "bad.ckpt").fit(*squares)
+
+
+@pytest.fixture
+def small_memory(monkeypatch):
+    """Let batches of more than 16 images run out of memory, as CUDA does."""
+
+    def run_out(losses, scores, batch):
+        if len(scores) > 16:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return masked_mean(losses, scores, batch)
+
+    masked_mean = multilabel_module.masked_mean
+    monkeypatch.setattr(multilabel_module, "masked_mean", run_out)
+    monkeypatch.setattr(multilabel_training, "masked_mean", run_out)
+
+
+@pytest.mark.usefixtures("small_memory")
+def test_out_of_memory(squares):
+    match = r"out of memory with batch_size=24 at 16 x 18 px. Try batch_size=12, 'auto', or"
+    settings = TINY | {"batch_size": 24, "validation_fraction": None}
+    with pytest.raises(MemoryError, match=match):
+        LightningMultiLabelClassifier(**settings).fit(*squares)
+    found = LightningMultiLabelClassifier(**settings | {"batch_size": "auto"}).fit(*squares)
+    # 48 images: 48 and 24 are too many, 12 fit
+    expected = LightningMultiLabelClassifier(**settings | {"batch_size": 12}).fit(*squares)
+    assert_same_weights(found, expected)
+
+
+class OwnBackbone(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, stride=2)
+
+    def forward(self, x):
+        return torch.relu(self.conv(x))
+
+
+def test_own_backbone(squares):
+    X, Y = squares
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        backbone = OwnBackbone()
+    before = backbone.conv.weight.detach().clone()
+    net = LightningMultiLabelClassifier(**TINY | {"backbone": backbone}).fit(X, Y)
+    assert torch.equal(backbone.conv.weight, before)
+    assert not torch.equal(net.network_.backbone.conv.weight.cpu(), before)
+    assert net.network_.backbone is not backbone
+    loaded = pickle.loads(pickle.dumps(net))
+    assert_array_equal(loaded.predict_proba(X), net.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "match"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(7, 2)), r"cannot take images \(n, 3, 16, 18\)"),
+        (nn.Flatten(0), r"to give \(n, c\) or \(n, c, h, w\) for n = 2 images, got \(1728,\)"),
+        ("resnet19", "one of .*'resnet18'.*, 'timm:<name>' or a torch.nn.Module, got 'resnet19'"),
+    ],
+)
+def test_bad_backbones(squares, backbone, match):
+    with pytest.raises(ValueError, match=match):
+        LightningMultiLabelClassifier(**TINY | {"backbone": backbone}).fit(*squares)
+
+
+def test_timm(squares, monkeypatch):
+    X, Y = squares
+    monkeypatch.setitem(sys.modules, "timm", None)
+    net = LightningMultiLabelClassifier(**TINY | {"backbone": "timm:small"}, pretrained=True)
+    with pytest.raises(MissingDependencyError, match=r"with 'timm:small' needs timm\. Install"):
+        net.fit(X, Y)
+    asked = []
+
+    def create_model(name, *, pretrained, num_classes):
+        asked.append((name, pretrained, num_classes))
+        module = OwnBackbone()
+        module.pretrained_cfg = {"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
+        return module
+
+    timm = types.SimpleNamespace(create_model=create_model, is_model=lambda name: name == "small")
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    net.fit(X, Y).predict(X)
+    # weights are fetched for the training, not for the network that gets the trained ones
+    assert asked == [("small", True, 0), ("small", False, 0)]
+    # as float32
+    assert_allclose(net.weights_["pixel_std"].ravel(), [0.4, 0.5, 0.6], rtol=1e-6)
+    with pytest.raises(ValueError, match="backbone='timm:large', which timm does not know"):
+        net.set_params(backbone="timm:large").fit(X, Y)
+
+
+def test_preset_of_the_seed(squares, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(MissingDependencyError, match="with 'timm:resnetv2_50' needs timm"):
+        LightningMultiLabelClassifier(preset="seed").fit(*squares)
+    settings = with_preset(LightningMultiLabelClassifier(preset="seed", max_epochs=2))
+    expected = {
+        "image_size": 384, "backbone": "timm:resnetv2_50", "pretrained": True, "head_hidden": 256,
+        "learning_rate": 8e-5, "batch_size": 16, "loss": "bce", "schedule": "constant",
+        "augmentation": 0.0, "threshold": 0.5, "max_epochs": 2,
+    }  # fmt: skip
+    assert {name: getattr(settings, name) for name in expected} == expected
+    own = LightningMultiLabelClassifier(
+        preset="seed", backbone="resnet6-tiny", image_size=20, max_epochs=1
+    )
+    assert own.fit(*squares).image_size_ == (20, 20)
+    assert own.history_[0]["learning_rate"] == 8e-5
+
+
+def test_grid_search_and_pipeline(squares):
+    X, Y = squares
+    invert = FunctionTransformer(np.bitwise_not)
+    model = make_pipeline(invert, LightningMultiLabelClassifier(**TINY | {"max_epochs": 1}))
+    name = "lightningmultilabelclassifier"
+    grid = {
+        f"{name}__learning_rate": [1e-3, 1e-2],
+        f"{name}__backbone": ["resnet6-tiny", "resnet10-narrow"],
+    }
+    search = GridSearchCV(model, grid, cv=2, n_jobs=2, scoring="f1_macro", error_score="raise")
+    search.fit(X, Y)
+    assert len(set(search.cv_results_["mean_test_score"])) > 1
+    expected = LightningMultiLabelClassifier(**TINY | {"max_epochs": 1}).fit(255 - X, Y)
+    assert_same_weights(model.fit(X, Y)[-1], expected)
+
+
+def _fit_on_two_devices(X, Y):
+    net = LightningMultiLabelClassifier(**TINY, devices=2, strategy="ddp")
+    try:
+        net.fit(X, Y)
+    except RuntimeError as error:
+        return str(error)
+    return "no error"
+
+
+def test_several_devices_are_refused_where_they_cannot_work(squares):
+    (said,) = joblib.Parallel(n_jobs=2)([joblib.delayed(_fit_on_two_devices)(*squares)])
+    assert "cannot use devices=2 inside a worker process of joblib" in said
+    net = LightningMultiLabelClassifier(**TINY, devices=2)
+    with pytest.raises(ValueError, match="devices=2 expected strategy='ddp', got 'auto'"):
+        net.fit(*squares)
+    net.set_params(strategy="ddp", random_state=None)
+    with pytest.raises(ValueError, match="devices=2 needs an int as random_state"):
+        net.fit(*squares)
+
+
+@pytest.mark.timeout(120)
+def test_two_processes(tmp_path):
+    code = """
+    import os
+    net.fit(X, Y)
+    rank = os.environ.get("LOCAL_RANK", "0")
+    np.savez(f"rank{rank}.npz", history=[r["valid_loss"] for r in net.history_], **net.weights_)
+    """
+    settings = {"max_epochs": 2, "random_state": 0, "devices": 2, "strategy": "ddp"}
+    process = run_script(tmp_path / "both.py", code, **settings)
+    try:
+        _, said = process.communicate(timeout=100)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    deadline = time.monotonic() + 15
+    while len(list(tmp_path.glob("*.npz"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)  # the other process may write last
+    one, two = (np.load(tmp_path / f"rank{rank}.npz") for rank in (0, 1))
+    for name in one.files:
+        assert_array_equal(one[name], two[name])
+    assert len(one["history"]) == 2
+
+
+def test_state_is_arrays_and_json(fitted):
+    def leaves(value):
+        if isinstance(value, dict):
+            assert all(isinstance(key, str) for key in value)
+            return [leaf for item in value.values() for leaf in leaves(item)]
+        if isinstance(value, (list, tuple)):
+            return [leaf for item in value for leaf in leaves(item)]
+        return [value]
+
+    state = fitted.__getstate__()
+    allowed = (np.ndarray, int, float, str, bool, type(None))
+    assert all(isinstance(leaf, allowed) for leaf in leaves(state))
+
+
+def test_random_state(squares, fitted):
+    assert_same_weights(LightningMultiLabelClassifier(**TINY).fit(*squares), fitted)
+    other = LightningMultiLabelClassifier(**TINY | {"random_state": 1}).fit(*squares)
+    assert not np.array_equal(other.weights_["head.0.weight"], fitted.weights_["head.0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"batch_size": 0}, "The 'batch_size' parameter of LightningMultiLabelClassifier must be"),
+        ({"loss": "hinge"}, "The 'loss' parameter of LightningMultiLabelClassifier must be"),
+        ({"threshold": [0.5, 2, 0.5]}, r"in 0..1 for all or each of 3 labels, got \[0.5, 2, 0.5\]"),
+        ({"validation_fraction": 0.001}, "cannot hold out validation_fraction=0.001 of 48 images"),
+        ({"accelerator": "abacus"}, "LightningMultiLabelClassifier expected device to be 'auto'"),
+        ({"pos_weight": [1, 2]}, "expected pos_weight to be 'balanced', a positive number, or one"),
+        ({"labels": ["a"]}, "one column of y for each of the 1 labels, got 3"),
+        (
+            {"loss_options": {"gamma": 1}},
+            r"loss_options of 'bce' to be among \[\], got \['gamma'\]",
+        ),
+    ],
+)
+def test_bad_parameters(squares, settings, match):
+    with pytest.raises(ValueError, match=match):
+        LightningMultiLabelClassifier(**TINY | settings).fit(*squares)
+
+
+def test_too_few_images(squares):
+    X, Y = squares
+    with pytest.raises(ValueError, match="needs at least 2 images to train, got n_samples = 1"):
+        LightningMultiLabelClassifier(**TINY).fit(X[:1], Y[:1])
+
+
+@pytest.mark.parametrize("missing", ["torch", "pytorch_lightning"])
+def test_missing_library(squares, monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    match = rf'needs {missing}\. Install it with: pip install "emotion-estimators\[lightning\]"'
+    with pytest.raises(MissingDependencyError, match=match):
+        LightningMultiLabelClassifier(**TINY).fit(*squares)
+
+
+def test_needs_little_beside_torch_and_lightning():
+    blocked = ["numba", "onnx", "onnxruntime", "pooch", "h5py", "skimage", "skorch", "keras",
+               "lazy_loader", "cv2", "matplotlib", "timm", "torchvision"]  # fmt: skip
+    code = SCRIPT.replace("**SETTINGS", "max_epochs=1, random_state=0")
+    code = f"import sys\nsys.modules.update(dict.fromkeys({blocked!r}))\n{code}"
+    code += "net.fit(X, Y).predict(X)\nprint('done')\n"
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", code],
+        capture_output=True, text=True, check=False, timeout=200,
+    )  # fmt: skip
+    assert done.stdout.strip() == "done", done.stderr[-2000:]
+
+
+def test_constructing_loads_no_heavy_library():
+    code = (
+        "import sys; import emotion_estimators; emotion_estimators.LightningMultiLabelClassifier();"
+        "print(sorted({'torch', 'pytorch_lightning', 'onnxruntime'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.strip() == "[]"
