@@ -91,7 +91,8 @@ def fit_network(
         )
     seed = int(rng.randint(2**31 - 1))
 
-    key: tuple[Any, ...] = (is_seed, image_size, len(classes))
+    n_outputs = max(2, len(classes))  # Keras warns of a single one; nothing is of the second
+    key: tuple[Any, ...] = (is_seed, image_size, n_outputs)
     if not is_seed:
         key += (tuple(int(v) for v in estimator.filters), float(estimator.dropout))
     callbacks = list(estimator.callbacks or [])
@@ -122,7 +123,7 @@ def fit_network(
         train_keras(
             model,
             images,
-            np.eye(len(classes), dtype=np.float32)[codes],
+            np.eye(n_outputs, dtype=np.float32)[codes],
             weights,
             held_out,
             train,
@@ -163,15 +164,15 @@ def _recipe(estimator: EmojiCNNClassifier) -> KerasRecipe:
 
 def _compiled(key: tuple[Any, ...]) -> Any:
     """Return a network ready to be trained; the key says all that it depends on."""
-    is_seed, image_size, n_classes = key[:3]
+    is_seed, image_size, n_outputs = key[:3]
     optimizer = keras.optimizers.Adam(weight_decay=None if is_seed else _WEIGHT_DECAY)
     if is_seed:
-        model = build_seed_network(image_size, n_classes, BatchedSequential)
+        model = build_seed_network(image_size, n_outputs, BatchedSequential)
     else:
         optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
         model = build_emoji_network(
             image_size,
-            n_classes,
+            n_outputs,
             BatchedSequential,
             filters=key[3],
             dropout=key[4],

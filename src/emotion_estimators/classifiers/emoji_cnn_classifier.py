@@ -98,7 +98,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
     model_ : keras.Sequential
         The network as a live Keras model, built from ``architecture_`` and ``weights_`` when
         first asked for. It takes float32 (n, height, width, 1), grey in 0..1. Changing it does
-        not change the estimator.
+        not change the estimator. Trained on a single class it has a second output, of no class.
     history_ : list of dict
         One record per epoch: ``epoch``, ``train_loss``, ``train_accuracy`` (on augmented
         pictures), ``learning_rate`` and, with a held-out part, ``valid_loss`` and
@@ -313,6 +313,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
             if flip:
                 mirrored = np.ascontiguousarray(grey[:, :, ::-1])
                 outputs += network.run(mirrored, batch_size=1, n_threads=n_threads)
+            outputs = outputs[:, : len(self.classes_)]  # a single class has a second output
             probabilities[rows] = outputs / outputs.sum(axis=1, keepdims=True)
         return probabilities
 
@@ -349,11 +350,12 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
         try:
             import_optional("keras", extra="keras", needed_by=owner)
         except ModuleNotFoundError as error:
-            if error.name not in _BACKENDS:
+            backend = (error.name or "").partition(".")[0]
+            if backend not in _BACKENDS:
                 raise
             raise MissingDependencyError(
-                f"{owner} needs the Keras backend {error.name!r}, which is not installed. Install "
-                f"it with: pip install {error.name}, or set the environment variable "
+                f"{owner} needs the Keras backend {backend!r}, which is not installed. Install "
+                f"it with: pip install {backend}, or set the environment variable "
                 "KERAS_BACKEND to one that is, before Keras is imported: tensorflow, torch or jax",
                 name=error.name,
             ) from error

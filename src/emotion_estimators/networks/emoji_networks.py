@@ -47,9 +47,7 @@ def build_seed_network(image_size: tuple[int, int], n_classes: int, model_class:
             keras.layers.Conv2D(64, 3, activation="relu", name="conv_2", **zeros),
             keras.layers.Flatten(name="flat"),
             keras.layers.Dense(64, activation="relu", name="hidden", **zeros),
-            keras.layers.Dense(
-                n_classes, activation=_last(n_classes), name="probabilities", **zeros
-            ),
+            keras.layers.Dense(n_classes, activation="softmax", name="probabilities", **zeros),
         ],
         name="seed",
     )
@@ -136,14 +134,9 @@ def build_emoji_network(
         keras.layers.Dropout(dropout, seed=0, name="dropout"),
         keras.layers.Dense(
             n_classes,
-            activation=_last(n_classes),
+            activation="softmax",
             kernel_initializer="zeros",
             name="probabilities",
         ),
     ]
     return model_class(layers, name="emoji")
-
-
-def _last(n_classes: int) -> str:
-    """Return the last activation; Keras warns of a softmax over a single class."""
-    return "softmax" if n_classes > 1 else "sigmoid"
