@@ -29,6 +29,7 @@ ORDER = [
 # the modules that users import from
 DOORS = [
     "emotion_estimators",
+    "emotion_estimators.analysis",
     "emotion_estimators.classifiers",
     "emotion_estimators.datasets",
     "emotion_estimators.exceptions",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -24,7 +25,25 @@ from emotion_estimators.images import resize_images, to_grey, to_rgb
 from emotion_estimators.images.photographs import Photograph, Photographs
 from emotion_estimators.images.threads import count_threads
 
-__all__ = ["FaceCropper"]
+__all__ = ["FaceCropper", "PreparedCropper"]
+
+
+@dataclass(frozen=True)
+class PreparedCropper:
+    """A `FaceCropper` with its detector open; several threads may call it.
+
+    Attributes
+    ----------
+    cut_all : callable
+        From one photograph, a path, encoded bytes, PIL image or array, to its `Faces` and their
+        crops, an array ``(n_faces, height, width[, 3])``; raises `InvalidImagesError` if it
+        cannot be read.
+    n_threads : int
+        Calls at the same time that are allowed and wanted.
+    """
+
+    cut_all: Callable[[Any], tuple[Faces, NDArray[Any]]]
+    n_threads: int
 
 
 class FaceCropper(TransformerMixin, BaseEstimator):
@@ -273,6 +292,37 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         find = partial(self._find, detector)
         return [faces for faces, _ in self._map(find, photographs, detector)]
 
+    @fit_context(prefer_skip_nested_validation=True)
+    def prepare(self) -> PreparedCropper:
+        """Check the parameters and open the detector once, for streams of photographs.
+
+        Returns
+        -------
+        prepared : PreparedCropper
+            A function from one photograph to all its faces and their crops.
+
+        Raises
+        ------
+        ValueError, FileNotFoundError
+            If a parameter cannot be used.
+        WeightsError, ConnectionError
+            If the detector cannot be had.
+        """
+        detector = self._open()
+        return PreparedCropper(partial(self._cut_all, detector), self._count_threads(detector))
+
+    def _cut_all(self, detector: Detector, item: Any) -> tuple[Faces, NDArray[Any]]:
+        photo = Photograph(item)
+        faces, pixels = self._find(detector, photo)
+        if len(faces) == 0:
+            return faces, np.empty((0, *self._size()), np.uint8)
+        pixels = photo.pixels() if pixels is None else pixels
+        crops = [self._cut(detector, pixels, faces, face) for face in range(len(faces))]
+        return faces, np.stack(crops)
+
+    def _count_threads(self, detector: Detector) -> int:
+        return count_threads(self.n_threads) if detector.in_threads else 1
+
     def _open(self) -> Detector:
         """Check the parameters against one another and return the detector."""
         name = type(self).__name__
@@ -305,8 +355,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
     def _map(
         self, function: Callable[[Photograph], Any], photographs: Photographs, detector: Detector
     ) -> Iterator[Any]:
-        n_threads = count_threads(self.n_threads) if detector.in_threads else 1
-        results = photographs.map(function, n_threads=n_threads)
+        results = photographs.map(function, n_threads=self._count_threads(detector))
         if not self.verbose:
             return results
         from tqdm import tqdm

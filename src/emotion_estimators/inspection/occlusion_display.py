@@ -1,0 +1,195 @@
+"""An image and an estimator in, a heat map of what decided out; draws with matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimators._optional import import_optional
+from emotion_estimators.images.loader import load_image
+
+__all__ = ["OcclusionDisplay"]
+
+_BATCH = 256  # covered images that are classified together
+
+
+class OcclusionDisplay:
+    """A heat map of what decided: how the probability falls when a part is covered.
+
+    It is recommended to use :meth:`from_estimator` to create one. It needs nothing of the
+    estimator but ``predict_proba``, so it works for every classifier.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width) or (height, width, 3)
+        The image.
+    heat : float64 array of shape (height, width)
+        By how much the probability of `label` falls, in the mean over all covers that hide a
+        pixel. Negative where it rises.
+    label : object
+        The class that is explained.
+    probability : float
+        Its probability for the whole image.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+        Set by :meth:`plot`.
+    ax_ : matplotlib Axes
+        Set by :meth:`plot`.
+
+    References
+    ----------
+    .. [1] M. D. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks",
+       ECCV 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emotion_estimators import PretrainedEmotionClassifier
+    >>> from emotion_estimators.datasets import make_faces
+    >>> from emotion_estimators.inspection import OcclusionDisplay
+    >>> X, _ = make_faces(1, random_state=0)
+    >>> display = OcclusionDisplay.from_estimator(
+    ...     PretrainedEmotionClassifier(), X[0], stride=12, plot=False
+    ... )
+    >>> display.heat.shape
+    (48, 48)
+    """
+
+    def __init__(
+        self, *, image: NDArray[Any], heat: NDArray[np.float64], label: Any, probability: float
+    ) -> None:
+        self.image = image
+        self.heat = heat
+        self.label = label
+        self.probability = probability
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        image: Any,
+        *,
+        label: Any = None,
+        cover_size: int | None = None,
+        stride: int | None = None,
+        plot: bool = True,
+    ) -> OcclusionDisplay:
+        """Cover each part of an image with its mean colour, and classify what is left.
+
+        Parameters
+        ----------
+        estimator : fitted classifier
+            Has ``predict_proba`` and ``classes_``.
+        image : path, bytes, PIL image or ndarray
+            One image.
+        label : object, default=None
+            The class to explain; None takes the most probable.
+        cover_size : int, default=None
+            Side of the covering square in pixels; None is a sixth of the image's shorter side.
+        stride : int, default=None
+            Distance in pixels from one cover to the next; None is a third of `cover_size`.
+        plot : bool, default=True
+            Draw at once.
+
+        Returns
+        -------
+        display : OcclusionDisplay
+
+        Raises
+        ------
+        InvalidImagesError
+            If the image cannot be read.
+        ValueError
+            If `label` is no class of the estimator, or a number is not above 0.
+        """
+        pixels = load_image(image)
+        size = max(1, min(pixels.shape[:2]) // 6) if cover_size is None else cover_size
+        step = max(1, size // 3) if stride is None else stride
+        if size < 1 or step < 1:
+            raise ValueError(
+                f"{cls.__name__} expected cover_size and stride to be 1 or more, got {size} and "
+                f"{step}."
+            )
+        whole = np.asarray(estimator.predict_proba(pixels[np.newaxis]))[0]
+        classes = np.asarray(estimator.classes_).tolist()
+        column = int(whole.argmax()) if label is None else _find(cls.__name__, classes, label)
+        heat = _heat(estimator, pixels, column, float(whole[column]), size, step)
+        display = cls(
+            image=pixels, heat=heat, label=classes[column], probability=float(whole[column])
+        )
+        return display.plot() if plot else display
+
+    def plot(self, *, ax: Any = None, cmap: str = "coolwarm", alpha: float = 0.5) -> Any:
+        """Draw the heat map over the image.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        cmap : str, default="coolwarm"
+            Colours, from what speaks against the class to what speaks for it.
+        alpha : float, default=0.5
+            Opacity of the heat map, in 0..1.
+
+        Returns
+        -------
+        display : OcclusionDisplay
+            This object, with `figure_` and `ax_`.
+
+        Raises
+        ------
+        MissingDependencyError
+            If matplotlib is not installed.
+        """
+        pyplot = import_optional("matplotlib.pyplot", extra="plot", needed_by=type(self).__name__)
+        if ax is None:
+            _, ax = pyplot.subplots(layout="constrained")
+        ax.imshow(self.image, cmap="gray")
+        limit = float(np.abs(self.heat).max()) or 1.0
+        picture = ax.imshow(self.heat, cmap=cmap, vmin=-limit, vmax=limit, alpha=alpha)
+        ax.figure.colorbar(picture, ax=ax, label="fall of the probability when covered")
+        ax.set_title(f"{self.label} {self.probability:.2f}")
+        ax.set_axis_off()
+        self.figure_, self.ax_ = ax.figure, ax
+        return self
+
+
+def _find(owner: str, classes: list[Any], label: Any) -> int:
+    if label not in classes:
+        raise ValueError(f"{owner} expected label to be one of {classes}, got {label!r}.")
+    return classes.index(label)
+
+
+def _heat(
+    estimator: Any, pixels: NDArray[Any], column: int, whole: float, size: int, step: int
+) -> NDArray[np.float64]:
+    """Return the mean fall of the probability over the covers that hide each pixel."""
+    mean = pixels.mean(axis=(0, 1))
+    color = np.floor(mean + 0.5) if pixels.dtype == np.uint8 else mean
+    covers = list(_covers(pixels.shape[0], pixels.shape[1], size, step))
+    falls, counts = np.zeros(pixels.shape[:2]), np.zeros(pixels.shape[:2])
+    for start in range(0, len(covers), _BATCH):
+        some = covers[start : start + _BATCH]
+        images = np.repeat(pixels[np.newaxis], len(some), axis=0)
+        for image, cover in zip(images, some, strict=True):
+            image[cover] = color
+        chances = np.asarray(estimator.predict_proba(images))[:, column]
+        for cover, chance in zip(some, chances, strict=True):
+            falls[cover] += whole - chance
+            counts[cover] += 1
+    return falls / np.maximum(counts, 1)
+
+
+def _covers(height: int, width: int, size: int, step: int) -> Iterator[tuple[slice, slice]]:
+    """Yield squares that together hide every pixel; those at the edges reach beyond it."""
+    for top in range(step - size, height, step):
+        for left in range(step - size, width, step):
+            yield (
+                slice(max(0, top), min(height, top + size)),
+                slice(max(0, left), min(width, left + size)),
+            )
