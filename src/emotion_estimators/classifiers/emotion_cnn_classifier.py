@@ -56,9 +56,9 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         leaves all of it and the mirroring out.
     erasing : float, default=0.3
         Probability that a box of a training image is covered with one grey.
-    mixup : float, default=0.2
-        Blend each training image and its target with another's; the parts are drawn from a
-        Beta(mixup, mixup) distribution. 0 leaves it out.
+    mixup : float, default=0
+        Above 0, blend each training image and its target with another's; the parts are drawn
+        from a Beta(mixup, mixup) distribution.
     label_smoothing : float, default=0.1
         Share of the target spread evenly over the classes.
     teacher : estimator or None, default=None
@@ -154,6 +154,7 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     .. [1] K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition",
        CVPR 2016.
     .. [2] Z. Zhong et al., "Random Erasing Data Augmentation", AAAI 2020.
+    .. [3] H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
 
     Examples
     --------
@@ -214,7 +215,7 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         dropout: float = 0.3,
         augmentation: float = 1.0,
         erasing: float = 0.3,
-        mixup: float = 0.2,
+        mixup: float = 0,
         label_smoothing: float = 0.1,
         teacher: Any = None,
         teacher_weight: float = 0.5,
