@@ -63,12 +63,11 @@ class TensorBatches:
         order = order[rank::n_parts].to(self.dataset.images.device)
         for i in range(len(self)):
             rows = order[i * self.batch_size : (i + 1) * self.batch_size]
-            images, labels = self.dataset.batch(rows, self.device)
+            images, (targets, weights) = self.dataset.batch(rows, self.device)
             if self.transform is not None:
                 images = self.transform(images)
             if self.mixup > 0:
-                images, *labels = mix_pairs(
-                    images, *labels, alpha=self.mixup, generator=self.generator
+                images, targets, weights = mix_pairs(
+                    images, targets, weights, alpha=self.mixup, generator=self.generator
                 )
-            targets, weights = labels
             yield images, (targets, weights)
