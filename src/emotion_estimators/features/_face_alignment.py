@@ -43,7 +43,7 @@ def eye_angle(detector: Detector, pixels: NDArray[Any], faces: Faces, face: int)
     YuNet's landmarks of faces of less than 200 px are too upright: of a photograph turned by 30
     degrees they tell 5 to 15. So a face is enlarged, looked at again, turned by what is seen, and
     again until it is level. On turns of 10 to 30 degrees of five faces, three looks left an
-    error of 1.5 degrees in the mean, where one look at the photograph left 15.
+    error of 1.5 degrees in the mean, where one look, at a window of 160 px, left 15.2.
     """
     assert faces.landmarks is not None  # noqa: S101 - the caller has seen to it
     if not detector.trims:  # a user's, whose landmarks are what they are

@@ -1,0 +1,102 @@
+"""From a photograph to a table of faces, the photograph with labels, and what decided.
+
+Takes a real photograph of several people where the environment variable EMOTION_ESTIMATORS_DATA
+names the folder that holds it, else the portrait that comes with scikit-image. Faces are found
+by YuNet where its file is on this machine or can be downloaded, else by scikit-image's cascade.
+It prints which of all that it did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from PIL import Image
+
+from emotion_estimators import FaceCropper, PretrainedEmotionClassifier
+from emotion_estimators.analysis import analyze_faces
+from emotion_estimators.images import read_image
+from emotion_estimators.inspection import OcclusionDisplay, draw_faces
+from emotion_estimators.weights import fetch_weights
+
+mpl.use("agg")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Find, classify, draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--data", type=Path, default=os.environ.get("EMOTION_ESTIMATORS_DATA"), help="real photo"
+    )
+    parser.add_argument("--out", type=Path, default=Path("demo_output"), help="for the PNGs")
+    arguments = parser.parse_args(argv)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    photo = find_photograph(arguments.data)
+    cropper = FaceCropper(detector=find_detector(arguments.data), output_size=96)
+    classifier = PretrainedEmotionClassifier()
+    table = analyze_faces([photo], cropper=cropper, classifier=classifier)
+    print_table(table)
+    path = arguments.out / "photograph_faces.png"
+    Image.fromarray(draw_faces(photo, table)).save(path)
+    print(f"Wrote {path}.")
+    if (table["status"] == "face").any():
+        crop = cropper.transform([photo])[0]  # of the largest face
+        save_heat_map(classifier, crop, arguments.out / "photograph_what_decided.png")
+    print(f"Done in {time.perf_counter() - start:.0f} s.")
+
+
+def find_photograph(data: Path | None) -> Any:
+    """Return a photograph, uint8 RGB of shape (height, width, 3)."""
+    path = Path(data or "") / "photos" / "multiface.jpg"
+    if path.is_file():
+        print(f"Photograph: {path.name}, real.")
+        return read_image(path)
+    from skimage.data import astronaut
+
+    print("Photograph: the astronaut of scikit-image, real; there is no real-data folder.")
+    return astronaut()
+
+
+def find_detector(data: Path | None) -> Any:
+    """Return the file of YuNet, or "cascade" where it cannot be had."""
+    path = Path(data or "") / "weights" / "face_detection_yunet_2026may.onnx"
+    if not path.is_file():
+        try:
+            path = fetch_weights("yunet", timeout=10)
+        except OSError as error:
+            print(f"Detector: the cascade of scikit-image ({type(error).__name__} for YuNet).")
+            return "cascade"
+    print("Detector: YuNet.")
+    return path
+
+
+def print_table(table: Any) -> None:
+    """Print the table, the probabilities in per cent."""
+    chances = [name for name in table.columns if name.startswith("emotion_")]
+    shown = table[["face", "x", "y", "width", "height", "score", "emotion", *chances]].copy()
+    shown[chances] = (100 * shown[chances]).round()
+    shown = shown.rename(columns={name: name.removeprefix("emotion_") + " %" for name in chances})
+    print(f"\n{shown.to_string(index=False, float_format='{:.4g}'.format)}\n")
+
+
+def save_heat_map(classifier: Any, crop: Any, path: Path) -> None:
+    """Write the largest face, and over it by how much each part speaks for its emotion."""
+    display = OcclusionDisplay.from_estimator(classifier, crop, plot=False)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
+    left.imshow(crop)
+    left.set_axis_off()
+    left.set_title("the largest face")
+    display.plot(ax=right)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    print(f"Wrote {path}.")
+
+
+if __name__ == "__main__":
+    main()
