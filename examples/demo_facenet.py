@@ -40,8 +40,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("demo_output"), help="for the PNG")
     parser.add_argument("--weights", help="a name, a file, or 'random'; None looks for them")
     parser.add_argument("--image-size", type=int, default=160, help="pixels; 75 at least")
-    parser.add_argument("--n-train", type=int, default=700, help="faces to learn from")
-    parser.add_argument("--n-test", type=int, default=350, help="faces to measure on")
+    parser.add_argument("--n-train", type=int, default=500, help="faces to learn from")
+    parser.add_argument("--n-test", type=int, default=250, help="faces to measure on")
     parser.add_argument("--cache", type=Path, help="folder for vectors; None is a temporary one")
     arguments = parser.parse_args(argv)
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
             cache=arguments.cache or Path(temporary),
         )
         # vectors of random weights lie close together: the SVM must look closely
-        grid = {"svc__C": [1e2, 1e4, 1e6] if weights == "random" else [0.1, 1, 10]}
+        grid = {"svc__C": [1, 100, 1000] if weights == "random" else [0.1, 1, 10]}
         y_pred = embed_and_search(model, grid, X_train, y_train, X_test)
     dummy = DummyClassifier().fit(np.zeros((len(y_train), 1)), y_train)
     print_scores(y_test, {"FaceNet + SVM": y_pred, "Dummy": dummy.predict(np.zeros(len(y_test)))})

@@ -1,6 +1,7 @@
 from . import datasets as datasets
 from .classifiers import EmojiCNNClassifier as EmojiCNNClassifier
 from .classifiers import EmotionCNNClassifier as EmotionCNNClassifier
+from .classifiers import FineTunedFacenetClassifier as FineTunedFacenetClassifier
 from .classifiers import LightningMultiLabelClassifier as LightningMultiLabelClassifier
 from .classifiers import MirrorKernelRidgeClassifier as MirrorKernelRidgeClassifier
 from .classifiers import PretrainedEmotionClassifier as PretrainedEmotionClassifier

@@ -19,7 +19,7 @@ from emotion_estimators.classifiers import EmotionCNNClassifier
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.exceptions import MissingDependencyError
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
-from emotion_estimators.training import emotion_training
+from emotion_estimators.training import classifier_training
 from emotion_estimators.training.training_set import hold_out
 
 TINY = {
@@ -223,7 +223,7 @@ def test_keyboard_interrupt_keeps_the_best_weights(faces):
 def interrupted_step(monkeypatch):
     """Let the third batch of a training raise KeyboardInterrupt."""
     calls = []
-    augment = emotion_training.augment_images
+    augment = classifier_training.augment_images
 
     def interrupt(*args, **kwargs):
         calls.append(1)
@@ -231,7 +231,7 @@ def interrupted_step(monkeypatch):
             raise KeyboardInterrupt
         return augment(*args, **kwargs)
 
-    return lambda: monkeypatch.setattr(emotion_training, "augment_images", interrupt)
+    return lambda: monkeypatch.setattr(classifier_training, "augment_images", interrupt)
 
 
 def test_keyboard_interrupt_in_the_first_epoch(faces, interrupted_step):

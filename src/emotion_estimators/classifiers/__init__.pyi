@@ -1,6 +1,9 @@
 from .emoji_cnn_classifier import EmojiCNNClassifier as EmojiCNNClassifier
 from .emotion_cnn_classifier import EmotionCNNClassifier as EmotionCNNClassifier
 from .facenet_classifier import make_facenet_classifier as make_facenet_classifier
+from .fine_tuned_facenet_classifier import (
+    FineTunedFacenetClassifier as FineTunedFacenetClassifier,
+)
 from .hog_classifier import make_hog_classifier as make_hog_classifier
 from .lightning_multilabel_classifier import (
     LightningMultiLabelClassifier as LightningMultiLabelClassifier,

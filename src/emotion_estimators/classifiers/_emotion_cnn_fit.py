@@ -5,16 +5,15 @@ Imports torch and skorch through `training`, so import this module only where th
 
 from __future__ import annotations
 
-import warnings
+from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
 
-from emotion_estimators.training.emotion_training import train_emotion_cnn
-from emotion_estimators.training.training_set import hold_out
+from emotion_estimators.classifiers._classifier_fit import fit_classifier
+from emotion_estimators.networks.emotion_cnn import EmotionCNN
 
 if TYPE_CHECKING:
     from emotion_estimators.classifiers.emotion_cnn_classifier import EmotionCNNClassifier
@@ -54,54 +53,25 @@ def fit_network(
     UserWarning
         If a ``KeyboardInterrupt`` ended the training.
     """
-    owner = type(estimator).__name__
     architecture = _architecture(estimator, len(classes))
     continued = estimator.warm_start and hasattr(estimator, "weights_")
     if continued:
         _check_continuation(estimator, architecture, classes)
-    rng = check_random_state(estimator.random_state)
-    train, held_out = np.arange(len(codes)), None
-    if estimator.early_stopping:
-        train, held_out = hold_out(owner, codes, estimator.validation_fraction, rng)
-    elif len(codes) < 2:
-        raise ValueError(f"{owner} needs at least 2 images to train, got n_samples = {len(codes)}.")
-
-    if not continued:
-        if hasattr(estimator, "weights_"):  # else a fit that fails would leave a mixture
-            del estimator.weights_
-        estimator.history_ = []
-    estimator.classes_, estimator.architecture_, estimator.n_iter_ = classes, architecture, 0
-    n_before = len(estimator.history_)
-
-    def end_epoch(record: dict[str, float], best: dict[str, NDArray[Any]] | None) -> None:
-        n_epochs = len(estimator.history_) + 1
-        if best is not None:
-            estimator.weights_, estimator.best_epoch_ = best, n_epochs
-        estimator.history_.append({"epoch": n_epochs, **record})
-        estimator.n_iter_ = n_epochs - n_before
-        if estimator.on_epoch_end is not None:
-            estimator.on_epoch_end(estimator)
-
-    interrupted, last_weights = train_emotion_cnn(
+    fit_classifier(
         estimator,
+        architecture,
+        partial(_build, architecture, estimator.dropout),
         pixels,
-        _targets(estimator, pixels, classes, codes, train),
+        partial(_targets, estimator, pixels, classes, codes),
+        classes,
+        codes,
         weights,
-        train=train,
-        held_out=held_out,
-        architecture=architecture,
-        first_weights=estimator.weights_ if continued else None,
-        seed=int(rng.randint(2**31 - 1)),
-        on_epoch=end_epoch,
+        continued=continued,
     )
-    if not hasattr(estimator, "weights_"):  # interrupted before one epoch was over
-        estimator.weights_, estimator.best_epoch_ = last_weights, 0
-    if interrupted:
-        warnings.warn(
-            f"{owner} was interrupted after {estimator.n_iter_} of {estimator.max_epochs} epochs; "
-            f"it keeps the best weights so far, of epoch {estimator.best_epoch_}.",
-            stacklevel=4,  # the caller of fit, past fit and the decorator around it
-        )
+
+
+def _build(architecture: dict[str, Any], dropout: float, mean: float, std: float) -> EmotionCNN:
+    return EmotionCNN(**architecture, dropout=dropout, mean=mean, std=std)
 
 
 def _targets(

@@ -24,8 +24,8 @@ from emotion_estimators._sklearn import (
 )
 from emotion_estimators._validation import ImageBatches, check_images
 from emotion_estimators.exceptions import InvalidImagesError, MissingDependencyError, WeightsError
-from emotion_estimators.features._facenet_weights import FaceWeights, find_face_weights
 from emotion_estimators.features.embedding_cache import compute_rows, open_cache
+from emotion_estimators.features.facenet_weights import FaceWeights, find_face_weights
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.face_network import (
     MIN_IMAGE_SIZE,

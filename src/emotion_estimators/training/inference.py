@@ -6,7 +6,7 @@ Imports torch, so import this module only where it is needed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -30,6 +30,18 @@ __all__ = [
 
 Weights = dict[str, NDArray[Any]]
 Network = TypeVar("Network", bound=nn.Module)
+
+
+class Classifier(Protocol):
+    """A network whose scores are a linear layer's on the features of images in 0..1."""
+
+    pixel_mean: torch.Tensor
+    head: nn.Linear
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the features, (n, c), of images (n, channels, height, width)."""
+        ...
+
 
 # Live networks stand here, not in the estimators, so that these hold arrays only.
 _LIVE: WeakKeyDictionary[Any, tuple[Weights, torch.device, nn.Module]] = WeakKeyDictionary()
@@ -105,15 +117,15 @@ def padded_input(images: NDArray[Any], batch_size: int, device: torch.device) ->
 
 
 def predict_images(
-    network: EmotionCNN, images: NDArray[Any], *, batch_size: int, flip: bool
+    network: Classifier, images: NDArray[Any], *, batch_size: int, flip: bool
 ) -> NDArray[np.float64]:
     """Return the class probabilities of at most `batch_size` images.
 
     Parameters
     ----------
-    network : EmotionCNN
+    network : Classifier
         In evaluation mode.
-    images : ndarray of shape (n, height, width)
+    images : ndarray of shape (n, height, width) or (n, height, width, 3)
         uint8 in 0..255 or float.
     batch_size : int
         What the network always gets: fewer images are padded with zeros, so that a
@@ -128,7 +140,7 @@ def predict_images(
     """
     n = len(images)
     device = network.pixel_mean.device
-    x = padded_input(images, batch_size, device)  # (batch_size, 1, h, w)
+    x = padded_input(images, batch_size, device)  # (batch_size, 1 or 3, h, w)
     with torch.inference_mode(), exact_convolutions(device, full_precision=True):
         probabilities = _probabilities(network, x)
         if flip:
@@ -166,7 +178,7 @@ def score_labels(
     return scores.cpu().numpy().astype(np.float64)
 
 
-def _probabilities(network: EmotionCNN, x: torch.Tensor) -> NDArray[np.float64]:
+def _probabilities(network: Classifier, x: torch.Tensor) -> NDArray[np.float64]:
     """Return the probabilities, (n, n_classes)."""
     features = network.features(x).cpu().numpy().astype(np.float64)  # (n, c)
     weight = network.head.weight.detach().cpu().numpy().astype(np.float64)  # (n_classes, c)

@@ -1,4 +1,4 @@
-"""One training of an `EmotionCNN` with skorch; imports torch and skorch."""
+"""One training of a network that classifies images, with skorch; imports torch and skorch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from emotion_estimators.networks.emotion_cnn import EmotionCNN
 from emotion_estimators.training.augmentation import augment_images
 from emotion_estimators.training.device import autocast_dtype, choose_device, exact_convolutions
 from emotion_estimators.training.image_net import ImageNet
@@ -21,20 +20,20 @@ from emotion_estimators.training.seeds import seeded
 from emotion_estimators.training.tensor_batches import TensorBatches
 from emotion_estimators.training.training_recipe import TrainingRecipe
 
-__all__ = ["train_emotion_cnn"]
+__all__ = ["train_classifier"]
 
 Weights = dict[str, NDArray[Any]]
 
 
-def train_emotion_cnn(
+def train_classifier(
     settings: Any,
+    build: Callable[[float, float], nn.Module],
     pixels: NDArray[Any],
     targets: NDArray[np.float32],
     weights: NDArray[np.float64],
     *,
     train: NDArray[np.intp],
     held_out: NDArray[np.intp] | None,
-    architecture: dict[str, Any],
     first_weights: Weights | None,
     seed: int,
     on_epoch: Callable[[dict[str, float], Weights | None], None],
@@ -44,8 +43,12 @@ def train_emotion_cnn(
     Parameters
     ----------
     settings : object
-        Holds the parameters of `EmotionCNNClassifier` as attributes.
-    pixels : ndarray of shape (n, height, width)
+        Holds the parameters of the training as attributes, with the names that they have in
+        `EmotionCNNClassifier`.
+    build : callable
+        Returns the network; given mean and standard deviation of the pixels, in 0..1. What it
+        draws from torch's global generator is seeded.
+    pixels : ndarray of shape (n, height, width) or (n, height, width, 3)
         uint8 in 0..255 or float.
     targets : ndarray of float32, shape (n, n_classes)
         Probability of each class for each image.
@@ -53,10 +56,8 @@ def train_emotion_cnn(
         Weight of each image in the loss.
     train, held_out : ndarray of int, or None
         Rows to train on, and rows that choose the best epoch.
-    architecture : dict
-        Parameters of `EmotionCNN`, ``n_classes`` among them.
     first_weights : dict of str to ndarray or None
-        Where to begin; None draws them.
+        Where to begin; None leaves those that `build` gives.
     seed : int
         Of all random numbers.
     on_epoch : callable
@@ -95,7 +96,7 @@ def train_emotion_cnn(
         on_epoch(record, None if best is None else _arrays(best))
 
     with exact_convolutions(device, full_precision=False), seeded(seed, device) as generator:
-        module = EmotionCNN(**architecture, dropout=settings.dropout, mean=level, std=spread)
+        module = build(level, spread)
         if first_weights is not None:
             module.load_state_dict({k: torch.tensor(v) for k, v in first_weights.items()})
         data = dataset(train)
@@ -127,6 +128,7 @@ def train_emotion_cnn(
             optimizer__weight_decay=settings.weight_decay,
             optimizer__param_groups=[
                 ("*norm*", {"weight_decay": 0.0}),
+                ("*bn.*", {"weight_decay": 0.0}),
                 ("*bias", {"weight_decay": 0.0}),
             ],
             lr=settings.learning_rate,

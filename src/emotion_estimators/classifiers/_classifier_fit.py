@@ -1,0 +1,117 @@
+"""What the fits of all classifiers trained with skorch share; imports torch through `training`.
+
+So import this module only where torch is needed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from emotion_estimators.training.classifier_training import train_classifier
+from emotion_estimators.training.training_set import hold_out
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["fit_classifier"]
+
+
+def fit_classifier(
+    estimator: Any,
+    architecture: dict[str, Any],
+    build: Callable[[float, float], nn.Module],
+    pixels: NDArray[Any],
+    targets: Callable[[NDArray[np.intp]], NDArray[np.float32]],
+    classes: NDArray[Any],
+    codes: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    *,
+    continued: bool = False,
+) -> None:
+    """Train the network of an estimator and set its fitted attributes.
+
+    They are ``classes_``, ``architecture_``, ``weights_``, ``history_``, ``best_epoch_`` and
+    ``n_iter_``.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Its parameters are valid, and have the names of those of `EmotionCNNClassifier`.
+    architecture : dict
+        With which the network of ``weights_`` can be built again.
+    build : callable
+        As for `train_classifier`.
+    pixels : ndarray of shape (n, height, width) or (n, height, width, 3)
+        uint8 in 0..255 or float32.
+    targets : callable
+        From the rows that are trained on to the probability of each class for each image,
+        (n, n_classes).
+    classes : ndarray of shape (n_classes,)
+        Sorted labels.
+    codes : ndarray of int64, shape (n,)
+        Position in `classes` of each image's label.
+    weights : ndarray of float64, shape (n,)
+        Weight of each image.
+    continued : bool, default=False
+        Begin with ``weights_``, and append to ``history_``.
+
+    Raises
+    ------
+    ValueError
+        If there are too few images.
+
+    Warns
+    -----
+    UserWarning
+        If a ``KeyboardInterrupt`` ended the training.
+    """
+    owner = type(estimator).__name__
+    rng = check_random_state(estimator.random_state)
+    train, held_out = np.arange(len(codes)), None
+    if estimator.early_stopping:
+        train, held_out = hold_out(owner, codes, estimator.validation_fraction, rng)
+    elif len(codes) < 2:
+        raise ValueError(f"{owner} needs at least 2 images to train, got n_samples = {len(codes)}.")
+
+    if not continued:
+        if hasattr(estimator, "weights_"):  # else a fit that fails would leave a mixture
+            del estimator.weights_
+        estimator.history_ = []
+    estimator.classes_, estimator.architecture_, estimator.n_iter_ = classes, architecture, 0
+    n_before = len(estimator.history_)
+
+    def end_epoch(record: dict[str, float], best: dict[str, NDArray[Any]] | None) -> None:
+        n_epochs = len(estimator.history_) + 1
+        if best is not None:
+            estimator.weights_, estimator.best_epoch_ = best, n_epochs
+        estimator.history_.append({"epoch": n_epochs, **record})
+        estimator.n_iter_ = n_epochs - n_before
+        if estimator.on_epoch_end is not None:
+            estimator.on_epoch_end(estimator)
+
+    interrupted, last_weights = train_classifier(
+        estimator,
+        build,
+        pixels,
+        targets(train),
+        weights,
+        train=train,
+        held_out=held_out,
+        first_weights=estimator.weights_ if continued else None,
+        seed=int(rng.randint(2**31 - 1)),
+        on_epoch=end_epoch,
+    )
+    if not hasattr(estimator, "weights_"):  # interrupted before one epoch was over
+        estimator.weights_, estimator.best_epoch_ = last_weights, 0
+    if interrupted:
+        warnings.warn(
+            f"{owner} was interrupted after {estimator.n_iter_} of {estimator.max_epochs} epochs; "
+            f"it keeps the best weights so far, of epoch {estimator.best_epoch_}.",
+            stacklevel=5,  # the caller of fit, past its helper, fit and the decorator around it
+        )
