@@ -635,7 +635,7 @@ def test_missing_library(squares, monkeypatch, missing):
 
 def test_needs_little_beside_torch_and_lightning():
     blocked = ["numba", "onnx", "onnxruntime", "pooch", "h5py", "skimage", "skorch", "keras",
-               "lazy_loader", "cv2", "matplotlib", "timm", "torchvision"]  # fmt: skip
+               "lazy_loader", "cv2", "timm", "torchvision"]  # fmt: skip
     code = SCRIPT.replace("**SETTINGS", "max_epochs=1, random_state=0")
     code = f"import sys\nsys.modules.update(dict.fromkeys({blocked!r}))\n{code}"
     code += "net.fit(X, Y).predict(X)\nprint('done')\n"

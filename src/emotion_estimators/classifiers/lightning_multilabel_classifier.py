@@ -80,7 +80,7 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         "cosine" falls to zero at the end, after a linear rise.
     warmup : float, default=0.1
         Share of the training in which the rate rises.
-    max_epochs : int, default=18
+    max_epochs : int, default=40
         Passes over the training images.
     batch_size : int or "auto", default=32
         Images in a step, on each device. "auto" halves 128 until a step fits in memory.
@@ -254,7 +254,7 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         weight_decay: float = 0.01,
         schedule: str = "cosine",
         warmup: float = 0.1,
-        max_epochs: int = 18,
+        max_epochs: int = 40,
         batch_size: int | str = 32,
         gradient_clip: float | None = 1.0,
         ema: float | None = None,
@@ -413,7 +413,8 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         indicators : ndarray of int64, shape (n, n_labels)
             1 where the probability is at least that of ``thresholds_``, else 0.
         """
-        return (self.predict_proba(X) >= self.thresholds_).astype(np.int64)
+        is_there: NDArray[np.bool_] = self.predict_proba(X) >= self.thresholds_
+        return is_there.astype(np.int64)
 
     def predict_sets(self, X: Any) -> list[set[Any]]:
         """Return the labels of each image.
@@ -451,7 +452,8 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         owner = type(self).__name__
         _, targets = check_label_sets(owner, y, len(predicted), self.classes_)
         is_right = ((predicted == targets) | np.isnan(targets)).all(axis=1)
-        return float(np.average(is_right, weights=sample_weight))
+        weights = None if sample_weight is None else np.asarray(sample_weight)
+        return float(np.average(is_right, weights=weights))
 
     @property
     def network_(self) -> Any:

@@ -46,7 +46,8 @@ class AveragedNetwork:
             chain(module.parameters(), module.buffers()),
             strict=True,
         )
-        weights, others = [], []
+        weights: list[Any] = []
+        others: list[Any] = []
         for pair in pairs:
             (weights if pair[0].is_floating_point() else others).append(pair)
         return weights, others

@@ -185,9 +185,10 @@ class MultiLabelModule(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Score the epoch, keep its weights if they are the best, and hand the record on."""
         is_shared = self.trainer.world_size > 1
-        loss = self._loss_sum / max(self._n_seen, 1)
+        loss = torch.as_tensor(self._loss_sum) / max(self._n_seen, 1)
         if is_shared:
-            loss = torch.distributed.nn.functional.all_reduce(loss) / self.trainer.world_size
+            torch.distributed.all_reduce(loss)
+            loss = loss / self.trainer.world_size
         train_loss = float(loss)
         if not math.isfinite(train_loss):
             raise ValueError(
@@ -212,7 +213,8 @@ class MultiLabelModule(pl.LightningModule):
                 name: tensor.detach().cpu().clone() for name, tensor in scored.state_dict().items()
             }
         progress.history.append({"epoch": progress.n_epochs, **record})
-        if self.trainer.loggers or self.trainer.callbacks:
+        trainer: Any = self.trainer
+        if trainer.loggers or trainer.callbacks:
             self.log_dict(record, rank_zero_only=True)
         self._bar.set_postfix({key: f"{value:.4f}" for key, value in record.items()}, refresh=False)
         self.on_epoch(self)

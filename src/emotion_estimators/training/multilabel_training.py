@@ -332,7 +332,8 @@ def _largest_batch(
                 images, labels = next(iter(batches))
                 with torch.autocast(device.type, precision, enabled=precision is not None):
                     scores = trial(images)
-                masked_mean(losses, scores.float(), labels).backward()
+                loss: Any = masked_mean(losses, scores.float(), labels)
+                loss.backward()
                 optimizer.step()  # takes the memory of its state
         except torch.cuda.OutOfMemoryError:
             if size == 1:

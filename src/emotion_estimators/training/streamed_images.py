@@ -110,7 +110,7 @@ class StreamedBatches:
             order = order[: len(self) * self.batch_size]
         loader = DataLoader(
             self.dataset,
-            batch_sampler=[part.tolist() for part in order.split(self.batch_size)],
+            batch_sampler=[part.tolist() for part in torch.split(order, self.batch_size)],
             num_workers=self.n_workers,
             pin_memory=self.device.type == "cuda",
             generator=self.generator,
