@@ -13,13 +13,11 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from emotion_estimators._sklearn import StrOptions, validate_params
+from emotion_estimators.images.folders import IMAGE_SUFFIXES, is_hidden, walk_folder
 from emotion_estimators.labels import canonical_emotion
 
 __all__ = ["load_image_folder"]
 
-_IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
-)
 _MAX_FILE_BYTES = 2**28  # a compressed entry that claims more is a bomb, not a picture
 
 
@@ -105,7 +103,7 @@ def load_image_folder(
     if not path.exists():
         raise FileNotFoundError(f"load_image_folder found no folder or zip file at {path}.")
     if path.is_dir():
-        files, folders = _walk_folder(path)
+        files, folders = walk_folder(path)
     elif zipfile.is_zipfile(path):
         files, folders = _walk_zip(path)
     else:
@@ -143,30 +141,13 @@ def load_image_folder(
     )
 
 
-def _walk_folder(path: Path) -> tuple[list[str], set[str]]:
-    """Return all files and folders below `path`, relative to it, with forward slashes."""
-    files: list[str] = []
-    folders: set[str] = set()
-    above = {path: {path.resolve()}}  # the real folders that a folder lies in, and itself
-    for parent, subfolders, names in os.walk(path, followlinks=True):
-        chain = above.pop(Path(parent))
-        real = {name: Path(parent, name).resolve() for name in subfolders}
-        # a link to a folder above it would be walked round and round
-        subfolders[:] = [n for n in subfolders if not _is_hidden(n) and real[n] not in chain]
-        above |= {Path(parent, name): {*chain, real[name]} for name in subfolders}
-        relative = Path(parent).relative_to(path)
-        folders.update((relative / name).as_posix() for name in subfolders)
-        files += [(relative / name).as_posix() for name in names if not _is_hidden(name)]
-    return files, folders
-
-
 def _walk_zip(path: Path) -> tuple[list[str], set[str]]:
     files: list[str] = []
     folders: set[str] = set()
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
             name = PurePosixPath(entry.filename)
-            if any(_is_hidden(part) for part in name.parts):
+            if any(is_hidden(part) for part in name.parts):
                 continue
             folders.update(str(parent) for parent in name.parents if parent.name)
             if entry.is_dir():
@@ -195,10 +176,6 @@ def _read_zip(path: Path, names: list[str]) -> list[bytes]:
                     f"load_image_folder cannot read {name} in {path}: {error}."
                 ) from error
     return contents
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def _parent(name: str) -> str:
@@ -242,7 +219,7 @@ def _rows(
     for file in files:
         name = PurePosixPath(file)
         folder = str(PurePosixPath(*name.parts[:depth]))
-        if folder in class_names and name.suffix.lower() in _IMAGE_SUFFIXES:
+        if folder in class_names and name.suffix.lower() in IMAGE_SUFFIXES:
             rows.append((class_names[folder], file, folder))
         else:
             ignored.append(file)

@@ -3,7 +3,7 @@
 Imports `labels` and pooch (inside functions); for features and classifiers.
 """
 
-from emotion_estimators.weights.fetch import fetch_all, fetch_weights
+from emotion_estimators.weights.fetch import fetch_all, fetch_weights, find_weights
 from emotion_estimators.weights.files import embedded_weights, file_sha256
 from emotion_estimators.weights.registry import get_card, list_cards
 from emotion_estimators.weights.weight_card import WeightCard
@@ -14,6 +14,7 @@ __all__ = [
     "fetch_all",
     "fetch_weights",
     "file_sha256",
+    "find_weights",
     "get_card",
     "list_cards",
 ]

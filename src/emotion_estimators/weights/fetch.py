@@ -15,7 +15,7 @@ from emotion_estimators.weights.files import embedded_weights, file_sha256
 from emotion_estimators.weights.registry import get_card, list_cards
 from emotion_estimators.weights.weight_card import WeightCard
 
-__all__ = ["fetch_all", "fetch_weights"]
+__all__ = ["fetch_all", "fetch_weights", "find_weights"]
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -50,7 +50,7 @@ def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30
 
     Notes
     -----
-    "embedded" is the file that comes with the package. Others are looked for in this order:
+    "embedded" and "embedded-small" come with the package. Others are looked for in this order:
     ``$EMOTION_ESTIMATORS_DATA/weights``; the cache, which is
     ``$EMOTION_ESTIMATORS_CACHE/weights`` or ``weights`` in the user's cache folder; the card's
     URL, unless ``EMOTION_ESTIMATORS_OFFLINE`` is set to something other than 0. Files with
@@ -69,16 +69,10 @@ def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30
     ValueError: get_card expected the name of registered weights (embedded, ...
     """
     card = get_card(name)
-    if card.url is None:
-        return embedded_weights()
-    data = os.environ.get("EMOTION_ESTIMATORS_DATA")
-    if data:
-        given = Path(data, "weights", card.file_name)
-        if _holds(given, card):
-            return given
+    found = find_weights(name)
+    if found is not None:
+        return found
     cached = cache_folder("weights") / card.file_name
-    if _holds(cached, card):
-        return cached
     if is_offline():
         raise ConnectionError(
             f"Weights {card.name!r} are not on this machine, and EMOTION_ESTIMATORS_OFFLINE "
@@ -87,6 +81,37 @@ def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30
         )
     _download(card, cached, verbose=bool(verbose), timeout=timeout)
     return cached
+
+
+def find_weights(name: str) -> Path | None:
+    """Return the file of registered weights if it is on this machine; download nothing.
+
+    Parameters
+    ----------
+    name : str
+        One of the names that `list_cards` gives.
+
+    Returns
+    -------
+    path : Path or None
+        A file whose SHA-256 is that of the card, where `fetch_weights` would find it.
+
+    Raises
+    ------
+    ValueError
+        If no weights have that name.
+    WeightsError
+        If the installation lacks the embedded weights.
+    """
+    card = get_card(name)
+    if card.url is None:
+        return embedded_weights(card.file_name)
+    data = os.environ.get("EMOTION_ESTIMATORS_DATA")
+    places = [Path(data, "weights")] if data else []
+    for folder in [*places, cache_folder("weights")]:
+        if _holds(folder / card.file_name, card):
+            return folder / card.file_name
+    return None
 
 
 def fetch_all(
