@@ -6,6 +6,8 @@ Imports keras, scikeras, onnx and onnxruntime inside functions only, through `tr
 
 from __future__ import annotations
 
+import random
+import sys
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -347,6 +349,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
 
     def _import_keras(self) -> None:
         owner = type(self).__name__
+        random_state = None if "keras" in sys.modules else random.getstate()
         try:
             import_optional("keras", extra="keras", needed_by=owner)
         except ModuleNotFoundError as error:
@@ -360,6 +363,8 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
                 name=error.name,
             ) from error
         import_optional("scikeras", extra="keras", needed_by=owner)
+        if random_state is not None:  # rich, which Keras imports, draws a number when imported
+            random.setstate(random_state)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -242,7 +242,7 @@ def train_keras(
         variable.assign(np.zeros(tuple(variable.shape), variable.dtype))
     model.optimizer.learning_rate = recipe.learning_rate
     for layer in model.layers:
-        if isinstance(layer, keras.layers.Dropout):
+        if getattr(layer, "seed_generator", None) is not None:  # a dropout of 0 has none
             layer.seed_generator.state.assign(np.array([seed, 0], dtype=np.uint32))
     validation = None
     if held_out is not None:
