@@ -25,6 +25,7 @@ MODELS = {
     "model_v6_23": ("model_v6_23.hdf5", 48, "EMOTIONS", (0, 1)),
     "mini-XCEPTION": ("mini_xception_fer.hdf5", 64, "MINI_XCEPTION_ORDER", (-1, 1)),
     "embedded": (None, 48, None, None),
+    "embedded-small": (None, 48, None, None),
 }
 VARIANTS = ("this library", "tf.function", "tf_keras predict")
 BATCH = 256
@@ -41,6 +42,8 @@ def start_ours(model: str, folder: Path) -> tuple[Any, Any]:
 
     file, size, order, scaling = MODELS[model]
     classifier = PretrainedEmotionClassifier()
+    if file is None:
+        classifier.set_params(model=model)
     if file is not None and order is not None:
         classifier.set_params(
             model=str(folder / file), labels=getattr(labels, order), scaling=scaling
@@ -141,10 +144,10 @@ def main() -> None:
             continue
         if file is None:
             from emotion_estimators.exceptions import WeightsError
-            from emotion_estimators.weights import embedded_weights
+            from emotion_estimators.weights import fetch_weights
 
             try:
-                embedded_weights()
+                fetch_weights(model)
             except WeightsError as error:
                 print(f"\n{model}: {error}")
                 continue

@@ -77,6 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, help="end sooner, the schedule fitted to it")
     parser.add_argument("--validation", type=float, default=0.05)
     parser.add_argument("--teacher", type=Path, help="model file whose probabilities teach, too")
+    parser.add_argument("--mixup", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--every", type=int, default=3, help="epochs between two checkpoints")
@@ -93,6 +94,7 @@ def main(argv: list[str] | None = None) -> None:
         teacher = PretrainedEmotionClassifier(model=teacher).fit(X[:1], y[:1])  # learns nothing
     cnn = EmotionCNNClassifier(
         teacher=teacher,
+        mixup=arguments.mixup,
         max_epochs=arguments.epochs,
         max_time=None if arguments.minutes is None else 60 * arguments.minutes,
         validation_fraction=arguments.validation,

@@ -128,10 +128,11 @@ def test_the_embedded_model_needs_no_fit_for_a_scorer():
     assert not hasattr(classifier, "no_such_attribute_")
 
 
-def test_the_embedded_model_knows_real_faces(data_dir):
-    card = get_card("embedded")
+@pytest.mark.parametrize("model", ["embedded", "embedded-small"])
+def test_an_embedded_model_knows_real_faces(data_dir, model):
+    card = get_card(model)
     X, y = load_image_folder(data_dir / "facial_emotions" / "test", return_X_y=True)
-    proba = PretrainedEmotionClassifier().predict_proba(X)
+    proba = PretrainedEmotionClassifier(model=model).predict_proba(X)
     figures = measure_probabilities(y, proba, EMOTIONS)
     # the card is rounded to four digits, and other machines may tip a face or two
     assert figures["accuracy"] == pytest.approx(card.measured_accuracy, abs=6e-4)
@@ -279,7 +280,7 @@ def test_a_file_that_describes_itself(tmp_path, faces):
 def test_the_embedded_model_is_settled_and_must_be_there(monkeypatch, tmp_path, faces):
     with pytest.raises(ValueError, match="knows labels of model='embedded': leave it None"):
         PretrainedEmotionClassifier(labels=LABELS).predict(faces[0])
-    monkeypatch.setattr(files, "_EMBEDDED", tmp_path / "none.onnx")
+    monkeypatch.setattr(files, "_FOLDER", tmp_path)
     with pytest.raises(WeightsError, match="missing from this installation"):
         PretrainedEmotionClassifier().predict(faces[0])
 
@@ -499,7 +500,7 @@ def test_progress_only_when_verbose(classifier, faces, capfd):
 @pytest.mark.parametrize(
     ("settings", "error", "match"),
     [
-        ({"model": "model_v7"}, ValueError, "'embedded', 'model_v6_23', or the path .*'model_v7'"),
+        ({"model": "model_v7"}, ValueError, "'embedded', 'embedded-small', 'model_v6_23', or the path .*'model_v7'"),
         ({"model": "no.onnx"}, FileNotFoundError, "there is no file no.onnx"),
         ({"labels": None}, ValueError, "needs labels for .*network.onnx"),
         ({"labels": EMOTIONS}, ValueError, "expected 3 labels, one for each output .* got 7"),

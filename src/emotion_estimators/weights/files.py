@@ -10,7 +10,7 @@ from emotion_estimators.exceptions import WeightsError
 
 __all__ = ["embedded_weights", "file_sha256"]
 
-_EMBEDDED = Path(__file__).with_name("emotion_cnn.onnx")
+_FOLDER = Path(__file__).parent
 
 # Hash of a file as it was last seen: device and inode, bytes, time of change.
 _known_hashes: dict[str, tuple[tuple[int, ...], str]] = {}
@@ -54,8 +54,13 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
     return digest
 
 
-def embedded_weights() -> Path:
-    """Return the file of the emotion model that comes with the package.
+def embedded_weights(file_name: str = "emotion_cnn_average.onnx") -> Path:
+    """Return a file of an emotion model that comes with the package.
+
+    Parameters
+    ----------
+    file_name : str, default="emotion_cnn_average.onnx"
+        As its card says; the default is the model ``"embedded"``.
 
     Returns
     -------
@@ -67,9 +72,10 @@ def embedded_weights() -> Path:
     WeightsError
         If the installation lacks the file.
     """
-    if not _EMBEDDED.is_file():
+    path = _FOLDER / file_name
+    if not path.is_file():
         raise WeightsError(
-            f"The embedded emotion model is missing from this installation: no file {_EMBEDDED}. "
+            f"The embedded emotion model is missing from this installation: no file {path}. "
             "Install emotion-estimators again, or choose another model."
         )
-    return _EMBEDDED
+    return path
