@@ -37,6 +37,7 @@ demo: $(VENV)/.installed-demo
 	$(PY) examples/demo_emoji.py
 	$(PY) examples/demo_facenet.py
 	$(PY) examples/demo_multilabel.py
+	$(PY) examples/demo_photograph.py
 
 test: $(VENV)/.installed-test
 	$(PY) -m pytest
