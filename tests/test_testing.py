@@ -144,6 +144,80 @@ class NearestMean(ClassifierMixin, BaseEstimator):
         return scores / scores.sum()
 
 
+class NearestMeans(NearestMean):
+    """Of each label, whether the mean image of those with it or of those without is nearer."""
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y):
+        images = check_images(self, X, reset=True)
+        targets = self._targets(y)
+        if len(targets) != len(images):
+            raise ValueError(f"NearestMeans got {len(images)} images and {len(targets)} labels.")
+        self.classes_ = np.arange(targets.shape[1])
+        stack = np.concatenate([batch for _, batch in images.batches(16)])
+        size = stack.reshape(len(stack), -1).shape[1]
+        self.pixels_ = self._random().randint(0, size, self.n_pixels)
+        rows = self._rows(stack)
+        self.means_ = [
+            [rows[column == k].mean(axis=0) if (column == k).any() else np.inf for k in (0, 1)]
+            for column in targets.T
+        ]
+        return self
+
+    def _targets(self, y):
+        if np.ndim(y) != 2:
+            raise ValueError(f"NearestMeans expected columns, got 1d targets: {np.shape(y)}.")
+        return np.asarray(y)
+
+    def predict_proba(self, X):
+        check_is_fitted(self)
+        images = check_images(self, X, reset=False)
+        rows = self._rows(np.concatenate([batch for _, batch in images.batches(16)]))
+        return np.array([[self._share(row, *pair) for pair in self.means_] for row in rows])
+
+    def predict(self, X):
+        return (self.predict_proba(X) > 0.5).astype(np.int64)
+
+    @staticmethod
+    def _share(row, without, having):
+        away = np.exp([-np.square(mean - row).mean() for mean in (without, having)])
+        return away[1] / away.sum()
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = False
+        return tags
+
+
+class ListsProbabilities(NearestMeans):
+    """As scikit-learn's forests do: two columns for each label."""
+
+    def predict_proba(self, X):
+        p = super().predict_proba(X)
+        return np.stack([np.column_stack([1 - column, column]) for column in p.T])
+
+    def predict(self, X):
+        return (NearestMeans.predict_proba(self, X) > 0.5).astype(np.int64)
+
+
+class PredictsProbabilities(NearestMeans):
+    def predict(self, X):
+        return self.predict_proba(X)
+
+
+class RanksOtherwise(NearestMeans):
+    def decision_function(self, X):
+        return -self.predict_proba(X)
+
+
+class TakesOneColumn(NearestMeans):
+    def _targets(self, y):
+        return np.asarray(y).reshape(len(y), -1)
+
+
 class DropsLastBatch(StripMeans):
     def _means(self, stack):
         return super()._means(stack)[: max(1, len(stack) // 8 * 8)]
@@ -467,6 +541,10 @@ FAULTS = [
     (ClassesAsSeen, "check_predictions_and_probabilities", "classes_ is not sorted"),
     (RoundsScores, "check_predictions_and_probabilities", "do not sum to 1, off by up to 0.01"),
     (PredictsAnotherClass, "check_predictions_and_probabilities", "predict against classes_"),
+    (ListsProbabilities, "check_label_indicators", r"gives shape \(3, 36, 2\) for 36 images and 3"),
+    (PredictsProbabilities, "check_label_indicators", "other values than the integers 0 and 1"),
+    (RanksOtherwise, "check_label_indicators", "rank images otherwise"),
+    (TakesOneColumn, "check_label_indicators", "accepts 1-D targets, though its tags say"),
     (Unseeded, "check_same_seed_same_fit", "after a second fit of a clone: other values"),
     (DrawsGlobally, "check_same_seed_same_fit", "after a second fit of a clone: other values"),
     (DrawsGlobally, "check_global_random_state_untouched", "fit changes .* numpy.random"),
@@ -485,7 +563,7 @@ def _checks(estimator, **settings):
     }
 
 
-@parametrize_with_image_checks([StripMeans(), NearestMean()])
+@parametrize_with_image_checks([StripMeans(), NearestMean(), NearestMeans()])
 def test_good_estimators_pass(estimator, check):
     check(estimator)
 

@@ -19,6 +19,13 @@ TIMM_PREFIX = "timm:"
 def check_backbone(owner: str, backbone: Any) -> None:
     """Raise unless it is a name that is known, or a network.
 
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, for messages.
+    backbone : str or nn.Module
+        What it was given.
+
     Raises
     ------
     MissingDependencyError
@@ -64,6 +71,15 @@ def make_backbone(backbone: Any, image_size: tuple[int, int], *, pretrained: boo
 
 def count_features(owner: str, backbone: nn.Module, image_size: tuple[int, int]) -> int:
     """Return how many features a backbone gives for an image.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, for messages.
+    backbone : nn.Module
+        It is asked once, for two black images.
+    image_size : tuple of int
+        Height and width.
 
     Raises
     ------

@@ -38,6 +38,17 @@ _N_FOR_STATISTICS = 1000  # images that are decoded for mean and spread where th
 def check_devices(owner: str, devices: int, strategy: str, random_state: Any) -> None:
     """Raise if several devices are asked for where they cannot work.
 
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, for messages.
+    devices : int
+        How many.
+    strategy : str
+        Lightning's word for how they share the work.
+    random_state : object
+        The estimator's parameter.
+
     Raises
     ------
     ValueError
