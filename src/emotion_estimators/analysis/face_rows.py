@@ -18,7 +18,7 @@ from emotion_estimators.features.faces import Faces
 from emotion_estimators.images.sequences import as_sequence, is_source, item_name, item_problem
 from emotion_estimators.images.threads import map_in_threads
 
-__all__ = ["BOX", "iterate_faces", "table_columns"]
+__all__ = ["BOX", "iterate_faces", "standard_cropper", "table_columns"]
 
 BOX = ("x", "y", "width", "height")
 
@@ -78,7 +78,7 @@ def iterate_faces(
     """
     items = _as_iterable(X)
     if cropper is None:
-        cropper = FaceCropper(output_size=_CROP_SIZE, jpeg_draft=True)
+        cropper = standard_cropper()
     if classifier is None:
         classifier = PretrainedEmotionClassifier()
     if not hasattr(classifier, "predict_proba"):
@@ -107,6 +107,21 @@ def iterate_faces(
         for name, found in group:
             yield _rows(row, name, found, probabilities, classes)
             row += 1
+
+
+def standard_cropper(**parameters: Any) -> FaceCropper:
+    """Return what finds and cuts the faces where nothing else is asked for.
+
+    Parameters
+    ----------
+    **parameters
+        More parameters of `FaceCropper`.
+
+    Returns
+    -------
+    cropper : FaceCropper
+    """
+    return FaceCropper(output_size=_CROP_SIZE, jpeg_draft=True, **parameters)
 
 
 def table_columns(classes: Iterable[Any]) -> list[str]:

@@ -1,0 +1,5 @@
+"""The command line ``emotion-estimators``, a thin shell over the rest; loads nothing early."""
+
+from emotion_estimators.cli.arguments import main
+
+__all__ = ["main"]

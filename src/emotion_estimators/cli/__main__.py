@@ -1,0 +1,7 @@
+"""``python -m emotion_estimators.cli``, where the script is not on the path."""
+
+import sys
+
+from emotion_estimators.cli.arguments import main
+
+sys.exit(main())

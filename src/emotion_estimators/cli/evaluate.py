@@ -1,0 +1,141 @@
+"""The command ``evaluate``: how well a model classifies faces whose emotion is known."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimators._optional import import_optional
+from emotion_estimators.cli.console import FAILED, OK, UsageError, print_line, say, track
+from emotion_estimators.cli.models import open_classifier
+from emotion_estimators.datasets import load_image_folder
+from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.inspection.scores import measure_probabilities
+from emotion_estimators.labels import EMOTIONS
+
+__all__ = ["evaluate"]
+
+_BATCH = 256  # faces between two moves of the progress bar
+_SCORES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "ece": "expected calibration error",
+}
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Print the figures, and write them and a picture of the confusion matrix."""
+    if arguments.out is not None:
+        _import_matplotlib()
+    classifier = open_classifier(arguments.model, arguments.jobs)
+    classes = classifier.classes_.tolist()
+    X, y = _load(arguments.root, classes)
+    probabilities, is_read = _classify(classifier, X, arguments.root)
+    if not is_read.any():
+        raise UsageError(f"no image in {arguments.root} can be read.")
+    figures = measure_probabilities(y[is_read], probabilities[is_read], classes)
+    n_unreadable = int((~is_read).sum())
+    figures = {"model": arguments.model, "classes": classes, **figures}
+    figures["n_unreadable"] = n_unreadable
+    _print(figures)
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        path = arguments.out / "evaluation.json"
+        path.write_text(f"{json.dumps(figures, indent=2)}\n", encoding="utf-8")
+        _draw(figures, arguments.out / "confusion_matrix.png")
+    if n_unreadable:
+        say(f"evaluate: {n_unreadable} of {len(X)} images cannot be read and were left out.")
+    return FAILED if n_unreadable else OK
+
+
+def _load(root: Path, classes: list[str]) -> tuple[NDArray[Any], NDArray[Any]]:
+    labels = "emotions" if set(classes) <= set(EMOTIONS) else "folders"
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            X, y = load_image_folder(root, labels=labels, return_X_y=True)
+    except (ValueError, FileNotFoundError) as error:
+        raise UsageError(str(error)) from error
+    for warning in caught:
+        say(f"evaluate: {warning.message}")
+    strange = sorted(set(y) - set(classes))
+    if strange:
+        raise UsageError(
+            f"{root} has folders {', '.join(strange)}, which are no classes of the model; it has "
+            f"{', '.join(classes)}."
+        )
+    return X, y
+
+
+def _classify(
+    classifier: Any, X: NDArray[Any], root: Path
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return probabilities (n, n_classes), and which rows could be read; the others hold NaN."""
+    probabilities = np.full((len(X), len(classifier.classes_)), np.nan)
+    with track(len(X), "image") as bar:
+        for start in range(0, len(X), _BATCH):
+            rows = np.arange(start, min(start + _BATCH, len(X)))
+            while len(rows):
+                try:
+                    probabilities[rows] = classifier.predict_proba(X[rows])
+                except InvalidImagesError as error:
+                    if not error.failures:
+                        raise UsageError(str(error)) from error
+                    for _, reason in error.failures:
+                        say(f"evaluate: {root}: {reason}")
+                    rows = np.delete(rows, [row for row, _ in error.failures])
+                else:
+                    break
+            bar.update(min(_BATCH, len(X) - start))
+    return probabilities, ~np.isnan(probabilities[:, 0])
+
+
+def _print(figures: dict[str, Any]) -> None:
+    classes: list[str] = figures["classes"]
+    print_line(f"{figures['n']} images, model {figures['model']}; 95 % bootstrap intervals")
+    for key, name in _SCORES.items():
+        low, high = figures["bootstrap_95"][key]
+        print_line(f"{name:28}{figures[key]:.4f}  {low:.4f} to {high:.4f}")
+    print_line("\nrecall")
+    for name, value in figures["recall"].items():
+        print_line(f"  {name:26}{'no images' if value is None else f'{value:.4f}'}")
+    print_line("\nconfusion matrix: rows are true classes, columns predicted ones")
+    width = max(8, *(len(name) + 2 for name in classes))
+    print_line(" " * (width + 2) + "".join(f"{name:>{width}}" for name in classes))
+    for name, counts in zip(classes, figures["confusion"], strict=True):
+        print_line(f"  {name:{width}}" + "".join(f"{count:{width}}" for count in counts))
+
+
+def _import_matplotlib() -> Any:
+    try:
+        return import_optional("matplotlib.figure", extra="plot", needed_by="evaluate --out")
+    except ImportError as error:
+        raise UsageError(str(error)) from error
+
+
+def _draw(figures: dict[str, Any], path: Path) -> None:
+    """Write the share of each true class, with the number of images."""
+    counts = np.array(figures["confusion"])  # (n_classes, n_classes)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    classes = figures["classes"]
+    side = 2.5 + 0.6 * len(classes)
+    # a Figure of its own leaves pyplot and its choice of a window system alone
+    figure = _import_matplotlib().Figure(figsize=(side, side), layout="constrained")
+    ax = figure.subplots()
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ax.set_xticks(range(len(classes)), classes, rotation=45)
+    ax.set_yticks(range(len(classes)), classes)
+    ax.set_xlabel("predicted")
+    ax.set_ylabel("true")
+    for (i, j), share in np.ndenumerate(shares):
+        color = "white" if share > 0.5 else "black"
+        ax.text(j, i, f"{share:.2f}\n{counts[i, j]}", ha="center", va="center", color=color)
+    ax.set_title(f"{figures['n']} images, accuracy {figures['accuracy']:.3f}")
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,33 @@
+"""The command ``fetch``: weights to this machine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from emotion_estimators.cli.console import FAILED, OK, UsageError, print_line, say
+from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.weights import fetch_weights, list_cards
+
+__all__ = ["fetch"]
+
+
+def fetch(arguments: argparse.Namespace) -> int:
+    """Fetch the weights named; those that cannot be had keep none of the others back."""
+    known = [card.name for card in list_cards()]
+    if bool(arguments.names) == arguments.all:
+        raise UsageError(f"expected either names of weights ({', '.join(known)}) or --all.")
+    names = known if arguments.all else list(dict.fromkeys(arguments.names))
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise UsageError(f"no weights are called {', '.join(strange)}; known: {', '.join(known)}.")
+    status = OK
+    for name in names:
+        try:
+            path = fetch_weights(name, verbose=sys.stderr.isatty())
+        except (OSError, WeightsError) as error:
+            say(f"fetch: {error}")
+            status = FAILED
+        else:
+            print_line(f"{name}\t{path}")
+    return status
