@@ -336,11 +336,12 @@ def test_other_errors_come_through(squares):
 def test_leaves_nothing_behind(squares, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     root = (logging.root.level, list(logging.root.handlers))
+    processes = multiprocessing.active_children()  # joblib keeps its own
     LightningMultiLabelClassifier(**TINY).fit(*squares).predict(squares[0])
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
     assert (logging.root.level, list(logging.root.handlers)) == root
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= set(processes)
     net = LightningMultiLabelClassifier(**TINY, verbose=1).fit(*squares)
     assert "15/15" in capfd.readouterr().err  # 3 epochs of 5 batches
     net.predict(squares[0])
@@ -353,8 +354,9 @@ def test_images_decoded_by_workers(squares, tmp_path):
     for path, image in zip(paths, X, strict=True):
         Image.fromarray(image).save(path)
     expected = LightningMultiLabelClassifier(**TINY | {"max_epochs": 1}).fit(X, Y)
+    processes = multiprocessing.active_children()  # joblib keeps its own
     net = LightningMultiLabelClassifier(**TINY | {"max_epochs": 1}, num_workers=2).fit(paths, Y)
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= set(processes)
     # workers are seeded by the generator that augments: other changes, the same images
     assert set(net.weights_) == set(expected.weights_)
     assert_allclose(net.weights_["pixel_mean"], expected.weights_["pixel_mean"], rtol=1e-6)
