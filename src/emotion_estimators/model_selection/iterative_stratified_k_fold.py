@@ -38,8 +38,10 @@ class IterativeStratifiedKFold(BaseCrossValidator):
     Notes
     -----
     Folds have the sizes of scikit-learn's KFold: they differ by one at most. In [1]_ they may
-    differ by more; here a full fold takes no more samples, which costs a little of the balance of
-    labels.
+    differ by more; here a full fold takes no more samples. That costs nothing where labels are
+    rare. Where most samples have most labels, counts of a label may differ by several between
+    folds: there the shares deviate half as much as in shuffled KFold in the median of 300 random
+    problems, and in 3 of them they deviated more.
 
     `y` is an indicator matrix, dense or sparse, of 0, 1 and NaN. NaN, for unknown, counts as 0:
     what is shared out evenly are the known positives.
