@@ -1,0 +1,207 @@
+"""FineTunedFacenetClassifier: the image contract, what it trains and what it leaves alone."""
+
+import pickle
+import re
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import NotFittedError
+from sklearn.svm import SVC
+
+pytest.importorskip("torch", reason="FineTunedFacenetClassifier needs torch")
+pytest.importorskip("skorch", reason="FineTunedFacenetClassifier needs skorch")
+
+import torch
+
+from emotion_estimators import FacenetEmbedder, FineTunedFacenetClassifier
+from emotion_estimators.datasets import make_faces
+from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.networks.face_network import random_state
+from emotion_estimators.networks.fine_tuned_facenet import MAX_TRAINED_BLOCKS, FineTunedFacenet
+from emotion_estimators.testing._behaviour_checks import (
+    check_batches,
+    check_global_random_state_untouched,
+    check_images_unchanged,
+    check_init_only_assigns,
+    check_output_leaves_estimator_unchanged,
+    check_parameters_unchanged,
+    check_same_seed_same_fit,
+)
+from emotion_estimators.testing._input_checks import (
+    check_bad_pixels_refused,
+    check_image_rows,
+    check_same_pixels,
+)
+from emotion_estimators.testing._lifecycle_checks import check_pickle, check_skops
+from emotion_estimators.testing._output_checks import check_predictions_and_probabilities
+from emotion_estimators.testing._sample import make_sample
+
+# the smallest images that the network takes
+SMALL = {
+    "weights": "random",
+    "image_size": 75,
+    "device": "cpu",
+    "mixed_precision": False,
+    "early_stopping": False,
+    "augmentation": 0.0,
+    "max_epochs": 1,
+    "batch_size": 8,
+    "random_state": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return make_faces(16, emotions=["happy", "sad"], random_state=0)
+
+
+# A fit of this network takes seconds where others take hundredths. So the suite runs on a few
+# images, and without the checks whose subject, the loop around the network, is that of
+# EmotionCNNClassifier, which passes the whole suite.
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_same_pixels,
+        check_image_rows,
+        check_bad_pixels_refused,
+        check_init_only_assigns,
+        check_batches,
+        check_same_seed_same_fit,
+        check_global_random_state_untouched,
+        check_images_unchanged,
+        check_parameters_unchanged,
+        check_output_leaves_estimator_unchanged,
+        check_predictions_and_probabilities,
+        check_pickle,
+        check_skops,
+    ],
+    ids=lambda check: check.__name__,
+)
+def test_image_contract(check):
+    X, y = make_faces(12, emotions=["happy", "sad"], image_size=(40, 48), random_state=0)
+    check(FineTunedFacenetClassifier(**SMALL, fine_tune_blocks=1), make_sample(X, y, 0.0))
+
+
+def test_learns_more_than_a_linear_classifier_on_frozen_vectors():
+    settings = {"emotions": ["angry", "happy", "surprise"], "image_size": 48}
+    X, y = make_faces(192, random_state=0, **settings)
+    X_test, y_test = make_faces(300, random_state=1, **settings)
+    embedder = FacenetEmbedder(weights="random", image_size=75, device="cpu", n_threads=1)
+    vectors, test_vectors = embedder.transform(X), embedder.transform(X_test)
+    frozen = max(
+        SVC(kernel="linear", C=C).fit(vectors, y).score(test_vectors, y_test)
+        for C in (10, 100, 1e3, 1e4)  # chosen by the test, to its advantage
+    )
+    tuned = FineTunedFacenetClassifier(
+        **SMALL
+        | {"augmentation": 0.3, "max_epochs": 8, "batch_size": 16, "ema_decay": 0.9, "dropout": 0},
+        fine_tune_blocks=13,
+        label_smoothing=0.0,
+    ).fit(X, y)
+    # 300 faces give differences of two accuracies a standard deviation of about 0.03
+    assert tuned.score(X_test, y_test) > frozen + 0.03
+
+
+@pytest.mark.parametrize("standardization", ["fixed", "prewhiten"])
+def test_features_before_training_are_those_of_the_embedder(faces, standardization):
+    X = faces[0][:3]
+    embedder = FacenetEmbedder(
+        weights="random",
+        image_size=75,
+        standardization=standardization,
+        normalize=False,
+        device="cpu",
+        n_threads=1,
+    )
+    model = FineTunedFacenetClassifier(
+        **SMALL, fine_tune_blocks=0, standardization=standardization
+    ).fit(*faces)
+    from emotion_estimators.classifiers._fine_tuned_facenet_fit import build_fine_tuned_facenet
+
+    network = build_fine_tuned_facenet(model.architecture_, model.weights_)
+    pixels = embedder.preprocess(X) if standardization == "fixed" else None
+    if pixels is not None:
+        unit = (pixels * 128 + 127.5) / 255  # back to 0..1
+    else:
+        fixed = FacenetEmbedder(weights="random", image_size=75).preprocess(X)
+        unit = (fixed * 128 + 127.5) / 255
+    with torch.inference_mode():
+        vectors = network.features(torch.tensor(unit.transpose(0, 3, 1, 2))).numpy()
+    expected = embedder.transform(X)
+    # two engines in float32, one with batch normalisation folded into the weights
+    assert_allclose(vectors, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("n_trained", [0, 1, 7, MAX_TRAINED_BLOCKS])
+def test_only_the_last_blocks_change(faces, n_trained):
+    model = FineTunedFacenetClassifier(**SMALL, fine_tune_blocks=n_trained).fit(*faces)
+    before = random_state(0)
+    changed = {
+        re.match(r"(repeat_\d\.\d|\w+)", name)[0]
+        for name, values in before.items()
+        if not np.array_equal(values, model.weights_[f"facenet.{name}"])
+    }
+    blocks = [
+        *(f"repeat_1.{i}" for i in range(5)),
+        "mixed_6a",
+        *(f"repeat_2.{i}" for i in range(10)),
+        "mixed_7a",
+        *(f"repeat_3.{i}" for i in range(5)),
+        "block8",
+    ]
+    assert len(blocks) == MAX_TRAINED_BLOCKS
+    expected = {*blocks[len(blocks) - n_trained :], "last_linear", "last_bn"}
+    assert changed == (expected if n_trained else set())
+    assert np.abs(model.weights_["head.weight"]).max() > 0
+
+
+def test_weights_of_a_module_are_not_changed(faces):
+    from emotion_estimators.networks.inception_resnet_v1 import InceptionResnetV1
+
+    module = InceptionResnetV1()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    model = FineTunedFacenetClassifier(**SMALL | {"weights": module}).fit(*faces)
+    assert model.weights is module
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    name = "facenet.conv2d_1a.conv.weight"
+    assert_array_equal(model.weights_[name], before[name.partition(".")[2]])
+
+
+def test_dropout_and_normalisation_of_the_frozen_part_stay_off():
+    network = FineTunedFacenet(2, n_trained=2, standardization="fixed", dropout=0.5).train()
+    leaves = {name: part for name, part in network.named_modules() if not [*part.children()]}
+    training = {name for name, part in leaves.items() if part.training}
+    assert network.dropout.training
+    assert not any(name.startswith(("facenet.conv2d", "facenet.repeat_1")) for name in training)
+    assert any(name.startswith("facenet.repeat_3.4") for name in training)
+    assert not any(name.startswith("facenet.repeat_3.3") for name in training)
+
+
+def test_needs_a_fit_and_images_that_are_large_enough(faces):
+    model = FineTunedFacenetClassifier(**SMALL)
+    with pytest.raises(NotFittedError, match="is not fitted yet"):
+        model.predict(faces[0])
+    with pytest.raises(InvalidImagesError, match="images of at least 75 x 75 px, got image_size=7"):
+        model.set_params(image_size=74).fit(*faces)
+    with pytest.raises(ValueError, match=r"The 'fine_tune_blocks' parameter .* in the range"):
+        model.set_params(fine_tune_blocks=24).fit(*faces)
+
+
+def test_history_and_early_stopping(faces):
+    X, y = faces
+    seen = []
+    model = FineTunedFacenetClassifier(
+        **SMALL
+        | {"early_stopping": True, "max_epochs": 4, "n_iter_no_change": 1, "learning_rate": 1e-9},
+        fine_tune_blocks=0,
+        validation_fraction=0.25,
+        on_epoch_end=lambda fitted: seen.append(fitted.n_iter_),
+    ).fit(X, y)
+    # nothing is learned, so the second epoch is no better
+    assert (model.n_iter_, model.best_epoch_) in {(2, 1), (3, 2)}
+    assert seen == list(range(1, model.n_iter_ + 1))
+    assert "valid_accuracy" in model.history_[0]
+    copy = pickle.loads(pickle.dumps(model.set_params(on_epoch_end=None)))
+    assert_array_equal(copy.predict_proba(X), model.predict_proba(X))
