@@ -39,7 +39,7 @@ ROWS = TINY | {
     "augmentation": 0.0,
     "epochs": 8,
     "learning_rate": 0.03,
-    "test_time_flip": False,
+    "test_time_augmentation": False,
 }
 
 
@@ -75,7 +75,7 @@ def test_scikit_learn_contract():
             # what weights do is tested below
             "check_sample_weight_equivalence_on_dense_data": (
                 "batches are drawn by chance, so repeated images meet others than weighted ones"
-            )
+            ),
         },
     )
     assert {row["status"] for row in results} == {"passed", "xfail"}
@@ -106,7 +106,7 @@ def test_any_number_of_classes(n_classes):
 @pytest.mark.parametrize("architecture", ["default", "seed"])
 def test_predictions_equal_keras(faces, architecture):
     X, y = faces
-    settings = TINY | {"architecture": architecture, "test_time_flip": False, "epochs": 1}
+    settings = TINY | {"architecture": architecture, "test_time_augmentation": False, "epochs": 1}
     cnn = EmojiCNNClassifier(**settings).fit(X, y)
     model = cnn.model_
     assert isinstance(model, keras.Sequential)
@@ -114,6 +114,18 @@ def test_predictions_equal_keras(faces, architecture):
     expected = keras.ops.convert_to_numpy(model((X / 255).astype(np.float32)[..., None]))
     # two engines add float32 in another order
     assert_allclose(cnn.predict_proba(X), expected, rtol=0, atol=2e-5)
+
+
+def test_test_time_augmentation(faces, fitted):
+    X, _ = faces
+    padded = np.pad(X, ((0, 0), (1, 1), (1, 1)), mode="edge")  # 24 x 28 px are moved by 1
+    places = [(1, 1), (0, 1), (2, 1), (1, 0), (1, 2)]
+    moved = [padded[:, y : y + 24, x : x + 28] for y, x in places]
+    plain = EmojiCNNClassifier(**TINY, test_time_augmentation=False).fit(*faces)
+    one_by_one = [plain.predict_proba(v) for m in moved for v in (m, m[:, :, ::-1])]
+    # the order of float64 sums, and float32 probabilities that are divided by their sum
+    assert_allclose(fitted.predict_proba(X), np.mean(one_by_one, axis=0), rtol=0, atol=1e-6)
+    assert np.abs(fitted.predict_proba(X) - plain.predict_proba(X)).max() > 1e-4
 
 
 def test_seed_architecture():
@@ -157,7 +169,7 @@ def test_seed_architecture_trains_as_keras_does(faces):
 
 def test_history_and_the_weights_kept(faces):
     X, y = faces
-    settings = TINY | {"epochs": 4, "test_time_flip": False, "validation_fraction": 0.25}
+    settings = TINY | {"epochs": 4, "test_time_augmentation": False, "validation_fraction": 0.25}
     cnn = EmojiCNNClassifier(**settings).fit(X, y)
     assert [record["epoch"] for record in cnn.history_] == [1, 2, 3, 4]
     names = {"train_loss", "train_accuracy", "learning_rate", "valid_loss", "valid_accuracy"}
@@ -444,7 +456,7 @@ _ON_ANY_BACKEND = """if True:
 
     model = cnn.model_
     expected = keras.ops.convert_to_numpy(model(X[..., None]))
-    got = cnn.set_params(test_time_flip=False).predict_proba(X)
+    got = cnn.set_params(test_time_augmentation=False).predict_proba(X)
     assert np.abs(got - expected).max() < 2e-5  # float32, added in another order
     again = EmojiCNNClassifier(**settings, validation_fraction=0.25).fit(X, y)
     assert all((again.weights_[n] == a).all() for n, a in cnn.weights_.items())
