@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -29,4 +30,8 @@ def track(total: int, unit: str, *, is_shown: bool = True) -> Any:
     from tqdm import tqdm
 
     is_shown = is_shown and sys.stderr.isatty()
-    return tqdm(total=total, unit=unit, disable=not is_shown, file=sys.stderr)
+    # a pseudo-terminal may say that it has no columns or rows, where tqdm shows nothing
+    columns = None if is_shown and os.get_terminal_size(sys.stderr.fileno()).columns else 80
+    return tqdm(
+        total=total, unit=unit, disable=not is_shown, ncols=columns, nrows=24, file=sys.stderr
+    )

@@ -93,19 +93,23 @@ def open_table(
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         if lines is None:
-            writer: TableWriter = _ParquetWriter(path, part, columns)
-        else:
-            writer = _LineWriter(part.open("wb"), lines, columns)
-        for rows in old:
-            writer.write(rows)
-        if lines is not None:
-            writer.close()
-            part.replace(path)
-            writer = _LineWriter(path.open("ab"), lines, None)
+            writer = _ParquetWriter(path, part, columns)
+            try:
+                for rows in old:
+                    writer.write(rows)
+            except BaseException:
+                writer.abandon()
+                raise
+            return writer, held
+        with part.open("wb") as file:
+            copy = _LineWriter(file, lines, columns)
+            for rows in old:
+                copy.write(rows)
+        part.replace(path)
+        return _LineWriter(path.open("ab"), lines, None), held
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    return writer, held
 
 
 class _LineWriter:
@@ -163,6 +167,10 @@ class _ParquetWriter:
             self._write_group()
         self._file.close()
         self._part.replace(self._path)
+
+    def abandon(self) -> None:
+        """Close the file where it is; it takes nothing's place."""
+        self._file.close()
 
     def _write_group(self) -> None:
         group, self._rows = self._rows, []

@@ -1,0 +1,387 @@
+"""The command line: tables, what interrupts and resumes them, exit statuses, and its messages."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from emotion_estimators import FaceCropper, PretrainedEmotionClassifier, __version__
+from emotion_estimators.analysis import analyze_faces, table_columns
+from emotion_estimators.cli import main
+from emotion_estimators.datasets import make_faces
+from emotion_estimators.labels import EMOTIONS
+from emotion_estimators.weights import embedded_weights, list_cards
+
+
+def two_faces(photo):
+    """Take the quarters of a photograph for faces, unless it is black."""
+    height, width = photo.shape[:2]
+    side = min(height, width) // 2
+    return [[0, 0, side, side], [width - side, 0, side, side]] if photo.any() else []
+
+
+@pytest.fixture
+def cropper(monkeypatch):
+    """Let predict find faces with a function, as YuNet's file may not be there; return it."""
+    cropper = FaceCropper(detector=two_faces, output_size=48)
+    monkeypatch.setattr("emotion_estimators.cli.predict._open_cropper", lambda *_: cropper)
+    return cropper
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Return a folder of six photographs, one of them black and one damaged."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for name in ("a.png", "b.jpg", "more/a.png", "more/c.bmp"):
+        image = rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)
+        Image.fromarray(image).save(folder / name)
+    Image.new("RGB", (80, 60)).save(folder / "black.png")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def read_lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def as_csv(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_csv_holds_the_table_of_analyze_faces(photos, cropper, tmp_path, capsys):
+    out = tmp_path / "table.csv"
+    assert run("predict", photos, "--out", out) == 1  # one is damaged
+    names = ["a.png", "b.jpg", "black.png", "broken.jpg", "more/a.png", "more/c.bmp"]
+    expected = analyze_faces([os.fspath(photos / name) for name in names], cropper=cropper)
+    table = pd.read_csv(out, dtype={"face": "Int64"})
+    assert table["status"].tolist().count("unreadable") == 1
+    expected = expected.replace({"problem": {"": np.nan}})
+    pd.testing.assert_frame_equal(table, expected, check_dtype=False)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1  # quiet, but for what failed
+    assert "1 of 6 images cannot be read" in captured.err
+
+
+def test_standard_output(photos, cropper, capsys):  # noqa: ARG001 - predict takes the cropper
+    assert run("predict", photos / "a.png", photos / "black.png", photos / "a.png") == 0
+    captured = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(captured.out)))
+    assert list(rows[0]) == table_columns(EMOTIONS)
+    assert [row["status"] for row in rows] == ["face", "face", "no face"]
+    assert captured.err == ""
+
+
+@pytest.mark.usefixtures("cropper")
+def test_all_formats_hold_the_same(photos, tmp_path):
+    pytest.importorskip("pyarrow", reason="Parquet needs it")
+    tables = []
+    for suffix in ("csv", "jsonl", "parquet"):
+        out = tmp_path / f"table.{suffix}"
+        assert run("predict", photos, "--out", out, "--jobs", 2) == 1
+    tables = [
+        pd.read_csv(tmp_path / "table.csv"),
+        pd.DataFrame(read_lines(tmp_path / "table.jsonl")).replace({"problem": {"": None}}),
+        pd.read_parquet(tmp_path / "table.parquet").replace({"problem": {"": None}}),
+    ]
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(table.astype(tables[0].dtypes), tables[0])
+    assert sorted(path.name for path in tmp_path.glob("*table*")) == [
+        "table.csv",
+        "table.jsonl",
+        "table.parquet",
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_interrupted_and_resumed(suffix, photos, cropper, tmp_path, capsys):
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs it")
+    n_photos = 40
+    for i in range(n_photos):
+        (photos / "more" / f"{i:02}.png").symlink_to(photos / "a.png")
+    whole, out = tmp_path / f"whole.{suffix}", tmp_path / f"part.{suffix}"
+    assert run("predict", photos, "--out", whole) == 1
+    seen = []
+
+    def interrupted(photo):
+        seen.append(photo)
+        if len(seen) == 30:
+            os.kill(os.getpid(), signal.SIGINT)
+        return two_faces(photo)
+
+    cropper.set_params(detector=interrupted)
+    assert run("predict", photos, "--out", out) == 130
+    assert "Go on with --resume" in capsys.readouterr().err
+    read = {"csv": as_csv, "jsonl": read_lines, "parquet": lambda p: pd.read_parquet(p)["image"]}
+    assert 0 < len(read[suffix](out)) < len(read[suffix](whole))
+    seen.clear()
+    assert run("predict", photos, "--out", out, "--resume") == 1
+    n_resumed = len(seen)
+    assert 0 < n_resumed < n_photos
+    tables = [tmp_path / name for name in (f"whole.{suffix}", f"part.{suffix}")]
+    held = [set(map(json.dumps, _comparable(path))) for path in tables]
+    assert held[0] == held[1]
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def _comparable(path):
+    """Return the rows without their numbers, as images that cannot be read are looked at again."""
+    if path.suffix == ".parquet":
+        rows = pd.read_parquet(path).astype(object).to_dict("records")
+    else:
+        rows = as_csv(path) if path.suffix == ".csv" else read_lines(path)
+    return [{name: str(value) for name, value in row.items() if name != "row"} for row in rows]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_resume_after_any_cut(suffix, photos, cropper, tmp_path):
+    seen = []
+    cropper.set_params(detector=lambda photo: (seen.append(1), two_faces(photo))[1])
+    photos.joinpath("broken.jpg").unlink()
+    out = tmp_path / f"table.{suffix}"
+    assert run("predict", photos, "--out", out) == 0
+    whole = out.read_bytes()
+    assert len(seen) == 5
+    for cut in (0, 5, len(whole) // 2, len(whole) - 3, len(whole)):
+        out.write_bytes(whole[:cut])
+        seen.clear()
+        assert run("predict", photos, "--out", out, "--resume") == 0
+        assert out.read_bytes() == whole
+        assert len(seen) == {0: 5, 5: 5, len(whole): 0}.get(cut, len(seen))
+
+
+def test_resume_tries_unreadable_images_again(photos, cropper, tmp_path):  # noqa: ARG001
+    out = tmp_path / "table.csv"
+    assert run("predict", photos, "--out", out) == 1
+    (photos / "broken.jpg").write_bytes((photos / "b.jpg").read_bytes())
+    assert run("predict", photos, "--out", out, "--resume") == 0
+    rows = as_csv(out)
+    assert [row["status"] for row in rows].count("unreadable") == 0
+    assert len({row["image"] for row in rows}) == len({row["row"] for row in rows}) == 6
+
+
+@pytest.mark.usefixtures("cropper")
+def test_draw(photos, tmp_path):
+    drawn = photos / "drawn"
+    for _ in range(2):  # the second time it does not take its own pictures for photographs
+        run("predict", photos, photos / "more", "--out", tmp_path / "t.csv", "--overwrite",
+            "--draw", drawn)  # fmt: skip
+        names = sorted(path.relative_to(drawn).as_posix() for path in drawn.rglob("*.*"))
+        assert names == ["a.png", "b.jpg", "more/a.png", "more/c.png"]
+    with Image.open(drawn / "a.png") as picture, Image.open(photos / "a.png") as photo:
+        assert picture.size == photo.size
+        assert np.any(np.asarray(picture) != np.asarray(photo))
+    # photographs of one name from two folders
+    run("predict", photos / "a.png", photos / "more" / "a.png", "--draw", tmp_path / "both")
+    assert {path.name for path in (tmp_path / "both").iterdir()} == {"a.png", "a-2.png"}
+
+
+@pytest.mark.usefixtures("cropper")
+def test_drawing_never_replaces_a_photograph(photos, tmp_path, capsys):
+    before = (photos / "a.png").read_bytes()
+    (tmp_path / "link").symlink_to(photos)
+    for folder in (photos, tmp_path / "link"):
+        assert run("predict", photos, "--draw", folder) == 2
+        assert "would write over the photograph" in capsys.readouterr().err
+    assert (photos / "a.png").read_bytes() == before
+
+
+@pytest.mark.usefixtures("cropper")
+def test_empty_folder(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert run("predict", tmp_path / "empty", "--out", tmp_path / "t.csv") == 1
+    assert "no image in the folder" in capsys.readouterr().err
+    assert (tmp_path / "t.csv").read_text() == ",".join(table_columns(EMOTIONS)) + "\n"
+
+
+@pytest.mark.usefixtures("cropper")
+def test_misuse_of_predict(photos, tmp_path, capsys):
+    table = tmp_path / "table.csv"
+    table.write_text("image,emotion\na.jpg,happy\n")
+    before = table.read_bytes()
+    (tmp_path / "lines.jsonl").write_text('{"row": 0}\nno JSON\n')
+    for arguments, message in (
+        (["--out", "table.xls"], r"end in .csv, .jsonl, .parquet, got table.xls"),
+        (["--out", tmp_path / "no" / "t.csv"], "there is no folder"),
+        (["--out", table], "Go on with it by --resume, or --overwrite it"),
+        (["--out", table, "--resume"], "no table to go on with: it lacks ['row'"),
+        (["--out", tmp_path / "lines.jsonl", "--resume"], "no table to go on with"),
+        (["--resume"], "need --out"),
+        (["--model", "model_v7"], "expected model to be 'embedded'"),
+        (["--model", photos / "no.onnx"], "no.onnx"),
+        (["--model", photos / "notes.txt"], "notes.txt"),
+    ):
+        assert run("predict", photos, *arguments) == 2
+        assert message in capsys.readouterr().err
+    assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required: COMMAND"),
+        (["predict"], "required: PATH"),
+        (["predict", "a.jpg", "--jobs", "0"], "whole number of 1 or more, got '0'"),
+        (["predict", "a.jpg", "--resume", "--overwrite"], "not allowed with"),
+        (["paint"], "invalid choice"),
+    ],
+)
+def test_arguments_that_argparse_refuses(arguments, message, capsys):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_a_detector_that_is_none(photos, capsys):
+    assert run("predict", photos, "--detector", "haar") == 2
+    assert "--detector haar: FaceCropper expected detector" in capsys.readouterr().err
+
+
+def test_a_detector_that_cannot_be_had(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("EMOTION_ESTIMATORS_OFFLINE", "1")
+    monkeypatch.setenv("EMOTION_ESTIMATORS_CACHE", str(tmp_path))
+    monkeypatch.delenv("EMOTION_ESTIMATORS_DATA", raising=False)
+    assert run("predict", photos, "--out", tmp_path / "t.csv") == 1
+    assert "take --detector cascade" in capsys.readouterr().err
+    assert not (tmp_path / "t.csv").exists()
+    assert run("fetch", "yunet", "embedded") == 1  # the one that fails does not stop the other
+    captured = capsys.readouterr()
+    assert "EMOTION_ESTIMATORS_OFFLINE" in captured.err
+    assert captured.out == f"embedded\t{embedded_weights()}\n"
+
+
+@pytest.mark.usefixtures("cropper")
+def test_parquet_without_pyarrow(photos, tmp_path, monkeypatch, capsys):
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert run("predict", photos, "--out", tmp_path / "t.parquet") == 2
+    assert 'needs pyarrow. Install it with: pip install "emotion' in capsys.readouterr().err
+    assert not list(tmp_path.glob("*t.parquet*"))
+
+
+def write_faces(root, n):
+    X, y = make_faces(n, random_state=0)
+    for i, (face, name) in enumerate(zip(X, y, strict=True)):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(face).save(root / name / f"{i}.png")
+    return X, y
+
+
+def test_evaluate(tmp_path, capsys):
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score
+
+    pytest.importorskip("matplotlib", reason="draws the confusion matrix")
+    X, y = write_faces(tmp_path / "faces", 60)
+    assert run("evaluate", tmp_path / "faces", "--out", tmp_path / "out", "--jobs", 1) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    figures = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    predicted = PretrainedEmotionClassifier().predict(X)
+    for key, expected in (
+        ("accuracy", accuracy_score(y, predicted)),
+        ("balanced_accuracy", balanced_accuracy_score(y, predicted)),
+        ("macro_f1", f1_score(y, predicted, average="macro")),
+    ):
+        assert figures[key] == pytest.approx(expected, rel=1e-12)  # sums in another order
+        assert f"{expected:.4f}" in printed.out
+        low, high = figures["bootstrap_95"][key]
+        assert low <= expected <= high
+    assert figures["confusion"] == confusion_matrix(y, predicted, labels=EMOTIONS).tolist()
+    with Image.open(tmp_path / "out" / "confusion_matrix.png") as picture:
+        assert np.ptp(np.asarray(picture.convert("L"))) > 200
+
+
+def test_evaluate_leaves_out_what_cannot_be_read(tmp_path, capsys):
+    write_faces(tmp_path / "faces", 12)
+    (tmp_path / "faces" / EMOTIONS[0] / "broken.png").write_bytes(b"no image")
+    assert run("evaluate", tmp_path / "faces") == 1
+    captured = capsys.readouterr()
+    assert "12 images" in captured.out
+    assert "broken.png" in captured.err
+    assert "1 of 13 images cannot be read" in captured.err
+
+
+def test_misuse_of_evaluate_and_fetch(tmp_path, capsys):
+    (tmp_path / "faces" / "rage of cats").mkdir(parents=True)
+    for arguments, message in (
+        (["evaluate", tmp_path / "none"], "found no folder or zip file"),
+        (["evaluate", tmp_path / "faces"], "names no emotion"),
+        (["fetch"], "names of weights"),
+        (["fetch", "yunet", "--all"], "names of weights"),
+        (["fetch", "model_v7"], "no weights are called model_v7"),
+    ):
+        assert run(*arguments) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_info(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("EMOTION_ESTIMATORS_CACHE", str(tmp_path))
+    monkeypatch.delenv("EMOTION_ESTIMATORS_DATA", raising=False)
+    assert run("info") == 0
+    text = capsys.readouterr().out
+    assert run("info", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["version"] == __version__
+    assert found["packages"]["numpy"] == np.__version__
+    assert "CPUExecutionProvider" in found["devices"]["onnxruntime"]
+    assert [card["name"] for card in found["weights"]] == [card.name for card in list_cards()]
+    paths = {card["name"]: card["path"] for card in found["weights"]}
+    assert paths["embedded"] == str(embedded_weights())
+    assert paths["yunet"] is None
+    assert "not on this machine (emotion-estimators fetch yunet)" in text
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys\nfrom emotion_estimators.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
+        "print([n for n in ('numpy', 'sklearn', 'PIL', 'torch') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "COMMAND" in done.stdout
+    assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_bar_on_a_terminal(photos, tmp_path, data_dir):
+    import pty
+
+    above, below = pty.openpty()
+    detector = data_dir / "weights" / "face_detection_yunet_2026may.onnx"
+    command = [sys.executable, "-m", "emotion_estimators.cli", "predict", photos / "black.png"]
+    command += ["--detector", detector, "--out", tmp_path / "t.csv"]
+    done = subprocess.run(command, stderr=below, stdout=subprocess.PIPE, check=False)
+    os.close(below)
+    shown = os.read(above, 100_000).decode()
+    os.close(above)
+    assert done.returncode == 0
+    assert done.stdout == b""
+    assert "1/1" in shown
+    assert "0 faces in 1 images" in shown
+
+
+def test_real_photographs(data_dir, tmp_path):
+    detector = data_dir / "weights" / "face_detection_yunet_2026may.onnx"
+    out = tmp_path / "table.jsonl"
+    assert run("predict", data_dir / "photos", "--detector", detector, "--out", out) == 0
+    rows = read_lines(out)
+    n_faces = [sum(row["image"].endswith("multiface.jpg") for row in rows), len(rows)]
+    assert n_faces == [6, 10]
+    assert rows[-1]["status"] == "no face"
