@@ -63,17 +63,25 @@ def make_facenet_classifier(
         "search" is a :class:`~sklearn.model_selection.GridSearchCV` of that pipeline, which
         chooses a linear or an RBF kernel and `C` from 0.1 to 100 by the accuracy in 5-fold
         stratified cross-validation. With a cache each face goes through the network once.
-    weights, image_size, image_shape : optional
+    weights : str, path-like or module, default="vggface2"
         As for `FacenetEmbedder`.
+    image_size : int or tuple of int, default=160
+        Size in pixels, or height and width, to which images are resized.
+    image_shape : tuple of int, default=None
+        How to read 2-D rows, as for `FacenetEmbedder`.
     C : float, default=1.0
         The smaller, the smoother the SVM. Not used with the preset "search".
     probability : bool, default=False
         Give `predict_proba`, by a sigmoid fitted on the decisions of 5-fold cross-validation
         (:class:`~sklearn.calibration.CalibratedClassifierCV`). The step ``svc`` is the
         calibrated classifier then. Only with the preset "seed".
-    cache, device, n_threads : optional
-        As for `FacenetEmbedder`, but for the cache, which is here in memory unless told
-        otherwise. Give a folder for searches with ``n_jobs`` above 1.
+    cache : "memory" or path-like, default="memory"
+        Where vectors are kept, as for `FacenetEmbedder`. Give a folder for searches with
+        ``n_jobs`` above 1; None keeps none.
+    device : str, default="auto"
+        As for `FacenetEmbedder`.
+    n_threads : int, default=None
+        As for `FacenetEmbedder`.
     verbose : bool, default=False
         Show progress.
 
@@ -94,8 +102,7 @@ def make_facenet_classifier(
 
     Notes
     -----
-    One-class data are refused by the SVM; vectors that differ little, such as those of
-    ``weights="random"``, need a larger `C`.
+    Vectors that differ little, such as those of ``weights="random"``, need a larger `C`.
 
     References
     ----------
