@@ -71,7 +71,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
         that is best on it are kept. 0 trains on all and keeps the last weights.
     patience : int, None or "auto", default="auto"
         Epochs after which training stops if neither accuracy nor loss on the held-out part, or
-        the training loss where there is none, gets better; None never does. "auto" is 20, and
+        the training loss where there is none, gets better; None never does. "auto" is 40, and
         None for "seed".
     test_time_augmentation : bool or "auto", default="auto"
         Average the probabilities of ten views of each picture: as it is and moved by 1/24 of
@@ -175,7 +175,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
             "batch_size": 32,
             "learning_rate": 3e-3,
             "augmentation": 1.0,
-            "patience": 20,
+            "patience": 40,
         },
         "seed": {
             "epochs": 45,
