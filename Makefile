@@ -64,6 +64,9 @@ $(KERAS_VENV)/.installed: pyproject.toml
 bench: $(VENV)/.installed-bench $(KERAS_VENV)/.installed
 	$(PY) benchmarks/hog.py
 	$(PY) benchmarks/pretrained.py --keras-python $(KERAS_VENV)/bin/python
+	KERAS_BACKEND=$${KERAS_BACKEND:-torch} $(PY) benchmarks/emoji.py
+	$(PY) benchmarks/facenet.py
+	$(PY) benchmarks/multilabel.py
 
 clean:
 	rm -rf .venv .venv-lowest .venv-keras demo_output build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
