@@ -30,8 +30,8 @@ $(VENV)/.installed-%: pyproject.toml $(CONSTRAINTS) | $(PY)
 	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable . --group $*
 	@touch $@
 
-# Keras runs on the backend that the demo's environment has, unless the user says otherwise
-demo: export KERAS_BACKEND ?= torch
+# Keras runs on the backend that these environments have, unless the user says otherwise
+demo bench: export KERAS_BACKEND ?= torch
 demo: $(VENV)/.installed-demo
 	$(PY) examples/demo_faces.py
 	$(PY) examples/demo_emoji.py
@@ -64,7 +64,7 @@ $(KERAS_VENV)/.installed: pyproject.toml
 bench: $(VENV)/.installed-bench $(KERAS_VENV)/.installed
 	$(PY) benchmarks/hog.py
 	$(PY) benchmarks/pretrained.py --keras-python $(KERAS_VENV)/bin/python
-	KERAS_BACKEND=$${KERAS_BACKEND:-torch} $(PY) benchmarks/emoji.py
+	$(PY) benchmarks/emoji.py
 	$(PY) benchmarks/facenet.py
 	$(PY) benchmarks/multilabel.py
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
-from unittest import mock
 
 import numpy as np
 from sklearn.base import _fit_context as fit_context
@@ -68,6 +67,8 @@ def indicator_targets() -> Iterator[None]:
     They reshape their targets for estimators whose tags say ``single_output=False``, but leave
     two classes of any numbers in them, which no multi-label classifier can take for labels.
     """
+    from unittest import mock  # it imports asyncio
+
     from sklearn.utils import estimator_checks
 
     enforce = estimator_checks._enforce_estimator_tags_y
