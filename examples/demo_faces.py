@@ -1,4 +1,4 @@
-"""Train a classifier on HOG features, run two frozen networks, and draw what they get wrong.
+"""Train a classifier on HOG features, run frozen networks, and draw what they get wrong.
 
 Learns from FER2013's Training split and is measured on its PublicTest split where the
 environment variable EMOTION_ESTIMATORS_DATA names the folder that holds them, and on drawn
@@ -33,7 +33,7 @@ from emotion_estimators.inspection import PredictionDisplay
 from emotion_estimators.labels import EMOTIONS
 
 mpl.use("agg")
-FROZEN = ("model_v6_23", "embedded")
+FROZEN = ("model_v6_23", "embedded-small", "embedded")
 
 
 def main() -> None:
@@ -118,9 +118,9 @@ def print_scores(y_test: Any, predictions: dict[str, Any]) -> None:
             *recall_score(y_test, y_pred, labels=EMOTIONS, average=None, zero_division=0),
         ]
     rows = ["accuracy", "balanced accuracy", "macro F1", *(f"recall of {e}" for e in EMOTIONS)]
-    print(f"\n{'':20}" + "".join(f"{name:>13}" for name in scores))
+    print(f"\n{'':20}" + "".join(f"{name:>16}" for name in scores))
     for row, values in zip(rows, zip(*scores.values(), strict=True), strict=True):
-        print(f"{row:20}" + "".join(f"{value:13.3f}" for value in values))
+        print(f"{row:20}" + "".join(f"{value:16.3f}" for value in values))
     print()
 
 
