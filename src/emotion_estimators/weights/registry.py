@@ -2,112 +2,156 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from emotion_estimators.labels import EMOTIONS
 from emotion_estimators.weights.weight_card import WeightCard
 
 __all__ = ["get_card", "list_cards"]
 
-# Black and white by (x - 127.5) / 128, which the FaceNet weights of 2018 were trained with.
-_FIXED_STANDARDIZATION = (-127.5 / 128, 127.5 / 128)
-_FACENET_LIMITS = (
-    "For upright, frontal faces cut out with a margin, as a face detector gives them, and resized "
-    "to 160 x 160 px. It was trained to tell people apart, not emotions. Its training data are "
-    "photographs of celebrities from the web; its errors differ by age, sex and skin."
-)
-_KERAS_FACENET_SCALING = (
-    "keras-facenet itself divides by 127.5 where the training divided by 128, so that its "
-    "embeddings differ slightly."
-)
+_KERAS_FACENET = "https://github.com/faustomorales/keras-facenet/releases/download/v0.3.1/"
+_READMES = "the READMEs of github.com/davidsandberg/facenet and github.com/timesler/facenet-pytorch"
 
 _FER2013_PART = (
     "95 % of FER2013's Training split (Goodfellow et al., 2013), 28,709 faces; the rest chose the "
     "epoch"
 )
-_EMOTION_LIMITS = (
-    "For upright, frontal face crops. FER2013's faces come from a web search and its "
-    "labels are noisy: people agree with them in about 65 % of cases. Fear and sadness "
-    "are found in about half of the cases. Nothing is known of its errors by age, sex or "
-    "skin. It names what a face looks like, not what a person feels."
+_EMBEDDED_SMALL = WeightCard(
+    name="embedded-small",
+    task="emotion",
+    file_name="emotion_cnn.onnx",
+    url=None,
+    sha256="215fb9a8a49ad5960e94afcec034421f9ff314c5f06231be9046d975c58a4e25",
+    size=2_111_862,
+    licence="BSD-3-Clause, as this package; mind the terms of the training data",
+    labels=EMOTIONS,
+    image_size=(48, 48),
+    color="grey",
+    scaling=(0.0, 1.0),
+    training_data=(
+        f"{_FER2013_PART}; epoch 106 of the 124 that examples/train_embedded_model.py ran with "
+        "--epochs 150 --minutes 82 on two CPU cores. The schedule follows the clock then, so "
+        "the seed alone does not give the same weights again"
+    ),
+    training_data_terms="research use",
+    published_accuracy=None,
+    published_source="",
+    measured_accuracy=0.6899,
+    measured_on="FER2013 PublicTest, all 3,589 images, 2026-11-23",
+    figures=(
+        ("accuracy", 0.6899, 0.6751, 0.7041),
+        ("balanced accuracy", 0.6535, 0.6301, 0.6756),
+        ("macro F1", 0.6635, 0.6404, 0.6840),
+        ("expected calibration error", 0.0362, 0.0296, 0.0524),
+        ("recall of angry", 0.6467, None, None),
+        ("recall of disgust", 0.5000, None, None),
+        ("recall of fear", 0.4819, None, None),
+        ("recall of happy", 0.8905, None, None),
+        ("recall of neutral", 0.6639, None, None),
+        ("recall of sad", 0.5436, None, None),
+        ("recall of surprise", 0.8482, None, None),
+        ("accuracy, mean of a face and its mirror image", 0.6974, None, None),
+    ),
+    limits=(
+        "For upright, frontal face crops. FER2013's faces come from a web search and its "
+        "labels are noisy: people agree with them in about 65 % of cases. Fear and sadness "
+        "are found in about half of the cases. Nothing is known of its errors by age, sex or "
+        "skin. It names what a face looks like, not what a person feels."
+    ),
+)
+_EMBEDDED = replace(
+    _EMBEDDED_SMALL,
+    name="embedded",
+    file_name="emotion_cnn_average.onnx",
+    sha256="20ff03711904bc2cb6894f6d7d7a3fc9264ec9edac25132040121ce19877fc14",
+    size=2_572_770,
+    training_data=(
+        f"{_FER2013_PART}. The mean of two networks, each on a face and its mirror image: that "
+        "of embedded-small, and one that learned from its probabilities beside the labels, "
+        "with examples/train_embedded_model.py --teacher --mixup 0.2 --epochs 230 --minutes "
+        "80, stopped at epoch 148 of which 120 was the best; "
+        "examples/average_embedded_models.py joins them"
+    ),
+    measured_accuracy=0.7027,
+    figures=(
+        ("accuracy", 0.7027, 0.6879, 0.7166),
+        ("balanced accuracy", 0.6731, 0.6503, 0.6940),
+        ("macro F1", 0.6869, 0.6648, 0.7059),
+        ("expected calibration error", 0.0476, 0.0406, 0.0625),
+        ("recall of angry", 0.6403, None, None),
+        ("recall of disgust", 0.5714, None, None),
+        ("recall of fear", 0.4940, None, None),
+        ("recall of happy", 0.8838, None, None),
+        ("recall of neutral", 0.7035, None, None),
+        ("recall of sad", 0.5850, None, None),
+        ("recall of surprise", 0.8337, None, None),
+    ),
+)
+
+_VGGFACE2 = WeightCard(
+    name="vggface2",
+    task="face embedding",
+    file_name="20180402-114759-vggface2.pt",
+    url=(
+        "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
+        "20180402-114759-vggface2.pt"
+    ),
+    sha256="281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
+    size=111_898_327,
+    licence="MIT (facenet-pytorch, converted from davidsandberg/facenet, MIT)",
+    labels=(),
+    image_size=(160, 160),
+    color="rgb",
+    scaling=(-127.5 / 128, 127.5 / 128),  # black and white by (x - 127.5) / 128
+    training_data=(
+        "training split of VGGFace2 (Cao et al., 2018), 8,631 people; some of them may be in LFW"
+    ),
+    training_data_terms=(
+        "a list of photographs on the web, which are their owners'; the authors took it offline "
+        "in 2020"
+    ),
+    published_accuracy=0.9965,
+    published_source=f"pairs of LFW, +- 0.0025; 20180402-114759 in {_READMES}",
+    measured_accuracy=None,
+    measured_on="",
+    limits=(
+        "For upright, frontal faces cut out with a margin, as a face detector gives them, and "
+        "resized to 160 x 160 px. It was trained to tell people apart, not emotions. Its training "
+        "data are photographs of celebrities from the web; its errors may differ by age, sex and "
+        "skin."
+    ),
+)
+_KERAS_VGGFACE2 = replace(
+    _VGGFACE2,
+    name="keras-facenet-vggface2",
+    file_name="20180402-114759-weights.h5",
+    url=f"{_KERAS_FACENET}20180402-114759-weights.h5",
+    sha256="8b71e7045497e841c00ee568f031d1a4d30908fceadf6884aef2dec4d545202b",
+    size=None,
+    licence="MIT (keras-facenet, converted from davidsandberg/facenet, MIT)",
+    limits=(
+        f"{_VGGFACE2.limits} keras-facenet itself divides by 127.5 where the training divided by "
+        "128, so that its embeddings differ slightly."
+    ),
+)
+_KERAS_CASIA = replace(
+    _KERAS_VGGFACE2,
+    name="keras-facenet-casia-webface",
+    file_name="20180408-102900-weights.h5",
+    url=f"{_KERAS_FACENET}20180408-102900-weights.h5",
+    sha256="af526097bd89ff84dda94dc071ff39c4cf39922cf0a9d9dea652853cda9616be",
+    training_data=(
+        "CASIA-WebFace (Yi et al., 2014), 453,453 photographs of 10,575 people in which a face "
+        "was found"
+    ),
+    training_data_terms="research use",
+    published_accuracy=0.9905,
+    published_source=f"pairs of LFW; 20180408-102900 in {_READMES}",
 )
 
 _CARDS = (
-    WeightCard(
-        name="embedded",
-        task="emotion",
-        file_name="emotion_cnn_average.onnx",
-        url=None,
-        sha256="20ff03711904bc2cb6894f6d7d7a3fc9264ec9edac25132040121ce19877fc14",
-        size=2_572_770,
-        licence="BSD-3-Clause, as this package; mind the terms of the training data",
-        labels=EMOTIONS,
-        image_size=(48, 48),
-        color="grey",
-        scaling=(0.0, 1.0),
-        training_data=(
-            f"{_FER2013_PART}. The mean of two networks, each on a face and its mirror image: that "
-            "of embedded-small, and one that learned from its probabilities beside the labels, "
-            "with examples/train_embedded_model.py --teacher --mixup 0.2 --epochs 230 --minutes "
-            "80, stopped at epoch 148 of which 120 was the best; "
-            "examples/average_embedded_models.py joins them"
-        ),
-        training_data_terms="research use",
-        published_accuracy=None,
-        published_source="",
-        measured_accuracy=0.7027,
-        measured_on="FER2013 PublicTest, all 3,589 images, 2026-11-23",
-        figures=(
-            ("accuracy", 0.7027, 0.6879, 0.7166),
-            ("balanced accuracy", 0.6731, 0.6503, 0.6940),
-            ("macro F1", 0.6869, 0.6648, 0.7059),
-            ("expected calibration error", 0.0476, 0.0406, 0.0625),
-            ("recall of angry", 0.6403, None, None),
-            ("recall of disgust", 0.5714, None, None),
-            ("recall of fear", 0.4940, None, None),
-            ("recall of happy", 0.8838, None, None),
-            ("recall of neutral", 0.7035, None, None),
-            ("recall of sad", 0.5850, None, None),
-            ("recall of surprise", 0.8337, None, None),
-        ),
-        limits=_EMOTION_LIMITS,
-    ),
-    WeightCard(
-        name="embedded-small",
-        task="emotion",
-        file_name="emotion_cnn.onnx",
-        url=None,
-        sha256="215fb9a8a49ad5960e94afcec034421f9ff314c5f06231be9046d975c58a4e25",
-        size=2_111_862,
-        licence="BSD-3-Clause, as this package; mind the terms of the training data",
-        labels=EMOTIONS,
-        image_size=(48, 48),
-        color="grey",
-        scaling=(0.0, 1.0),
-        training_data=(
-            f"{_FER2013_PART}; epoch 106 of the 124 that examples/train_embedded_model.py ran with "
-            "--epochs 150 --minutes 82 on two CPU cores. The schedule follows the clock then, so "
-            "the seed alone does not give the same weights again"
-        ),
-        training_data_terms="research use",
-        published_accuracy=None,
-        published_source="",
-        measured_accuracy=0.6899,
-        measured_on="FER2013 PublicTest, all 3,589 images, 2026-11-23",
-        figures=(
-            ("accuracy", 0.6899, 0.6751, 0.7041),
-            ("balanced accuracy", 0.6535, 0.6301, 0.6756),
-            ("macro F1", 0.6635, 0.6404, 0.6840),
-            ("expected calibration error", 0.0362, 0.0296, 0.0524),
-            ("recall of angry", 0.6467, None, None),
-            ("recall of disgust", 0.5000, None, None),
-            ("recall of fear", 0.4819, None, None),
-            ("recall of happy", 0.8905, None, None),
-            ("recall of neutral", 0.6639, None, None),
-            ("recall of sad", 0.5436, None, None),
-            ("recall of surprise", 0.8482, None, None),
-            ("accuracy, mean of a face and its mirror image", 0.6974, None, None),
-        ),
-        limits=_EMOTION_LIMITS,
-    ),
+    _EMBEDDED,
+    _EMBEDDED_SMALL,
     WeightCard(
         name="model_v6_23",
         task="emotion",
@@ -133,75 +177,9 @@ _CARDS = (
         measured_accuracy=0.36473,
         measured_on="FER2013 PublicTest, all 3,589 images, 2026-11-23",
     ),
-    WeightCard(
-        name="vggface2",
-        task="face embedding",
-        file_name="20180402-114759-vggface2.pt",
-        url=(
-            "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
-            "20180402-114759-vggface2.pt"
-        ),
-        sha256="281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
-        size=111_898_327,
-        licence="MIT (facenet-pytorch, converted from davidsandberg/facenet, MIT)",
-        labels=(),
-        image_size=(160, 160),
-        color="rgb",
-        scaling=_FIXED_STANDARDIZATION,
-        training_data="training split of VGGFace2 (Cao et al., 2018), 8,631 people",
-        training_data_terms="research use; the authors no longer distribute it",
-        published_accuracy=0.9965,
-        published_source="pairs of LFW, by github.com/davidsandberg/facenet (20180402-114759)",
-        measured_accuracy=None,
-        measured_on="",
-        limits=_FACENET_LIMITS,
-    ),
-    WeightCard(
-        name="keras-facenet-vggface2",
-        task="face embedding",
-        file_name="20180402-114759-weights.h5",
-        url=(
-            "https://github.com/faustomorales/keras-facenet/releases/download/v0.3.1/"
-            "20180402-114759-weights.h5"
-        ),
-        sha256="8b71e7045497e841c00ee568f031d1a4d30908fceadf6884aef2dec4d545202b",
-        size=None,
-        licence="MIT (keras-facenet, converted from davidsandberg/facenet, MIT)",
-        labels=(),
-        image_size=(160, 160),
-        color="rgb",
-        scaling=_FIXED_STANDARDIZATION,
-        training_data="training split of VGGFace2 (Cao et al., 2018), 8,631 people",
-        training_data_terms="research use; the authors no longer distribute it",
-        published_accuracy=0.9965,
-        published_source="pairs of LFW, by github.com/davidsandberg/facenet (20180402-114759)",
-        measured_accuracy=None,
-        measured_on="",
-        limits=f"{_FACENET_LIMITS} {_KERAS_FACENET_SCALING}",
-    ),
-    WeightCard(
-        name="keras-facenet-casia-webface",
-        task="face embedding",
-        file_name="20180408-102900-weights.h5",
-        url=(
-            "https://github.com/faustomorales/keras-facenet/releases/download/v0.3.1/"
-            "20180408-102900-weights.h5"
-        ),
-        sha256="af526097bd89ff84dda94dc071ff39c4cf39922cf0a9d9dea652853cda9616be",
-        size=None,
-        licence="MIT (keras-facenet, converted from davidsandberg/facenet, MIT)",
-        labels=(),
-        image_size=(160, 160),
-        color="rgb",
-        scaling=_FIXED_STANDARDIZATION,
-        training_data="CASIA-WebFace (Yi et al., 2014), 494,414 photographs of 10,575 people",
-        training_data_terms="research use",
-        published_accuracy=0.9905,
-        published_source="pairs of LFW, by github.com/davidsandberg/facenet (20180408-102900)",
-        measured_accuracy=None,
-        measured_on="",
-        limits=f"{_FACENET_LIMITS} {_KERAS_FACENET_SCALING}",
-    ),
+    _VGGFACE2,
+    _KERAS_VGGFACE2,
+    _KERAS_CASIA,
     WeightCard(
         name="yunet",
         task="face detection",
