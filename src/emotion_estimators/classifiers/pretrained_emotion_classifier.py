@@ -388,11 +388,15 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
             )
         images = check_images(self._door(model), X, reset=False)
         run_size = self._run_size(model)
-        n_threads = 1 if images.n_samples == 1 else count_threads(self.n_threads)
+        n_threads = count_threads(self.n_threads)
         order = np.argsort(model.labels)
         probabilities = np.empty((images.n_samples, len(order)))
         loading_size = -(-_LOADING_BATCH // run_size) * run_size
-        batches = images.batches(loading_size, n_threads=n_threads, verbose=bool(self.verbose))
+        batches = images.batches(
+            loading_size,
+            n_threads=min(n_threads, images.n_samples),
+            verbose=bool(self.verbose),
+        )
         for rows, batch in batches:
             columns = model.probabilities(batch, run_size=run_size, n_threads=n_threads)
             probabilities[rows] = columns[:, order]

@@ -20,7 +20,7 @@ from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks._keras_architecture import parse_model
 from emotion_estimators.networks._keras_graph import KerasGraph, Tensor
 from emotion_estimators.networks._keras_layers import convert_layer, weight_roles
-from emotion_estimators.networks.onnx_network import OnnxNetwork, start_session
+from emotion_estimators.networks.onnx_network import OnnxNetwork, split_runs, start_session
 
 __all__ = ["keras_network", "keras_onnx"]
 
@@ -96,9 +96,8 @@ def keras_network(
     -------
     network : OnnxNetwork
     """
-    session = start_session(
-        keras_onnx(config, weights, owner), Path(owner), ("CPUExecutionProvider",)
-    )
+    serialised = keras_onnx(config, weights, owner)
+    session = start_session(serialised, Path(owner), ("CPUExecutionProvider",))
     _, height, width, channels = session.get_inputs()[0].shape
     return OnnxNetwork(
         layout="nhwc",
@@ -110,4 +109,5 @@ def keras_network(
         on_device=False,
         _session=session,
         _input="input",
+        _split_runs=split_runs(serialised, Path(owner)),
     )

@@ -5,7 +5,8 @@ Imports onnxruntime (inside functions), the HDF5 reader and NumPy; for features 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,13 +19,37 @@ from numpy.typing import NDArray
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks._shared_networks import SharedNetworks
 
-__all__ = ["OnnxNetwork", "choose_providers", "open_network", "start_session"]
+__all__ = ["OnnxNetwork", "choose_providers", "open_network", "split_runs", "start_session"]
 
 _CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
 _CUDA_BATCH = 64
 # Only algorithms chosen by shape, in full single precision: the same numbers at every start.
 _OPTIONS = {_CUDA: {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}}
+
+
+class _SplitRuns:
+    """A second session, whose runs are shared by two threads, for single images in a row.
+
+    Parameters
+    ----------
+    start : callable
+        Starts the session.
+    """
+
+    def __init__(self, start: Callable[[], Any]) -> None:
+        self.start = start
+        self.session: Any = None
+        self.asked_before = False
+        self.lock = threading.Lock()
+
+    def get(self) -> Any:
+        """Return the session, or None at the first call: one image does not pay for its start."""
+        with self.lock:
+            if self.session is None and self.asked_before:
+                self.session = self.start()
+            self.asked_before = True
+            return self.session
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +83,7 @@ class OnnxNetwork:
     on_device: bool
     _session: Any = field(repr=False)
     _input: str = field(repr=False)
+    _split_runs: _SplitRuns | None = field(repr=False)
 
     def default_batch_size(self) -> int:
         """Return how many images one run takes unless told otherwise."""
@@ -77,7 +103,8 @@ class OnnxNetwork:
         batch_size : int
             Number of images in each run; the last run is padded with zeros.
         n_threads : int, default=1
-            Runs at the same time.
+            Runs at the same time. With two or more, two threads share a run that is alone; the
+            outputs are the same bits.
 
         Returns
         -------
@@ -91,6 +118,9 @@ class OnnxNetwork:
         inputs = self._arrange(images)
         n = len(inputs)
         starts = range(0, n, batch_size)
+        session = self._session
+        if len(starts) == 1 and n_threads > 1 and self._split_runs is not None:
+            session = self._split_runs.get() or session
 
         def run_from(start: int) -> NDArray[np.float32]:
             batch = inputs[start : start + batch_size]
@@ -99,7 +129,7 @@ class OnnxNetwork:
                 padding = np.zeros((batch_size - n_real, *batch.shape[1:]), np.float32)
                 batch = np.concatenate([batch, padding])
             try:
-                outputs: NDArray[np.float32] = self._session.run(None, {self._input: batch})[0]
+                outputs: NDArray[np.float32] = session.run(None, {self._input: batch})[0]
             except Exception as error:  # its errors share no base class
                 raise WeightsError(
                     f"ONNX Runtime cannot run the network on an input of shape {batch.shape}: "
@@ -202,11 +232,13 @@ def _read_network(path: Path, providers: tuple[str, ...]) -> OnnxNetwork:
         raise WeightsError(
             f"{path}: expected a file .onnx, .hdf5 or .h5, got {suffix or 'no suffix'}."
         )
-    return _describe(start_session(serialised, path, providers), path)
+    return _describe(serialised, path, providers)
 
 
-def start_session(serialised: bytes, path: Path, providers: tuple[str, ...]) -> Any:
-    """Start ONNX Runtime so that each run takes one thread and gives the same every time.
+def start_session(
+    serialised: bytes, path: Path, providers: tuple[str, ...], *, n_threads: int = 1
+) -> Any:
+    """Start ONNX Runtime so that each run takes a thread and gives the same every time.
 
     Parameters
     ----------
@@ -216,6 +248,8 @@ def start_session(serialised: bytes, path: Path, providers: tuple[str, ...]) -> 
         Where it comes from, for messages.
     providers : tuple of str
         As `choose_providers` returns them.
+    n_threads : int, default=1
+        Threads that share each run.
 
     Returns
     -------
@@ -229,12 +263,13 @@ def start_session(serialised: bytes, path: Path, providers: tuple[str, ...]) -> 
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Threads run whole images side by side: faster than sharing one small image among them,
-    # and no idle threads spin, nor are lost in a fork.
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.log_severity_level = 3  # errors only
+    # Threads that share a run wait busily between two layers, but not between two runs, when
+    # others need the processor.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         return onnxruntime.InferenceSession(
             serialised, options, providers=[(name, _OPTIONS.get(name, {})) for name in providers]
@@ -243,7 +278,27 @@ def start_session(serialised: bytes, path: Path, providers: tuple[str, ...]) -> 
         raise WeightsError(f"{path}: ONNX Runtime cannot load the network: {error}") from error
 
 
-def _describe(session: Any, path: Path) -> OnnxNetwork:
+def split_runs(serialised: bytes, path: Path) -> _SplitRuns:
+    """Return what starts a second session on the CPU once single images come in a row.
+
+    Parameters
+    ----------
+    serialised : bytes
+        The network.
+    path : Path
+        Where it comes from, for messages.
+
+    Returns
+    -------
+    split_runs : object
+        For `OnnxNetwork`.
+    """
+    return _SplitRuns(lambda: start_session(serialised, path, (_CPU,), n_threads=2))
+
+
+def _describe(serialised: bytes, path: Path, providers: tuple[str, ...]) -> OnnxNetwork:
+    # Whole images side by side, a thread each, are faster than small images shared by threads.
+    session = start_session(serialised, path, providers)
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or len(outputs) != 1:
         raise WeightsError(
@@ -264,6 +319,7 @@ def _describe(session: Any, path: Path) -> OnnxNetwork:
             f"{path}: expected an output of shape (n, n_classes) with two classes or more, got "
             f"{outputs[0].shape}."
         )
+    on_device = session.get_providers()[0] != _CPU
     return OnnxNetwork(
         layout=layout,
         image_size=image_size,
@@ -271,9 +327,10 @@ def _describe(session: Any, path: Path) -> OnnxNetwork:
         n_outputs=n_outputs[1],
         batch_size=shape[0],
         metadata=dict(session.get_modelmeta().custom_metadata_map),
-        on_device=session.get_providers()[0] != _CPU,
+        on_device=on_device,
         _session=session,
         _input=inputs[0].name,
+        _split_runs=None if on_device else split_runs(serialised, path),
     )
 
 
