@@ -24,30 +24,25 @@ class EmojiStyle(NamedTuple):
 
     light: Colour  # of the head, where light falls
     dark: Colour  # and at its far edge
-    light_at: tuple[float, float]  # where that light falls, in head units
     ink: Colour  # of eyes, brows and mouth
-    outline: float  # width of the line round the head, 0 for none
     stroke: float  # width of lines
     eye: tuple[float, float]  # radii of a resting eye
-    white_eyes: bool  # eyeballs with pupils, in place of dots
-    glint: bool  # a light in the dots
-    square: float  # shape of the head: 1 is a circle, below that a rounded box
     mouth: Colour  # inside of the open mouth
     blush: float  # how often cheeks are pink
+    light_at: tuple[float, float] = (0.0, 0.0)  # where light falls, in head units
+    outline: float = 0.0  # width of the line round the head, 0 for none
+    white_eyes: bool = False  # eyeballs with pupils, in place of dots
+    glint: bool = False  # a light in the dots
+    square: float = 1.0  # shape of the head: 1 is a circle, below that a rounded box
 
 
 EMOJI_STYLES: Mapping[str, EmojiStyle] = {
     "flat": EmojiStyle(
         light=(255, 204, 77),
         dark=(255, 204, 77),
-        light_at=(0.0, 0.0),
         ink=(102, 69, 0),
-        outline=0.0,
         stroke=0.10,
         eye=(0.14, 0.20),
-        white_eyes=False,
-        glint=False,
-        square=1.0,
         mouth=(102, 69, 0),
         blush=0.25,
     ),
@@ -56,12 +51,9 @@ EMOJI_STYLES: Mapping[str, EmojiStyle] = {
         dark=(236, 142, 20),
         light_at=(0.0, -0.55),
         ink=(74, 38, 8),
-        outline=0.0,
         stroke=0.085,
         eye=(0.11, 0.17),
-        white_eyes=False,
         glint=True,
-        square=1.0,
         mouth=(96, 30, 10),
         blush=0.3,
     ),
@@ -70,12 +62,9 @@ EMOJI_STYLES: Mapping[str, EmojiStyle] = {
         dark=(250, 188, 44),
         light_at=(0.0, -0.9),
         ink=(66, 44, 40),
-        outline=0.0,
         stroke=0.11,
         eye=(0.15, 0.19),
-        white_eyes=False,
         glint=True,
-        square=1.0,
         mouth=(66, 44, 40),
         blush=0.55,
     ),
@@ -88,22 +77,16 @@ EMOJI_STYLES: Mapping[str, EmojiStyle] = {
         stroke=0.085,
         eye=(0.25, 0.30),
         white_eyes=True,
-        glint=False,
-        square=1.0,
         mouth=(120, 20, 30),
         blush=0.3,
     ),
     "line": EmojiStyle(
         light=(255, 240, 170),
         dark=(255, 240, 170),
-        light_at=(0.0, 0.0),
         ink=(0, 0, 0),
         outline=0.085,
         stroke=0.085,
         eye=(0.10, 0.10),
-        white_eyes=False,
-        glint=False,
-        square=1.0,
         mouth=(255, 255, 255),
         blush=0.1,
     ),
@@ -178,93 +161,88 @@ def draw_emoji_face(
     style: EmojiStyle, traits: Mapping[str, float], units: Mapping[int, float], skin: Colour
 ) -> Sketch:
     """Draw eyes, brows, mouth and what goes with them, for a head of colour `skin`."""
-    sketch = Sketch()
-    _cheeks(sketch, style, traits, units, skin)
+    face = _Face(style, traits, units, Sketch())
+    _cheeks(face, skin)
     for side in (-1.0, 1.0):
-        _eye(sketch, style, traits, units, side)
-        _brow(sketch, style, traits, units, side)
-    _mouth(sketch, style, traits, units)
-    _drops(sketch, style, traits, units)
-    return sketch
+        _eye(face, side)
+        _brow(face, side)
+    _mouth(face)
+    _drops(face)
+    return face.sketch
 
 
-def _stroke(sketch: Sketch, points: Points, colour: Colour, width: float) -> None:
-    """Add a smooth line with round ends."""
-    along = np.gradient(points, axis=0)
-    along /= np.linalg.norm(along, axis=1, keepdims=True)
-    across = 0.5 * width * along[:, ::-1] * (-1.0, 1.0)
-    sketch.polygon(np.concatenate([points + across, (points - across)[::-1]]), colour)
-    for x, y in points[[0, -1]]:
-        sketch.ellipse((x, y), (0.5 * width, 0.5 * width), colour)
+class _Face(NamedTuple):
+    """What all parts of a face are drawn from, and where to."""
+
+    style: EmojiStyle
+    traits: Mapping[str, float]
+    units: Mapping[int, float]
+    sketch: Sketch
+
+    def stroke(self, points: Points, width: float | None = None) -> None:
+        """Add a smooth line with round ends, as wide as those of brows by default."""
+        ink = self.style.ink
+        width = self.style.stroke * self.traits["stroke"] if width is None else width
+        along = np.gradient(points, axis=0)
+        along /= np.linalg.norm(along, axis=1, keepdims=True)
+        across = 0.5 * width * along[:, ::-1] * (-1.0, 1.0)
+        self.sketch.polygon(np.concatenate([points + across, (points - across)[::-1]]), ink)
+        for x, y in points[[0, -1]]:
+            self.sketch.ellipse((x, y), (0.5 * width, 0.5 * width), ink)
+
+    def rim(self, outline: Points, width: float) -> None:
+        """Add an outline that is larger by half of `width`; what it goes round comes after."""
+        middle = 0.5 * (outline.min(axis=0) + outline.max(axis=0))
+        half = 0.5 * (outline.max(axis=0) - outline.min(axis=0))
+        self.sketch.polygon(
+            (outline - middle) * (1.0 + 0.5 * width / half) + middle, self.style.ink
+        )
 
 
-def _rim(sketch: Sketch, outline: Points, colour: Colour, width: float) -> None:
-    """Add an outline that is larger by half of `width`; what it goes round comes after."""
-    middle = 0.5 * (outline.min(axis=0) + outline.max(axis=0))
-    half = 0.5 * (outline.max(axis=0) - outline.min(axis=0))
-    sketch.polygon((outline - middle) * (1.0 + 0.5 * width / half) + middle, colour)
-
-
-def _cheeks(
-    sketch: Sketch,
-    style: EmojiStyle,
-    traits: Mapping[str, float],
-    units: Mapping[int, float],
-    skin: Colour,
-) -> None:
-    if units[12] > 0.4 and traits["blush_kind"] < style.blush:
+def _cheeks(face: _Face, skin: Colour) -> None:
+    traits = face.traits
+    if face.units[12] > 0.4 and traits["blush_kind"] < face.style.blush:
         for side in (-1.0, 1.0):
             at = (side * (traits["eye_x"] + 0.24), traits["eye_y"] + 0.34)
             for size, share in ((1.0, 0.35), (0.8, 0.7), (0.6, 1.0)):
-                sketch.ellipse(at, (0.19 * size, 0.14 * size), blend(skin, _PINK, 0.75 * share))
+                colour = blend(skin, _PINK, 0.75 * share)
+                face.sketch.ellipse(at, (0.19 * size, 0.14 * size), colour)
 
 
-def _eye(
-    sketch: Sketch,
-    style: EmojiStyle,
-    traits: Mapping[str, float],
-    units: Mapping[int, float],
-    side: float,
-) -> None:
+def _eye(face: _Face, side: float) -> None:
+    style, traits, units, sketch = face
     x, y = side * traits["eye_x"], traits["eye_y"]
     width, height = (traits["eye_size"] * radius for radius in style.eye)
-    stroke = style.stroke * traits["stroke"]
     wide, closing = units[5], traits["eye_kind"]
     squint = max(units[7], 0.9 * units[9])
-    if units[6] > 0.4 and units[9] < 0.4 and closing < 0.45:  # Closed in laughter.
+    laughs = units[6] > 0.4 and units[9] < 0.4 and closing < 0.45
+    if laughs or (units[41] > 0.3 and closing < 0.35):  # Closed in laughter, or cast down.
         span = max(0.16, 1.1 * width)
-        lid = arch((x - span, y + 0.09), (x + span, y + 0.09), y - 0.11, square=0.6)
-        _stroke(sketch, lid, style.ink, stroke)
-    elif units[41] > 0.3 and closing < 0.35:  # Cast down.
-        span = max(0.16, 1.1 * width)
-        lid = arch((x - span, y - 0.02), (x + span, y - 0.02), y + 0.12, square=0.6)
-        _stroke(sketch, lid, style.ink, stroke)
+        ends, middle = (y + 0.09, y - 0.11) if laughs else (y - 0.02, y + 0.12)
+        face.stroke(arch((x - span, ends), (x + span, ends), middle, square=0.6))
     elif squint > 0.35 and units[9] > 0.4 and closing < 0.5:  # Screwed up: > <
-        corner = (x - side * 0.12, y)
-        far = x + side * 0.12
+        corner, far = (x - side * 0.12, y), x + side * 0.12
         for rise in (-0.1, 0.1):
-            _stroke(sketch, np.array([(far, y + rise), corner]), style.ink, stroke)
+            face.stroke(np.array([(far, y + rise), corner]))
     elif style.white_eyes or (wide > 0.5 and closing < 0.5 and units[4] < 0.75):
-        _eyeball(sketch, style, (x, y), (width, height), wide, squint + units[41], side)
+        _eyeball(face, (x, y), (width, height), squint + units[41], side)
     else:
         opening = 1.0 + 0.35 * wide - 0.35 * squint - 0.2 * units[41]
         sketch.ellipse((x, y), (width * (1.0 + 0.1 * wide), height * opening), style.ink)
         if style.glint:
-            sketch.ellipse(
-                (x - 0.3 * width, y - 0.35 * height * opening), (0.3 * width, 0.3 * width), WHITE
-            )
+            at = (x - 0.3 * width, y - 0.35 * height * opening)
+            sketch.ellipse(at, (0.3 * width, 0.3 * width), WHITE)
 
 
 def _eyeball(
-    sketch: Sketch,
-    style: EmojiStyle,
+    face: _Face,
     centre: tuple[float, float],
     radii: tuple[float, float],
-    wide: float,
     lowered: float,
     side: float,
 ) -> None:
     """White of the eye and pupil; the upper lid cuts off as much as it is lowered."""
+    style, wide = face.style, face.units[5]
     x, y = centre
     width, height = max(radii[0], 0.21), max(radii[1], 0.22)
     grown = 1.0 + 0.18 * wide
@@ -272,25 +250,20 @@ def _eyeball(
     lid = y - height * grown * (1.0 - 0.8 * min(lowered, 1.0))
     ball[:, 1] = np.maximum(ball[:, 1], lid)
     if style.outline:
-        _rim(sketch, ball, style.ink, 1.4 * style.outline)
-    sketch.polygon(ball, WHITE)
+        face.rim(ball, 1.4 * style.outline)
+    face.sketch.polygon(ball, WHITE)
     pupil = (0.52 - 0.18 * min(wide, 1.0)) * width
     disc = circle(24) * (pupil, 1.1 * pupil) + (x - side * 0.04, y + 0.02)
     disc[:, 1] = np.maximum(disc[:, 1], lid)
-    sketch.polygon(disc, style.ink)
+    face.sketch.polygon(disc, style.ink)
     if lowered > 0.3:
         upper = ball[ball[:, 1] <= lid + 1e-9]
         ends = np.array([(upper[:, 0].min(), lid), (upper[:, 0].max(), lid)])
-        _stroke(sketch, ends, style.ink, 0.6 * style.stroke)
+        face.stroke(ends, 0.6 * style.stroke)
 
 
-def _brow(
-    sketch: Sketch,
-    style: EmojiStyle,
-    traits: Mapping[str, float],
-    units: Mapping[int, float],
-    side: float,
-) -> None:
+def _brow(face: _Face, side: float) -> None:
+    style, traits, units, _ = face
     inner_up, outer_up, down = units[1], units[2], units[4]
     if max(inner_up, outer_up, down) < 0.25:
         return
@@ -303,76 +276,72 @@ def _brow(
     outer = (x + 0.19, base - 0.13 * outer_up * uneven - 0.04 * angry + 0.04 * inner_up)
     bend = -0.13 * min(inner_up, outer_up) - 0.02 + 0.05 * angry
     middle = (x, 0.5 * (inner[1] + outer[1]) + bend)
-    line = bezier(inner, middle, outer, n=9) * (side, 1.0)
-    _stroke(sketch, line, style.ink, style.stroke * traits["stroke"])
+    face.stroke(bezier(inner, middle, outer, n=9) * (side, 1.0))
 
 
-def _mouth(
-    sketch: Sketch, style: EmojiStyle, traits: Mapping[str, float], units: Mapping[int, float]
-) -> None:
-    smile, frown, stretch, part = units[12], units[15], units[20], units[25]
-    tight = max(units[23], 0.8 * units[24])
+class _OpenMouth(NamedTuple):
+    """Shape of an open mouth; heights are measured from where a closed one would be."""
+
+    width: float  # times that of a closed one
+    corners: float
+    top: float
+    bottom: float
+    square: float  # of both lips, see `arch`
+    teeth: bool
+    tongue: bool
+
+
+def _mouth(face: _Face) -> None:
+    traits, units = face.traits, face.units
+    smile, frown, stretch = units[12], units[15], units[20]
     sneer = max(units[10], units[9])
-    jaw = units[26] + 1.2 * units[27]
-    stroke = style.stroke * traits["stroke"]
     y, half = traits["mouth_y"], traits["mouth_width"]
-    if part <= 0.2:
+    if units[25] <= 0.2:
+        tight = max(units[23], 0.8 * units[24])
         half *= 1.0 + 0.1 * smile - 0.18 * frown - 0.3 * min(tight, 1.0)
-        down = max(frown, 0.55 * tight)
-        left, right = (
-            (-half, y - 0.17 * smile + 0.12 * down),
-            (half, y - 0.17 * smile + 0.12 * down),
-        )
         if sneer > 0.4:  # A wavy line.
             x = np.linspace(-half, half, 17)
-            wave = np.stack([x, y + 0.07 * np.sin(x * 2.5 * np.pi / half)], axis=1)
-            _stroke(sketch, wave, style.ink, stroke)
+            face.stroke(np.stack([x, y + 0.07 * np.sin(x * 2.5 * np.pi / half)], axis=1))
             return
+        down = max(frown, 0.55 * tight)
+        corners = y - 0.17 * smile + 0.12 * down
         middle = y + 0.16 * smile - 0.16 * down
-        _stroke(sketch, arch(left, right, middle, square=0.55, n=13), style.ink, stroke)
+        face.stroke(arch((-half, corners), (half, corners), middle, square=0.55, n=13))
         return
+    jaw = units[26] + 1.2 * units[27]
     gape = max(0.0, jaw - smile - stretch - sneer)
     if smile > 0.4:  # A D on its back.
-        half *= 1.05
-        left, right, top = (-half, y - 0.12), (half, y - 0.12), y - 0.07
-        bottom, square = y + 0.26 + 0.25 * jaw, 0.6
-        teeth, tongue = True, 0.3 * jaw > 0.05
+        shape = _OpenMouth(1.05, -0.12, -0.07, 0.26 + 0.25 * jaw, 0.6, True, 0.3 * jaw > 0.05)
     elif gape > 0.35:  # An O.
-        half *= 0.36 + 0.16 * min(gape, 1.2)
-        left, right = (-half, y + 0.08), (half, y + 0.08)
-        reach = 0.14 + 0.14 * min(gape, 1.4)
-        top, bottom, square = y + 0.08 - reach, y + 0.08 + reach, 1.33
-        teeth, tongue = False, gape > 0.9
+        width, reach = 0.36 + 0.16 * min(gape, 1.2), 0.14 + 0.14 * min(gape, 1.4)
+        shape = _OpenMouth(width, 0.08, 0.08 - reach, 0.08 + reach, 1.33, False, gape > 0.9)
     elif stretch > 0.35:  # Wide, with the corners drawn down.
-        half *= 0.95
-        left, right = (-half, y + 0.2), (half, y + 0.2)
-        top, bottom, square = y - 0.06, y + 0.13 + 0.12 * jaw, 0.8
-        teeth, tongue = True, False
+        shape = _OpenMouth(0.95, 0.2, -0.06, 0.13 + 0.12 * jaw, 0.8, True, False)
     elif sneer > 0.4:  # The upper lip drawn up, the tongue out.
-        half *= 0.78
-        left, right = (-half, y + 0.12), (half, y + 0.12)
-        top, bottom, square = y - 0.12, y + 0.16, 0.8
-        teeth, tongue = False, True
+        shape = _OpenMouth(0.78, 0.12, -0.12, 0.16, 0.8, False, True)
     else:  # Bared teeth.
-        half *= 0.92
-        left, right = (-half, y + 0.07), (half, y + 0.07)
-        top, bottom, square = y - 0.08, y + 0.17, 1.15
-        teeth, tongue = True, False
-    upper = arch(left, right, top, square=square, n=21)
-    lower = arch(left, right, bottom, square=square, n=21)
+        shape = _OpenMouth(0.92, 0.07, -0.08, 0.17, 1.15, True, False)
+    _open_mouth(face, shape, half * shape.width, laughs=smile > 0.4, sneers=sneer > 0.4)
+
+
+def _open_mouth(face: _Face, shape: _OpenMouth, half: float, *, laughs: bool, sneers: bool) -> None:
+    style, sketch, y = face.style, face.sketch, face.traits["mouth_y"]
+    corners = (-half, y + shape.corners), (half, y + shape.corners)
+    upper = arch(*corners, y + shape.top, square=shape.square, n=21)
+    lower = arch(*corners, y + shape.bottom, square=shape.square, n=21)
     opening = np.concatenate([upper, lower[::-1]])
-    bared = teeth and smile <= 0.4
+    bared = shape.teeth and not laughs
     if style.outline or bared:
-        _rim(sketch, opening, style.ink, 2.0 * max(style.outline, 0.045))
+        face.rim(opening, 2.0 * max(style.outline, 0.045))
     sketch.polygon(opening, style.mouth)
-    if tongue:
-        if sneer > 0.4 and smile <= 0.4:
+    if shape.tongue:
+        if sneers and not laughs:
             out = arch((-0.6 * half, y + 0.1), (0.6 * half, y + 0.1), y + 0.36, square=0.9)
         else:
             floor = lower[5:-5]
             out = np.concatenate([floor, arch(floor[-1], floor[0], floor[0, 1] - 0.07)])
         sketch.polygon(out, _TONGUE)
-    if teeth:
+    if shape.teeth:
         edge = upper + (1.0 if bared else 0.42) * (lower - upper)
         inset = slice(None) if bared else slice(1, -1)
         sketch.polygon(np.concatenate([upper[inset], edge[inset][::-1]]), WHITE)
@@ -382,27 +351,23 @@ def _mouth(
             sketch.line(np.array([upper[k], lower[k]]), style.ink, 0.02)
 
 
-def _drops(
-    sketch: Sketch, style: EmojiStyle, traits: Mapping[str, float], units: Mapping[int, float]
-) -> None:
+def _drops(face: _Face) -> None:
     """Add tears to some sad emoji, and sweat to some frightened ones."""
+    traits, units = face.traits, face.units
     kind = traits["extra_kind"]
     if units[15] > 0.35 and kind < 0.45:
         sides = (-1.0, 1.0) if kind < 0.15 else (1.0,) if kind < 0.3 else (-1.0,)
         for side in sides:
-            _drop(sketch, (side * (traits["eye_x"] + 0.04), traits["eye_y"] + 0.47), 0.16, style)
+            _drop(face, (side * (traits["eye_x"] + 0.04), traits["eye_y"] + 0.47), 0.16)
     elif units[20] > 0.4 and kind < 0.35:
-        _drop(sketch, (0.72 if kind < 0.18 else -0.72, -0.3), 0.17, style)
+        _drop(face, (0.72 if kind < 0.18 else -0.72, -0.3), 0.17)
 
 
-def _drop(sketch: Sketch, centre: tuple[float, float], size: float, style: EmojiStyle) -> None:
-    round_part = circle(24) * size
-    round_part[:, 1] = np.where(
-        round_part[:, 1] < 0.0,
-        2.0 * round_part[:, 1] * (1.0 - np.abs(round_part[:, 0]) / size),
-        round_part[:, 1],
-    )
-    drop = round_part + centre
-    if style.outline:
-        _rim(sketch, drop, style.ink, 1.2 * style.outline)
-    sketch.polygon(drop, _DROP)
+def _drop(face: _Face, centre: tuple[float, float], size: float) -> None:
+    drop = circle(24) * size
+    x, y = drop.T
+    drop[:, 1] = np.where(y < 0.0, 2.0 * y * (1.0 - np.abs(x) / size), y)
+    drop += centre
+    if face.style.outline:
+        face.rim(drop, 1.2 * face.style.outline)
+    face.sketch.polygon(drop, _DROP)
