@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -18,7 +18,7 @@ from emotion_estimators._sklearn import validate_data
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.images.batches import Failures, ImageBatches, raise_any
 from emotion_estimators.images.loader import ImageLoader
-from emotion_estimators.images.photographs import Photograph, Photographs
+from emotion_estimators.images.photographs import Photographs
 from emotion_estimators.images.pixels import (
     dtype_problem,
     px,
@@ -27,11 +27,11 @@ from emotion_estimators.images.pixels import (
 )
 from emotion_estimators.images.sequences import (
     as_sequence,
+    header_sizes,
     is_source,
     item_dtype,
     item_name,
     item_problem,
-    item_size,
 )
 
 __all__ = ["ImageBatches", "check_images", "check_photographs"]
@@ -78,7 +78,7 @@ def check_images(
     """
     if isinstance(image_size, str):
         image_size = getattr(estimator, image_size, None)
-    return _Door(estimator, reset, image_size).check(X)
+    return _OneSize(estimator, reset, image_size).hand_out(_Door(estimator, reset).read(X))
 
 
 def check_photographs(estimator: Any, X: Any, *, reset: bool) -> Photographs:
@@ -104,27 +104,34 @@ def check_photographs(estimator: Any, X: Any, *, reset: bool) -> Photographs:
     InvalidImagesError, ImageReadError, ValueError, TypeError
         As from `check_images`.
     """
-    size = getattr(estimator, "image_size", None)
-    door = _Door(estimator, reset, size, any_size=True)
-    door.check(X)
-    return Photographs(door.items, door.name)
+    images = _Door(estimator, reset).read(X).as_sequence()
+    photographs = Photographs(images, type(estimator).__name__)
+    if reset:
+        photographs.check_headers()
+    return photographs
+
+
+@dataclass(frozen=True)
+class _Given:
+    """X, its form and its values checked: a list, or an array, or rows and how to read one."""
+
+    images: Any  # list, (n, h, w[, c]), or rows (n, h * w[ * 3])
+    row_shape: tuple[int, ...] | None = None  # (h, w) or (h, w, 3)
+
+    def as_sequence(self) -> Any:
+        """Return the images one by one, or (n, h, w[, c])."""
+        return self.images if self.row_shape is None else self.images.reshape(-1, *self.row_shape)
 
 
 class _Door:
-    """One call of `check_images`: the estimator's wishes and the messages that name it."""
+    """Reads X, in whatever form it comes; its messages name the estimator."""
 
-    def __init__(
-        self, estimator: Any, reset: bool, image_size: Any = None, *, any_size: bool = False
-    ) -> None:
+    def __init__(self, estimator: Any, reset: bool) -> None:
         self.estimator = estimator
         self.reset = reset
-        self.any_size = any_size
-        self.items: Any = ()  # the images, each in its own form
         self.name = type(estimator).__name__
-        self.target = self._target_size(image_size)
-        self.loader = ImageLoader(getattr(estimator, "color", None), self.target)
 
-    def check(self, X: Any) -> ImageBatches:
+    def read(self, X: Any) -> _Given:
         if is_source(X):
             raise InvalidImagesError(
                 f"{self.name} expected several images, got one ({item_name(X)}). Pass a list: [X]."
@@ -136,13 +143,13 @@ class _Door:
             )
         items = as_sequence(X)
         if items is not None:
-            return self.check_items(items)
+            return self._read_items(items)
         if hasattr(X, "columns"):
-            return self.check_rows(X)
-        array = self.as_array(X)
-        return self.check_rows(array) if array.ndim == 2 else self.check_stack(array)
+            return self._read_rows(X)
+        array = self._as_array(X)
+        return self._read_rows(array) if array.ndim == 2 else self._read_stack(array)
 
-    def as_array(self, X: Any) -> NDArray[Any]:
+    def _as_array(self, X: Any) -> NDArray[Any]:
         try:
             array = np.asarray(X)
         except ValueError as error:  # ragged lists
@@ -163,7 +170,7 @@ class _Door:
             )
         return array
 
-    def check_rows(self, X: Any) -> ImageBatches:
+    def _read_rows(self, X: Any) -> _Given:
         image_shape = getattr(self.estimator, "image_shape", None)
         if image_shape is None and X.shape[1] == 1:
             raise InvalidImagesError(
@@ -178,12 +185,9 @@ class _Door:
             )
         rows = validate_data(self.estimator, X, reset=self.reset, ensure_all_finite=False)
         self._check_values(rows, lambda low, high: np.isfinite(low) & np.isfinite(high))
-        shape = self._shape_of_rows(image_shape, rows.shape[1])
-        self.items = rows.reshape(-1, *shape)
-        size = self._settle_size(shape[:2])
-        return ImageBatches(len(rows), size, self.name, partial(self.loader.load_rows, rows, shape))
+        return _Given(rows, self._shape_of_rows(image_shape, rows.shape[1]))
 
-    def check_stack(self, stack: NDArray[Any]) -> ImageBatches:
+    def _read_stack(self, stack: NDArray[Any]) -> _Given:
         if len(stack) == 0:
             raise InvalidImagesError(
                 f"{self.name} expected at least one image, got an array of shape {stack.shape}."
@@ -198,64 +202,17 @@ class _Door:
                 f"3), uint8 or float, got shape {stack.shape}, dtype {stack.dtype}: {problem}."
             )
         self._check_values(stack, lambda low, high: (low >= 0) & (high <= 1))
-        self.items = stack
-        size = self._settle_size(shape[:2])
-        if self.reset:
-            self._forget_features()
-            if self.target is None and not self.any_size:
-                n_channels = 3 if len(shape) == 3 and shape[2] >= 3 else 1
-                self.estimator.n_features_in_ = size[0] * size[1] * n_channels
-        return ImageBatches(len(stack), size, self.name, partial(self.loader.load_stack, stack))
+        self._forget_features()
+        return _Given(stack)
 
-    def check_items(self, items: list[Any]) -> ImageBatches:
+    def _read_items(self, items: list[Any]) -> _Given:
         if not items:
             raise InvalidImagesError(
                 f"{self.name} expected at least one image, got an empty sequence."
             )
         self._check_types(items)
-        self.items = items
-        size = self.target or (None if self.reset else self._recorded_size())
-        if self.reset or (size is None and not self.any_size):
-            size = self._survey(items)
-        size = size or (1, 1)  # of no meaning where any size will do
-        size = self._settle_size(size)
-        if self.reset:
-            self._forget_features()
-        return self._batches(items, size)
-
-    def _batches(self, items: list[Any], size: tuple[int, int]) -> ImageBatches:
-        load = partial(self.loader.load_items, items, size)
-        return ImageBatches(len(items), size, self.name, load)
-
-    def _survey(self, items: list[Any]) -> tuple[int, int]:
-        """Return the size in which the images leave, by their headers; raise if one is bad."""
-        sizes: Counter[tuple[int, int]] = Counter()
-        for item in items:
-            try:
-                sizes[item_size(item)] += 1
-            except InvalidImagesError:  # named below, with those that only decoding reveals
-                continue
-        # of several sizes the commonest is expected, so that the message names the fewest rows
-        size = self.target or next((size for size, _ in sizes.most_common(1)), (1, 1))
-        is_whole = sizes.total() == len(items)
-        if self.any_size and not is_whole:
-            for _ in Photographs(items, self.name).map(Photograph.pixels):
-                pass
-        elif not is_whole or (self.target is None and not self.any_size and len(sizes) > 1):
-            for _ in self._batches(items, size).batches(1):
-                pass
-        return size
-
-    def _target_size(self, image_size: Any) -> tuple[int, int] | None:
-        if image_size is None:
-            return None
-        size = (image_size, image_size) if isinstance(image_size, Integral) else image_size
-        if not _are_positive_ints(size) or len(size) != 2:
-            raise ValueError(
-                f"{self.name} expected image_size to be None, a positive int or (height, width) "
-                f"in pixels, got {image_size!r}."
-            )
-        return int(size[0]), int(size[1])
+        self._forget_features()
+        return _Given(items)
 
     def _shape_of_rows(self, image_shape: Any, n_features: int) -> tuple[int, ...]:
         """Return (height, width) or (height, width, 3) of the images that the rows hold."""
@@ -280,26 +237,10 @@ class _Door:
             )
         return tuple(n_unknown if v == -1 else int(v) for v in shape)
 
-    def _recorded_size(self) -> tuple[int, int] | None:
-        return getattr(self.estimator, "image_size_", None)
-
-    def _settle_size(self, size: tuple[int, ...]) -> tuple[int, int]:
-        """Return the size in which images leave; compare it with, or record it as, the fitted."""
-        settled = self.target or (int(size[0]), int(size[1]))
-        if self.any_size:
-            return settled
-        if self.reset:
-            self.estimator.image_size_ = settled
-        else:
-            recorded = self._recorded_size()
-            if recorded is not None and recorded != settled:
-                raise InvalidImagesError(
-                    f"{self.name} was fitted on images of {px(recorded)}, got {px(settled)}. "
-                    "Pass images of that size, or set image_size and fit again to resize all."
-                )
-        return settled
-
     def _forget_features(self) -> None:
+        """Take back what a fit on rows has recorded."""
+        if not self.reset:
+            return
         for attribute in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimator, attribute):
                 delattr(self.estimator, attribute)
@@ -337,6 +278,77 @@ class _Door:
             if problem:
                 failures.append((row, InvalidImagesError(problem)))
         raise_any(self.name, failures, len(items))
+
+
+class _OneSize:
+    """Brings images to one size, or sees that they have it; remembers it in fit."""
+
+    def __init__(self, estimator: Any, reset: bool, image_size: Any) -> None:
+        self.estimator = estimator
+        self.reset = reset
+        self.name = type(estimator).__name__
+        self.target = self._target_size(image_size)
+        self.loader = ImageLoader(getattr(estimator, "color", None), self.target)
+
+    def hand_out(self, given: _Given) -> ImageBatches:
+        images = given.images
+        if given.row_shape is not None:
+            size = self._settle_size(given.row_shape)
+            load = partial(self.loader.load_rows, images, given.row_shape)
+        elif isinstance(images, np.ndarray):
+            size = self._settle_size(images.shape[1:])
+            load = partial(self.loader.load_stack, images)
+            if self.reset and self.target is None:
+                n_channels = 3 if images.ndim == 4 and images.shape[3] >= 3 else 1
+                self.estimator.n_features_in_ = size[0] * size[1] * n_channels
+        else:
+            return self._batches(images, self._settle_size(self._size_of_items(images)))
+        return ImageBatches(len(images), size, self.name, load)
+
+    def _batches(self, items: list[Any], size: tuple[int, int]) -> ImageBatches:
+        load = partial(self.loader.load_items, items, size)
+        return ImageBatches(len(items), size, self.name, load)
+
+    def _size_of_items(self, items: list[Any]) -> tuple[int, int]:
+        """Return the size in which the images leave; where unknown, look at their headers."""
+        known = self.target or (None if self.reset else self._recorded_size())
+        if known is not None and not self.reset:
+            return known
+        sizes, is_whole = header_sizes(items)
+        # of several sizes the commonest is expected, so that the message names the fewest rows
+        size = self.target or next((size for size, _ in sizes.most_common(1)), (1, 1))
+        if not is_whole or (self.target is None and len(sizes) > 1):
+            for _ in self._batches(items, size).batches(1):  # raises, and names what is bad
+                pass
+        return size
+
+    def _target_size(self, image_size: Any) -> tuple[int, int] | None:
+        if image_size is None:
+            return None
+        size = (image_size, image_size) if isinstance(image_size, Integral) else image_size
+        if not _are_positive_ints(size) or len(size) != 2:
+            raise ValueError(
+                f"{self.name} expected image_size to be None, a positive int or (height, width) "
+                f"in pixels, got {image_size!r}."
+            )
+        return int(size[0]), int(size[1])
+
+    def _recorded_size(self) -> tuple[int, int] | None:
+        return getattr(self.estimator, "image_size_", None)
+
+    def _settle_size(self, size: tuple[int, ...]) -> tuple[int, int]:
+        """Return the size in which images leave; compare it with, or record it as, the fitted."""
+        settled = self.target or (int(size[0]), int(size[1]))
+        if self.reset:
+            self.estimator.image_size_ = settled
+        else:
+            recorded = self._recorded_size()
+            if recorded is not None and recorded != settled:
+                raise InvalidImagesError(
+                    f"{self.name} was fitted on images of {px(recorded)}, got {px(settled)}. "
+                    "Pass images of that size, or set image_size and fit again to resize all."
+                )
+        return settled
 
 
 def _are_positive_ints(values: Any) -> bool:

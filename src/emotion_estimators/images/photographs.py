@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.images.batches import Failures, raise_any
 from emotion_estimators.images.loader import load_image
-from emotion_estimators.images.sequences import item_name, item_size
+from emotion_estimators.images.sequences import header_sizes, item_name, item_size
 from emotion_estimators.images.threads import map_in_threads
 
 __all__ = ["Photograph", "Photographs"]
@@ -72,11 +72,18 @@ class Photograph:
 class Photographs:
     """Images of any sizes that passed `check_photographs`; ``len`` is their number."""
 
-    _items: Sequence[Any] = field(repr=False)
+    _items: Sequence[Any] | NDArray[Any] = field(repr=False)
     _owner: str = field(repr=False)
 
     def __len__(self) -> int:
         return len(self._items)
+
+    def check_headers(self) -> None:
+        """Look at the headers of all files; raise `InvalidImagesError` if some are bad."""
+        is_whole = isinstance(self._items, np.ndarray) or header_sizes(self._items)[1]
+        if not is_whole:
+            for _ in self.map(Photograph.pixels):  # raises, and names what is bad
+                pass
 
     def map(
         self, function: Callable[[Photograph], _Result], *, n_threads: int = 1

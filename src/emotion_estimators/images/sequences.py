@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import os
 import reprlib
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.images.pixels import check_pixels, dtype_problem, float_type
 from emotion_estimators.images.read import read_image_size
 
-__all__ = ["as_sequence", "is_source", "item_dtype", "item_name", "item_problem", "item_size"]
+__all__ = [
+    "as_sequence",
+    "header_sizes",
+    "is_source",
+    "item_dtype",
+    "item_name",
+    "item_problem",
+    "item_size",
+]
 
 
 def as_sequence(X: Any) -> list[Any] | None:
@@ -66,6 +77,18 @@ def item_size(item: Any) -> tuple[int, int]:
         check_pixels(item)
         return item.shape[0], item.shape[1]
     return read_image_size(item)
+
+
+def header_sizes(items: Iterable[Any]) -> tuple[Counter[tuple[int, int]], bool]:
+    """Count the sizes that the headers tell, and say whether each has told one."""
+    sizes: Counter[tuple[int, int]] = Counter()
+    is_whole = True
+    for item in items:
+        try:
+            sizes[item_size(item)] += 1
+        except InvalidImagesError:  # the caller decodes, which names the bad ones
+            is_whole = False
+    return sizes, is_whole
 
 
 def item_name(item: Any) -> str:
