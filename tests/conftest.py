@@ -25,11 +25,15 @@ def interrupts():
     signal.signal(signal.SIGINT, handler)
 
 
+# before anything asks for it: the library looks there for weights, as tests do for faces
+if not os.environ.get("EMOTION_ESTIMATORS_DATA"):
+    os.environ["EMOTION_ESTIMATORS_DATA"] = str(_BESIDE_CHECKOUT)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Return the folder of real faces, emoji, weights and photographs, or skip."""
-    named = os.environ.get("EMOTION_ESTIMATORS_DATA")
-    folder = Path(named) if named else _BESIDE_CHECKOUT
+    folder = Path(os.environ["EMOTION_ESTIMATORS_DATA"])
     if not folder.is_dir():
         pytest.skip(
             f"needs the real-data folder, and {folder} is none: set EMOTION_ESTIMATORS_DATA"
