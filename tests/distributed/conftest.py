@@ -1,0 +1,76 @@
+"""A Dask cluster of two processes of this machine, and how one of them dies."""
+
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+pytest.importorskip("dask", reason="Dask spreads the work")
+distributed = pytest.importorskip("distributed", reason="Dask's processes come with it")
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """Two worker processes of one thread each, which are replaced when they die."""
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address=None,  # its web server wants a port, and bokeh
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(cluster):
+    """Return the client that joblib and Dask find by themselves."""
+    with distributed.Client(cluster) as client:
+        client.wait_for_workers(2, timeout=60)
+        yield client
+
+
+@pytest.fixture
+def wait_to_be_killed(tmp_path):
+    """Return a function that holds the first process which calls it until `killer` came."""
+    note = tmp_path / "process"
+
+    def wait():
+        try:
+            with note.open("x") as file:
+                file.write(f"{os.getpid()}\n")
+        except FileExistsError:
+            return
+        time.sleep(60)
+        raise AssertionError("nobody came")
+
+    return wait
+
+
+@pytest.fixture
+def killer(tmp_path):
+    """Return a block in which the process that waits is killed; it gives a list of its id."""
+    note = tmp_path / "process"
+
+    @contextmanager
+    def killer():
+        killed = []
+
+        def kill():
+            deadline = time.monotonic() + 50
+            while not (note.exists() and note.read_text().endswith("\n")):
+                if time.monotonic() > deadline:
+                    return
+                time.sleep(0.01)
+            killed.append(int(note.read_text()))
+            os.kill(killed[0], signal.SIGKILL)
+
+        thread = threading.Thread(target=kill)
+        thread.start()
+        yield killed
+        thread.join()
+
+    return killer
