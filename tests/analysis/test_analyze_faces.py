@@ -135,6 +135,12 @@ def test_nothing_at_all():
     assert table.columns.tolist() == table_columns(EMOTIONS)
 
 
+def test_columns_have_the_same_types_whatever_is_found(photos, cropper):
+    some = analyze_faces(["no.jpg", *photos], cropper=cropper)
+    for X in ([], [np.zeros((40, 50), np.uint8)], ["no.jpg"]):
+        assert analyze_faces(X, cropper=cropper).dtypes.equals(some.dtypes)
+
+
 def test_messages(photos, cropper):
     from sklearn.svm import LinearSVC
 

@@ -83,6 +83,9 @@ def analyze_faces(
     rows = list(chain.from_iterable(per_photograph))
     table = pandas.DataFrame(rows, columns=table_columns(classifier.classes_))
     table["face"] = table["face"].astype("Int64")
-    # without a single face these columns would hold objects
+    # without a single face these columns would hold objects, and no tables could be joined
     numbers = [*BOX, "score", *table.columns[table.columns.get_loc("emotion") + 1 :]]
-    return table.astype(dict.fromkeys(numbers, "float64"))
+    texts = ["image", "status", "problem", "emotion"]
+    text = pandas.Series(["text"]).dtype  # str since pandas 3
+    types = {"row": "int64", **dict.fromkeys(numbers, "float64"), **dict.fromkeys(texts, text)}
+    return table.astype(types)
