@@ -32,8 +32,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 def with_preset(estimator: Any) -> SimpleNamespace:
     """Return the parameters of an estimator, with its preset's in place of defaults."""
     settings = estimator.get_params(deep=False)
+    if settings["preset"] is None:
+        return SimpleNamespace(**settings)
     defaults = inspect.signature(type(estimator)).parameters
-    for name, value in PRESETS.get(settings["preset"] or "", {}).items():
+    for name, value in PRESETS[settings["preset"]].items():
         default, given = defaults[name].default, settings[name]
         if given is default or (type(given) is type(default) and given == default):
             settings[name] = value

@@ -110,8 +110,9 @@ def padded_input(images: NDArray[Any], batch_size: int, device: torch.device) ->
         float32, channels last in memory.
     """
     dtype = np.uint8 if images.dtype == np.uint8 else np.float32
-    batch = np.zeros((batch_size, *images.shape[1:]), dtype=dtype)
+    batch = np.empty((batch_size, *images.shape[1:]), dtype=dtype)
     batch[: len(images)] = images
+    batch[len(images) :] = 0
     x = as_network_input(torch.from_numpy(batch).to(device))
     return x.contiguous(memory_format=torch.channels_last)
 
@@ -171,10 +172,8 @@ def score_labels(
     x = padded_input(images, batch_size, device)  # (batch_size, 3, h, w)
     with torch.inference_mode(), exact_convolutions(device, full_precision=True):
         features = network.features(x)  # (batch_size, c)
-        if device.type == "cpu":
-            scores = network.independent_scores(features[: len(images)])
-        else:
-            scores = network.head(features)[: len(images)]
+        given = network.independent_scores if device.type == "cpu" else network.head
+        scores = given(features)[: len(images)]
     return scores.cpu().numpy().astype(np.float64)
 
 

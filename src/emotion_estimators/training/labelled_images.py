@@ -61,4 +61,5 @@ class LabelledImages(Dataset[Batch]):
 def as_network_input(images: Tensor) -> Tensor:
     """Return images (n, h, w[, 3]) as (n, channels, h, w), float32; uint8 is scaled to 0..1."""
     images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
-    return images.float() / 255 if images.dtype == torch.uint8 else images.float()
+    # in place, in the memory of the new tensor
+    return images.float().div_(255) if images.dtype == torch.uint8 else images.float()
