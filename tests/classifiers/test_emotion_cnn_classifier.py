@@ -1,8 +1,10 @@
 """EmotionCNNClassifier: both conformance suites, what it learns, keeps, writes and refuses."""
 
+import gc
 import json
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import onnxruntime
@@ -19,7 +21,7 @@ from emotion_estimators.classifiers import EmotionCNNClassifier
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.exceptions import MissingDependencyError
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
-from emotion_estimators.training import classifier_training
+from emotion_estimators.training import classifier_training, training_recipe
 from emotion_estimators.training.training_set import hold_out
 
 TINY = {
@@ -420,6 +422,29 @@ def test_bad_parameters(faces, settings, match):
 def test_bad_sample_weights(faces, weights, match):
     with pytest.raises(ValueError, match=match):
         EmotionCNNClassifier(**TINY).fit(*faces, sample_weight=weights)
+
+
+def test_a_training_leaves_nothing_behind(faces, monkeypatch):
+    made = []
+
+    class Watched(training_recipe.AveragedNetwork):
+        def __init__(self, module, *, decay):
+            super().__init__(module, decay=decay)
+            made.extend(weakref.ref(network) for network in (module, self.module))
+
+    monkeypatch.setattr(training_recipe, "AveragedNetwork", Watched)
+    gc.collect()
+    gc.disable()  # or it might come by, and find what holds itself
+    try:
+        cnn = EmotionCNNClassifier(**TINY).fit(*faces)
+        assert len(made) == 2
+        assert [network() for network in made] == [None, None]
+        cnn.predict(faces[0])
+        estimator = weakref.ref(cnn)
+        del cnn
+        assert estimator() is None
+    finally:
+        gc.enable()
 
 
 def test_bad_targets(faces):

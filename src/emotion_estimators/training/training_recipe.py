@@ -76,7 +76,11 @@ class TrainingRecipe(Callback):
         """Begin the average, the schedule and the progress bar."""
         self.start_ = time.monotonic()
         self.average_ = AveragedNetwork(net.module_, decay=self.ema_decay)
-        self.scheduler_ = torch.optim.lr_scheduler.LambdaLR(net.optimizer_, self._rate)
+        # Not torch's scheduler: it and this would hold each other, and with them the averaged
+        # network and the images, until Python looks for such rings.
+        self._rates = [group["lr"] for group in net.optimizer_.param_groups]
+        self._n_steps = 0
+        self._set_rates(net)
         self.best_: tuple[float, float] | None = None
         self.best_epoch_ = 0
         self.epoch_ = 0
@@ -98,7 +102,8 @@ class TrainingRecipe(Callback):
     ) -> None:
         """Move the average, the learning rate and the bar; stop if time is over."""
         self.average_.update(net.module_)
-        self.scheduler_.step()
+        self._n_steps += 1
+        self._set_rates(net)
         codes = batch[1][0].argmax(dim=1)  # the likelier class where two are mixed
         n_right = (y_pred.detach().argmax(dim=1) == codes).sum()
         self._sums += torch.stack([loss.detach() * len(codes), n_right])
@@ -125,7 +130,7 @@ class TrainingRecipe(Callback):
         record = {
             "train_loss": loss,
             "train_accuracy": accuracy,
-            "learning_rate": float(self.scheduler_.get_last_lr()[0]),
+            "learning_rate": net.optimizer_.param_groups[0]["lr"],
         }
         is_best = True
         if self.validation is not None:
@@ -157,6 +162,12 @@ class TrainingRecipe(Callback):
         """Return the factor of the learning rate at a step."""
         return warmup_cosine(self._progress(step + 1), self.warmup)
 
+    def _set_rates(self, net: ImageNet) -> None:
+        """Give the optimizer the learning rates of its next step."""
+        factor = self._rate(self._n_steps)
+        for group, rate in zip(net.optimizer_.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
+
 
 def evaluate(
     module: nn.Module, data: LabelledImages, precision: torch.dtype | None, device: torch.device
@@ -167,9 +178,10 @@ def evaluate(
     loss = n_right = total = 0.0
     with torch.inference_mode():
         for start in range(0, len(data), _EVALUATION_BATCH):
-            images, (targets, weights) = data[slice(start, start + _EVALUATION_BATCH)]
-            codes, weights = targets.argmax(dim=1).to(device), weights.to(device)
-            scores = infer(module, images.to(device), precision)
+            rows = slice(start, start + _EVALUATION_BATCH)
+            images, (targets, weights) = data.batch(rows, device)
+            codes = targets.argmax(dim=1)
+            scores = infer(module, images, precision)
             losses = nn.functional.cross_entropy(scores, codes, reduction="none")
             loss += float((losses * weights).sum())
             n_right += float(((scores.argmax(dim=1) == codes) * weights).sum())
