@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import datetime as dt
 import os
 import sys
 import time
@@ -91,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     X, y, vendors, emoji = read_data(folder)
     names, counts = np.unique(vendors, return_counts=True)
     print(f"Pictures: {folder or 'drawn by make_emoji; they say nothing about real emoji'}")
+    print(f"`{' '.join(['python', *sys.argv])}`, {dt.datetime.now(tz=dt.UTC).date()}")
     print(", ".join(f"{n} of {name}" for name, n in zip(names, counts, strict=True)))
     chosen = arguments.models or list(make_models(0))
     tasks = list(splits(y, vendors, emoji, arguments.repeats))
@@ -127,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def print_table(rows: list[dict[str, Any]], vendors: list[str], models: list[str]) -> None:
-    """Print accuracies: one line per model, one column per vendor, mean, unseen emoji."""
+    """Print accuracies in Markdown: a line per model, a column per vendor, mean, unseen emoji."""
 
     def mean(key: str, model: str, **where: str) -> float:
         found = [
@@ -137,13 +139,14 @@ def print_table(rows: list[dict[str, Any]], vendors: list[str], models: list[str
         ]
         return float(np.mean(found)) if found else float("nan")
 
-    print("\nAccuracy on the pictures of a vendor that was left out, and of unseen emoji:")
-    print(f"{'':12}" + "".join(f"{v:>10}" for v in [*vendors, "mean", "unseen", "s per fit"]))
+    print("\nAccuracy on the pictures of a vendor that was left out, and of unseen emoji:\n")
+    print(f"| | {' | '.join([*vendors, 'mean', 'unseen emoji', 's per fit'])} |")
+    print("|---" * (len(vendors) + 4) + "|")
     for model in models:
         by_vendor = [mean("accuracy", model, protocol="vendor", left_out=v) for v in vendors]
         values = [*by_vendor, float(np.mean(by_vendor)), mean("accuracy", model, protocol="unseen")]
-        line = "".join(f"{value:10.3f}" for value in values)
-        print(f"{model:12}{line}{mean('seconds', model):10.1f}")
+        shown = [f"{value:.3f}" for value in values]
+        print(f"| {' | '.join([model, *shown, format(mean('seconds', model), '.1f')])} |")
 
 
 if __name__ == "__main__":
