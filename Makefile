@@ -9,7 +9,7 @@ ifneq ($(wildcard ../shared/data/README.md),)
 export EMOTION_ESTIMATORS_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test test-lowest lint bench clean
+.PHONY: help demo test test-lowest lint docs bench clean
 .DEFAULT_GOAL := help
 # stamps say what is installed; they are kept, so a second run installs nothing
 .SECONDARY:
@@ -19,6 +19,7 @@ help:
 	@echo "make test         run the tests"
 	@echo "make test-lowest  run the tests with the lowest supported versions"
 	@echo "make lint         ruff, mypy, import contract"
+	@echo "make docs         build the documentation, warnings are errors"
 	@echo "make bench        print the benchmark tables"
 
 $(PY):
@@ -52,6 +53,10 @@ lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
+# The gallery is run by it. DOCS_INTERSPHINX=1 links to the pages of other projects, by network.
+docs: $(VENV)/.installed-docs
+	$(PY) -m sphinx --fail-on-warning --keep-going docs docs/_build/html
+
 # Keras 2, the peer that reads the old files, in an environment of its own: TensorFlow's pins
 KERAS_VENV := .venv-keras
 
@@ -69,4 +74,4 @@ bench: $(VENV)/.installed-bench $(KERAS_VENV)/.installed
 	$(PY) benchmarks/multilabel.py
 
 clean:
-	rm -rf .venv .venv-lowest .venv-keras demo_output build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-lowest .venv-keras demo_output build dist docs/_build docs/api/generated docs/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

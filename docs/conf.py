@@ -1,0 +1,69 @@
+"""Settings of Sphinx. ``make docs`` builds with warnings as errors, without the network."""
+
+import os
+import sys
+from pathlib import Path
+
+import emotion_estimators
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+# Examples run without a display, on the backend of Keras that the environment has, and never
+# download: what they need is drawn.
+os.environ["MPLBACKEND"] = "agg"
+os.environ.setdefault("KERAS_BACKEND", "torch")
+os.environ["EMOTION_ESTIMATORS_OFFLINE"] = "1"
+
+project = "emotion_estimators"
+author = "The emotion_estimators developers"
+project_copyright = author
+version = release = emotion_estimators.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_gallery.gen_gallery",
+    "weight_cards",
+]
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+default_role = "autolink"  # `name` in docstrings: a link where the name is known, else emphasis
+suppress_warnings = ["config.cache"]  # sphinx_gallery_conf holds functions
+
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc sections state the types
+numpydoc_show_class_members = False  # the template of a class lists its methods
+numpydoc_xref_param_type = False
+
+# Links into other projects need their inventories from the network: asked for, or left out.
+_INVENTORIES = {
+    "numpy": ("https://numpy.org/doc/stable", None),
+    "pandas": ("https://pandas.pydata.org/docs", None),
+    "python": ("https://docs.python.org/3", None),
+    "skimage": ("https://scikit-image.org/docs/stable", None),
+    "sklearn": ("https://scikit-learn.org/stable", None),
+}
+intersphinx_mapping = _INVENTORIES if os.environ.get("DOCS_INTERSPHINX") else {}
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["../examples"],
+    "gallery_dirs": ["gallery"],
+    "filename_pattern": r"[\\/]plot_",
+    "ignore_pattern": r"[\\/](?!plot_)[^\\/]*\.py$",  # scripts with arguments, not for reading
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "remove_config_comments": True,
+    "doc_module": ("emotion_estimators",),
+    "backreferences_dir": None,
+    "min_reported_time": 5,
+    "show_memory": False,
+    "within_subsection_order": "FileNameSortKey",
+}
+
+html_theme = "furo"
+html_title = f"emotion_estimators {release}"
+html_copy_source = False

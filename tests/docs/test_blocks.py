@@ -1,0 +1,215 @@
+"""Every block of code in the README and the documentation runs and prints what is shown.
+
+The blocks of a file are run in order, in one namespace and one empty folder, without network:
+
+- Python, ````` ```python ````` in Markdown and ``.. code-block:: python`` in reStructuredText;
+  a ``>>>`` session there is run by doctest;
+- lines ``$ emotion-estimators ...`` of ``.. code-block:: console``.
+
+A block followed by a plain one (````` ``` ````` or ``.. code-block:: text``) must print that. One
+that cannot be run is marked by a comment before it: ``.. not run: <reason>`` or
+``<!-- not run: <reason> -->``, with one of `REASONS`.
+"""
+
+import contextlib
+import doctest
+import io
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(
+        p
+        for p in (ROOT / "docs").rglob("*.rst")
+        if not {"_build", "generated", "gallery", "_templates"} & set(p.parts)
+    ),
+]
+REASONS = (
+    "needs the network",
+    "needs data that is not here",
+    "needs other machines",
+    "builds this project",
+)
+# numbers may differ in the last digits where BLAS, or another version, rounds in another way
+NUMBER = re.compile(r"\d+\.\d+")
+TOLERANCE = 0.02
+# of what an environment of the lowest supported versions, or without extras, may lack
+MODULE = re.compile(r"^\.\. needs: (\w+)$", re.MULTILINE)
+
+MARKDOWN = re.compile(
+    r"(?:^<!-- not run: (?P<reason>[^\n]*) -->\n+)?^```(?P<kind>\w*)\n(?P<body>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+DIRECTIVE = re.compile(
+    r"(?:^\.\. not run: (?P<reason>[^\n]*)\n+)?"
+    r"^\.\. code-block:: (?P<kind>\w+)\n(?:   :\w+:[^\n]*\n)*\n(?P<body>(?:(?:   [^\n]*)?\n)+)",
+    re.MULTILINE,
+)
+
+
+@dataclass
+class Block:
+    """A block of code, where it begins, why it is not run, and what it prints."""
+
+    kind: str
+    code: str
+    line: int
+    reason: str | None
+    printed: str | None = None
+    end: int = 0
+
+
+def blocks(path: Path) -> list[Block]:
+    text = path.read_text(encoding="utf-8")
+    found: list[Block] = []
+    for match in (MARKDOWN if path.suffix == ".md" else DIRECTIVE).finditer(text):
+        kind, body = match["kind"], textwrap.dedent(match["body"]).rstrip() + "\n"
+        follows = found and not text[found[-1].end : match.start()].strip()
+        if kind in ("", "text"):
+            if follows and found[-1].kind in ("python", "console"):
+                found[-1].printed = body
+            continue
+        line = text.count("\n", 0, match.start("body")) + 1
+        found.append(Block(kind, body, line, match["reason"], end=match.end()))
+    return found
+
+
+def check_printed(got: str, expected: str) -> None:
+    got, expected = ("\n".join(map(str.rstrip, t.strip().splitlines())) for t in (got, expected))
+    assert NUMBER.sub("#", got) == NUMBER.sub("#", expected), got
+    for ours, shown in zip(NUMBER.findall(got), NUMBER.findall(expected), strict=True):
+        assert abs(float(ours) - float(shown)) <= TOLERANCE, got
+
+
+def run_python(block: Block, path: Path, names: dict[str, object]) -> str:
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        if block.code.startswith(">>>"):
+            test = doctest.DocTestParser().get_doctest(
+                block.code, names, str(path), None, block.line
+            )
+            runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+            assert runner.run(test, out=sys.stderr.write, clear_globs=False).failed == 0
+            names.update(test.globs)
+        else:
+            # as many empty lines before it as the file has, so that errors name the file's line
+            code = compile("\n" * (block.line - 1) + block.code, str(path), "exec")
+            exec(code, names)  # noqa: S102 - the documentation's own code
+    return output.getvalue()
+
+
+def run_console(block: Block) -> str:
+    printed = ""
+    for line in block.code.replace("\\\n", " ").splitlines():
+        assert line.startswith("$ emotion-estimators "), f"not run, and not marked: {line}"
+        command = [sys.executable, "-m", "emotion_estimators.cli", *shlex.split(line)[2:]]
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert process.returncode == 0, process.stderr
+        printed += process.stdout
+    return printed
+
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch) -> Iterator[None]:
+    """An empty folder, an empty cache, no real data, no display and no network."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EMOTION_ESTIMATORS_DATA", raising=False)
+    monkeypatch.setenv("EMOTION_ESTIMATORS_CACHE", str(tmp_path.parent / f"{tmp_path.name}-cache"))
+    monkeypatch.setenv("EMOTION_ESTIMATORS_OFFLINE", "1")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    connect = socket.socket.connect
+
+    def connect_here(self: socket.socket, address: object) -> None:
+        here = self.family == socket.AF_UNIX or address[0] in ("127.0.0.1", "::1", "localhost")
+        if not here:
+            raise AssertionError(f"a block of the documentation asks for the network: {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_here)
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.usefixtures("alone")
+def test_blocks_run_and_print_what_is_shown(path: Path) -> None:
+    for module in MODULE.findall(path.read_text(encoding="utf-8")):
+        pytest.importorskip(module, reason=f"the blocks of {path.name} need it")
+    names: dict[str, object] = {"__name__": "__documentation__"}
+    for block in blocks(path):
+        if block.reason is not None:
+            assert block.reason.startswith(REASONS), f"{path}:{block.line}: {block.reason}"
+            continue
+        if block.kind == "python":
+            printed = run_python(block, path, names)
+        elif block.kind == "console":
+            printed = run_console(block)
+        else:
+            raise AssertionError(f"{path}:{block.line}: blocks of {block.kind!r} are not run")
+        if block.printed is not None:
+            check_printed(printed, block.printed)
+
+
+def test_nothing_is_overlooked() -> None:
+    """As many blocks are found as their marks occur, and most of them are run."""
+    found = {path: blocks(path) for path in FILES}
+    run = 0
+    for path, its in found.items():
+        text = path.read_text(encoding="utf-8")
+        marks = (
+            r"^```python$"
+            if path.suffix == ".md"
+            else r"code-block:: (python|console)$|::\s+python$"
+        )
+        assert len([b for b in its if b.kind in ("python", "console")]) == len(
+            re.findall(marks, text, re.MULTILINE)
+        ), path
+        # `::` at the end of a line, or a >>> outside of a directive, would be shown but not run
+        if path.suffix == ".rst":
+            assert not re.search(
+                r"(?<!:)::$", re.sub(r"^\.\. .*", "", text, flags=re.MULTILINE), re.MULTILINE
+            ), path
+            assert not re.search(r"^>>>", text, re.MULTILINE), path
+        run += sum(b.reason is None for b in its)
+    assert len(found[ROOT / "README.md"]) >= 2
+    assert run >= 20
+    assert os.environ.get("CI") is None or run  # the count above is of this checkout
+
+
+def test_a_wrong_block_fails(tmp_path, monkeypatch) -> None:
+    """The runner is not green whatever the blocks do."""
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "page.rst"
+    page.write_text(
+        "Title\n=====\n\n.. code-block:: python\n\n   print(f'{1.04:.2f} one')\n\n"
+        ".. code-block:: text\n\n   1.05 one\n\n"
+        ".. not run: needs the network\n\n.. code-block:: python\n\n   1 / 0\n\n"
+        ".. code-block:: python\n\n   >>> 1 + 1\n   3\n"
+    )
+    shown, unreachable, session = blocks(page)
+    assert unreachable.reason == "needs the network"
+    check_printed(run_python(shown, page, {}), shown.printed)
+    with pytest.raises(AssertionError, match=r"1\.04 two"):
+        check_printed("1.04 two", shown.printed)
+    with pytest.raises(AssertionError, match=r"1\.10 one"):
+        check_printed("1.10 one", shown.printed)
+    with pytest.raises(ZeroDivisionError, match="division"):
+        run_python(unreachable, page, {})
+    with pytest.raises(AssertionError):
+        run_python(session, page, {})
+    with pytest.raises(AssertionError, match="not marked"):
+        run_console(Block("console", "$ pip install x\n", 1, None))

@@ -1,0 +1,73 @@
+"""What the documentation says of the package is whole: names, cards, examples."""
+
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from emotion_estimators.weights import list_cards
+
+DOCS = Path(__file__).parents[2] / "docs"
+MODULES = [
+    "emotion_estimators",
+    "emotion_estimators.analysis",
+    "emotion_estimators.classifiers",
+    "emotion_estimators.datasets",
+    "emotion_estimators.exceptions",
+    "emotion_estimators.features",
+    "emotion_estimators.images",
+    "emotion_estimators.inspection",
+    "emotion_estimators.model_selection",
+    "emotion_estimators.testing",
+    "emotion_estimators.weights",
+]
+
+
+def listed() -> dict[str, str]:
+    """Return the names that the reference lists, each with the module it is listed under."""
+    found, module = {}, ""
+    for line in (DOCS / "api" / "index.rst").read_text(encoding="utf-8").splitlines():
+        if line.startswith(".. currentmodule:: "):
+            module = line.removeprefix(".. currentmodule:: ")
+        elif re.fullmatch(r"   \w+", line):
+            found[line.strip()] = module
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_reference_lists_every_public_name(module: str) -> None:
+    package = importlib.import_module(module)
+    names = {name for name in package.__all__ if not hasattr(getattr(package, name), "__path__")}
+    assert names <= set(listed())
+
+
+def test_what_the_reference_lists_exists() -> None:
+    for name, module in listed().items():
+        assert hasattr(importlib.import_module(module), name)
+
+
+def test_cards_are_written_out() -> None:
+    pytest.importorskip("sphinx", reason="the directive is one of Sphinx")
+    sys.path.insert(0, str(DOCS / "_ext"))
+    try:
+        weight_cards = importlib.import_module("weight_cards")
+    finally:
+        sys.path.pop(0)
+    for card in list_cards():
+        text = "\n".join(weight_cards.lines(card))
+        told = [card.name, card.file_name, card.sha256, card.licence, card.training_data]
+        told += [card.url or "with the package", card.limits, card.measured_on, *card.labels]
+        for figure in (card.published_accuracy, card.measured_accuracy):
+            told.append("" if figure is None else f"{figure:.3f}")
+        assert [fact for fact in told if fact not in text] == []
+
+
+def test_every_page_is_in_a_table_of_contents() -> None:
+    index = (DOCS / "index.rst").read_text(encoding="utf-8")
+    pages = {
+        str(path.relative_to(DOCS).with_suffix(""))
+        for path in [*DOCS.glob("*.rst"), *DOCS.glob("*.md"), *DOCS.glob("guide/*.rst")]
+    } - {"index"}
+    assert pages <= set(re.findall(r"^   ([\w/]+)$", index, re.MULTILINE))

@@ -1,0 +1,63 @@
+"""The examples of the gallery run as they stand, quickly, and are written as promised."""
+
+import ast
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("plot_*.py"))
+NEEDED = {
+    "plot_emoji_network": "keras",
+    "plot_several_labels": "pytorch_lightning",
+}
+SECONDS = 30  # of all processors together, so that other work on the machine does not count
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 6
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda p: p.stem)
+def test_runs_in_time_without_network_and_warnings(script: Path, tmp_path: Path) -> None:
+    for module in ("matplotlib", "skimage", NEEDED.get(script.stem, "sklearn")):
+        pytest.importorskip(module, reason="the gallery needs it")
+    environment = os.environ | {
+        "EMOTION_ESTIMATORS_CACHE": str(tmp_path / "cache"),
+        "EMOTION_ESTIMATORS_OFFLINE": "1",
+        "KERAS_BACKEND": "torch",  # TensorFlow takes longer to import
+        "MPLBACKEND": "agg",
+        "OMP_NUM_THREADS": "1",  # threads that wait for each other count as work
+    }
+    environment.pop("EMOTION_ESTIMATORS_DATA", None)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", str(script)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert process.returncode == 0, process.stderr
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert spent < SECONDS
+    assert (
+        "always the same" in process.stdout
+        or "dummy" in process.stdout
+        or "shares" in process.stdout
+    )
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda p: p.stem)
+def test_has_a_baseline_and_says_what_it_does_not_show(script: Path) -> None:
+    source = script.read_text(encoding="utf-8")
+    names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    assert any(name.startswith("Dummy") for name in names)
+    assert source.count("# What this does not show\n# -----------------------\n") == 1
+    assert source.startswith('"""\n')
