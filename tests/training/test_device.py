@@ -101,6 +101,19 @@ def test_settings_inside_and_after(full_precision):
     assert _settings() == before
 
 
+def test_settings_of_blocks_that_overlap():
+    before = _settings()
+    one = exact_convolutions(torch.device("cuda", 0), full_precision=False)
+    other = exact_convolutions(torch.device("cuda", 0), full_precision=True)
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)  # as in threads: the first to begin ends first
+    cudnn = torch.backends.cudnn
+    assert (cudnn.deterministic, cudnn.benchmark) == (True, False)
+    other.__exit__(None, None, None)
+    assert _settings() == before
+
+
 def test_settings_of_the_cpu():
     before = _settings()
     with exact_convolutions(torch.device("cpu"), full_precision=True):

@@ -13,16 +13,17 @@ import torch
 __all__ = ["exact_convolutions", "limited_threads"]
 
 _counting = threading.Lock()
+_changing = threading.Lock()
 
 
-def _renew_lock() -> None:
-    """Give a forked process a lock of its own; the parent's may be held for ever in it."""
-    global _counting
-    _counting = threading.Lock()
+def _renew_locks() -> None:
+    """Give a forked process locks of its own; the parent's may be held for ever in it."""
+    global _counting, _changing
+    _counting, _changing = threading.Lock(), threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 @contextmanager
@@ -43,9 +44,15 @@ def limited_threads(n: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+# Settings that blocks have changed: how many of them are running, and the value from before.
+_changed: dict[str, tuple[int, Any]] = {}
+
+
 @contextmanager
 def exact_convolutions(device: torch.device, *, full_precision: bool) -> Iterator[None]:
     """Let CUDA convolve by deterministic algorithms inside the block; restore settings after it.
+
+    Blocks may overlap in several threads: the last one to end restores.
 
     Parameters
     ----------
@@ -68,11 +75,18 @@ def exact_convolutions(device: torch.device, *, full_precision: bool) -> Iterato
         settings.append(
             (newer, "fp32_precision", "ieee") if newer else (cudnn, "allow_tf32", False)
         )
-    kept = [getattr(owner, name) for owner, name, _ in settings]
-    for owner, name, value in settings:
-        setattr(owner, name, value)
+    with _changing:
+        for owner, name, value in settings:
+            n_blocks, before = _changed.get(name, (0, getattr(owner, name)))
+            _changed[name] = n_blocks + 1, before
+            setattr(owner, name, value)
     try:
         yield
     finally:
-        for (owner, name, _), value in zip(settings, kept, strict=True):
-            setattr(owner, name, value)
+        with _changing:
+            for owner, name, _ in settings:
+                n_blocks, before = _changed.pop(name)
+                if n_blocks > 1:
+                    _changed[name] = n_blocks - 1, before
+                else:
+                    setattr(owner, name, before)
