@@ -1,3 +1,5 @@
+import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -157,6 +159,49 @@ def test_a_zip_entry_that_claims_to_be_huge_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("sad/1.png", bytes(2**28 + 1))
     with pytest.raises(ValueError, match=r"refuses sad/1.png .* claims 268435457 bytes"):
+        load_image_folder(path)
+
+
+def test_a_zip_of_many_entries_that_are_large_together_is_refused(tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for i in range(9):
+            archive.writestr(f"happy/{i}.png", bytes(2**25))
+    with pytest.raises(ValueError, match=r"bomb\.zip: its pictures claim 301989888 bytes"):
+        load_image_folder(path)
+
+
+def test_a_zip_entry_that_is_larger_than_it_claims_is_not_unpacked(tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("happy/0.png", bytes(2**27))
+    content = bytearray(path.read_bytes())
+    claim = content.rindex(struct.pack("<I", 2**27))  # in the directory, which zipfile believes
+    content[claim : claim + 4] = struct.pack("<I", 1000)
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"cannot read happy/0\.png in .*bomb\.zip: Bad CRC-32"):
+        load_image_folder(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**22  # 1000 bytes are asked for, and unpacked in pieces of 64 KiB
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_unusual_compression_is_refused(faces, tmp_path, kind):
+    path = tmp_path / "z.zip"
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        archive.write(faces / "sad" / "2.png", "sad/2.png")
+    with pytest.raises(ValueError, match=r"sad/2\.png in .* neither stored nor deflated"):
+        load_image_folder(path)
+
+
+def test_a_zip_without_a_readable_directory(faces, tmp_path):
+    path = zip_of(faces, tmp_path / "z.zip")
+    content = path.read_bytes()
+    directory = content.index(b"PK\x01\x02")
+    path.write_bytes(content[:directory] + b"none" + content[directory + 4 :])
+    with pytest.raises(ValueError, match=r"cannot read the zip file .*z\.zip: Bad magic number"):
         load_image_folder(path)
 
 

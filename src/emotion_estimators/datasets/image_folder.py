@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,12 +12,13 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from emotion_estimators._sklearn import StrOptions, validate_params
-from emotion_estimators.datasets.folder_files import IMAGE_SUFFIXES, is_hidden, walk_folder
+from emotion_estimators.datasets._zip_folder import read_zip, walk_zip
+from emotion_estimators.datasets.folder_files import IMAGE_SUFFIXES, walk_folder
 from emotion_estimators.labels import canonical_emotion
 
 __all__ = ["load_image_folder"]
 
-_MAX_FILE_BYTES = 2**28  # a compressed entry that claims more is a bomb, not a picture
+_OWNER = "load_image_folder"
 
 
 @validate_params(
@@ -71,8 +71,9 @@ def load_image_folder(
     FileNotFoundError
         If there is no `root`.
     ValueError
-        If `root` is neither a folder nor a zip file, holds no class folder or no image, or a
-        folder's name is no emotion with ``labels="emotions"``.
+        If `root` is neither a folder nor a zip file, is a damaged zip file or one that unpacks
+        to far more than pictures would, holds no class folder or no image, or a folder's name is
+        no emotion with ``labels="emotions"``.
 
     Warns
     -----
@@ -105,7 +106,7 @@ def load_image_folder(
     if path.is_dir():
         files, folders = walk_folder(path)
     elif zipfile.is_zipfile(path):
-        files, folders = _walk_zip(path)
+        files, folders = walk_zip(path, owner=_OWNER)
     else:
         raise ValueError(f"load_image_folder expected a folder or a zip file, got the file {path}.")
 
@@ -126,7 +127,10 @@ def load_image_folder(
         raise ValueError(f"load_image_folder found no image in the class folders of {path}.")
 
     names = [file for _, file, _ in rows]
-    contents = [str(path / name) for name in names] if path.is_dir() else _read_zip(path, names)
+    if path.is_dir():
+        contents: list[Any] = [str(path / name) for name in names]
+    else:
+        contents = list(read_zip(path, names, owner=_OWNER))
     # as objects: NumPy's own strings and bytes have one width, and lose zeros at the end
     data = np.array(contents, dtype=object)
     target = np.array([label for label, _, _ in rows], dtype=object)
@@ -139,43 +143,6 @@ def load_image_folder(
         filenames=np.array(names, dtype=object),
         ignored=ignored,
     )
-
-
-def _walk_zip(path: Path) -> tuple[list[str], set[str]]:
-    files: list[str] = []
-    folders: set[str] = set()
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            name = PurePosixPath(entry.filename)
-            if any(is_hidden(part) for part in name.parts):
-                continue
-            folders.update(str(parent) for parent in name.parents if parent.name)
-            if entry.is_dir():
-                folders.add(str(name))
-            else:
-                files.append(entry.filename)
-    return files, folders
-
-
-def _read_zip(path: Path, names: list[str]) -> list[bytes]:
-    contents = []
-    with zipfile.ZipFile(path) as archive:
-        for name in names:
-            size = archive.getinfo(name).file_size
-            if size > _MAX_FILE_BYTES:
-                raise ValueError(
-                    f"load_image_folder refuses {name} in {path}: it claims {size} bytes, more "
-                    f"than the {_MAX_FILE_BYTES} of any picture. Unpack it yourself if you trust "
-                    "it."
-                )
-            try:
-                contents.append(archive.read(name))
-            # what zipfile raises on damage, encryption and unknown compression
-            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-                raise ValueError(
-                    f"load_image_folder cannot read {name} in {path}: {error}."
-                ) from error
-    return contents
 
 
 def _parent(name: str) -> str:

@@ -1,0 +1,139 @@
+"""A zip file of a folder in, the files in it out; imports its neighbour `folder_files`.
+
+Read with suspicion: a zip file may come from anywhere.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from emotion_estimators.datasets.folder_files import is_hidden
+
+__all__ = ["read_zip", "walk_zip"]
+
+_MAX_FILE_BYTES = 2**28  # a compressed entry that claims more is a bomb, not a picture
+# All entries together: pictures are compressed already, and hardly shrink further. What is left
+# is room for the few that do.
+_MAX_INFLATION = 20
+# zipfile unpacks others piece by piece of what is packed, each of which may fill the memory
+_PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_PIECE = 2**16
+# what zipfile raises on damage and encryption
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+
+
+def walk_zip(path: Path, *, owner: str) -> tuple[list[str], set[str]]:
+    """List all files and folders in a zip file, as `walk_folder` does for a folder.
+
+    Parameters
+    ----------
+    path : Path
+        The zip file.
+    owner : str
+        Who asks, for messages.
+
+    Returns
+    -------
+    files : list of str
+        In no certain order; hidden ones are passed over.
+    folders : set of str
+
+    Raises
+    ------
+    ValueError
+        If the zip file is damaged.
+    """
+    files: list[str] = []
+    folders: set[str] = set()
+    with _opened(path, owner) as archive:
+        for entry in archive.infolist():
+            name = PurePosixPath(entry.filename)
+            if any(is_hidden(part) for part in name.parts):
+                continue
+            folders.update(str(parent) for parent in name.parents if parent.name)
+            if entry.is_dir():
+                folders.add(str(name))
+            else:
+                files.append(entry.filename)
+    return files, folders
+
+
+def read_zip(path: Path, names: list[str], *, owner: str) -> list[bytes]:
+    """Return the contents of files in a zip file.
+
+    Parameters
+    ----------
+    path : Path
+        The zip file.
+    names : list of str
+        Of `walk_zip`.
+    owner : str
+        Who asks, for messages.
+
+    Returns
+    -------
+    contents : list of bytes
+
+    Raises
+    ------
+    ValueError
+        If a file is damaged, encrypted or packed in an unusual way, or claims more bytes than a
+        picture, or all of them more than pictures in a zip file of this size.
+    """
+    with _opened(path, owner) as archive:
+        entries = [archive.getinfo(name) for name in names]
+        for entry in entries:
+            if entry.file_size > _MAX_FILE_BYTES:
+                raise ValueError(
+                    f"{owner} refuses {entry.filename} in {path}: it claims {entry.file_size} "
+                    f"bytes, more than the {_MAX_FILE_BYTES} of any picture. Unpack it yourself "
+                    "if you trust it."
+                )
+            if entry.compress_type not in _PACKED:
+                raise ValueError(
+                    f"{owner} cannot read {entry.filename} in {path}: it is neither stored nor "
+                    "deflated, which is what zip programs do unless told otherwise. Unpack it "
+                    "yourself."
+                )
+        n_bytes = sum(entry.file_size for entry in entries)
+        most = _MAX_FILE_BYTES + _MAX_INFLATION * path.stat().st_size
+        if n_bytes > most:
+            raise ValueError(
+                f"{owner} refuses {path}: its pictures claim {n_bytes} bytes, more than the {most} "
+                "of pictures in a zip file of its size. Unpack it yourself if you trust it."
+            )
+        return [_read_entry(archive, entry, path, owner) for entry in entries]
+
+
+@contextmanager
+def _opened(path: Path, owner: str) -> Iterator[zipfile.ZipFile]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except _DAMAGE as error:
+        raise ValueError(f"{owner} cannot read the zip file {path}: {error}.") from error
+    with archive:
+        yield archive
+
+
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, owner: str) -> bytes:
+    pieces = []
+    try:
+        with archive.open(entry) as file:
+            while piece := file.read(_PIECE):
+                pieces.append(piece)
+    except _DAMAGE as error:
+        raise ValueError(f"{owner} cannot read {entry.filename} in {path}: {error}.") from error
+    return b"".join(pieces)
