@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from emotion_estimators.classifiers import EmotionCNNClassifier
 from emotion_estimators.labels import EMOTIONS
+from emotion_estimators.networks.emotion_cnn import EmotionCNN
 from emotion_estimators.networks.emotion_cnn_onnx import emotion_cnn_to_onnx
 from emotion_estimators.networks.onnx_average import average_onnx
-from emotion_estimators.training.inference import build_network
+from emotion_estimators.training.inference import restore_network
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -48,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     models = []
     for path in arguments.weights:
         with np.load(path) as file:
-            network = build_network(architecture, dict(file))
+            network = restore_network(partial(EmotionCNN, **architecture), dict(file))
         models.append(emotion_cnn_to_onnx(network, size, flip=True, half=True, metadata=metadata))
     arguments.out.write_bytes(average_onnx(models, small=True).SerializeToString())
     print(f"wrote {arguments.out}, {arguments.out.stat().st_size:,} bytes")

@@ -364,7 +364,7 @@ def test_prints_nothing_unless_asked(faces, capsys):
     predicting = capsys.readouterr()
     assert fitting.out == predicting.out == ""
     assert "9/9" in fitting.err  # 3 epochs of 3 batches
-    assert "2/2" in predicting.err  # 64 images in batches of 32
+    assert "64/64" in predicting.err  # images
 
 
 def test_state_is_arrays_and_json(fitted):

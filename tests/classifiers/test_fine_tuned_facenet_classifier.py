@@ -2,6 +2,8 @@
 
 import pickle
 import re
+import subprocess
+import sys
 
 import joblib
 import numpy as np
@@ -18,14 +20,13 @@ import torch
 from emotion_estimators import FacenetEmbedder, FineTunedFacenetClassifier
 from emotion_estimators.classifiers import fine_tuned_facenet_classifier
 from emotion_estimators.datasets import make_faces
-from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.exceptions import InvalidImagesError, MissingDependencyError
 from emotion_estimators.networks import _inception_resnet_v1_layers as table
 from emotion_estimators.networks import inception_resnet_v1
 from emotion_estimators.networks.face_network import random_state
 from emotion_estimators.networks.fine_tuned_facenet import MAX_TRAINED_BLOCKS, FineTunedFacenet
 from emotion_estimators.testing import check_image_estimator, check_sklearn_estimator
 from emotion_estimators.testing._behaviour_checks import check_batches, check_same_seed_same_fit
-from emotion_estimators.testing._lifecycle_checks import check_grid_search
 from emotion_estimators.testing._sample import make_sample
 
 # the smallest images that the network takes
@@ -91,15 +92,42 @@ def test_scikit_learn_contract():
     assert len(results) >= 60
 
 
-# What depends on the network itself, or on other processes.
+# what depends on the network itself
 @pytest.mark.parametrize(
     "check",
-    [check_batches, check_same_seed_same_fit, check_grid_search],
+    [check_batches, check_same_seed_same_fit],
     ids=lambda check: check.__name__,
 )
 def test_image_contract_of_the_whole_network(check):
     X, y = make_faces(12, emotions=["happy", "sad"], image_size=(40, 48), random_state=0)
     check(FineTunedFacenetClassifier(**SMALL, fine_tune_blocks=1), make_sample(X, y, 0.0))
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_missing_libraries(faces, monkeypatch):
+    model = FineTunedFacenetClassifier(**SMALL | {"image_size": 8}, fine_tune_blocks=1)
+    model.fit(*faces)
+    calls = {"skorch": lambda: model.fit(*faces), "torch": lambda: model.predict(faces[0])}
+    for missing, call in calls.items():
+        monkeypatch.setitem(sys.modules, missing, None)
+        with pytest.raises(
+            MissingDependencyError, match=f"FineTunedFacenetClassifier needs {missing}"
+        ):
+            call()
+
+
+def test_a_prediction_does_not_load_skorch(faces, tmp_path):
+    model = FineTunedFacenetClassifier(**SMALL, fine_tune_blocks=0).fit(*faces)
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(model))
+    code = (
+        "import pickle, sys; import numpy as np; "
+        f"model = pickle.load(open({str(path)!r}, 'rb')); "
+        "model.predict(np.zeros((1, 80, 80), np.uint8)); "
+        "print('torch' in sys.modules, 'skorch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
 
 
 # ---- training
@@ -139,9 +167,7 @@ def test_features_before_training_are_those_of_the_embedder(faces, standardizati
     model = FineTunedFacenetClassifier(
         **SMALL, fine_tune_blocks=0, standardization=standardization
     ).fit(*faces)
-    from emotion_estimators.classifiers._fine_tuned_facenet_fit import build_fine_tuned_facenet
-
-    network = build_fine_tuned_facenet(model.architecture_, model.weights_)
+    network = model._restore_network()
     pixels = embedder.preprocess(X) if standardization == "fixed" else None
     if pixels is not None:
         unit = (pixels * 128 + 127.5) / 255  # back to 0..1

@@ -12,7 +12,8 @@ pytest.importorskip("torch", reason="predictions run in torch")
 
 import torch
 
-from emotion_estimators.training.inference import build_network, live_network, predict_images
+from emotion_estimators.networks.emotion_cnn import EmotionCNN
+from emotion_estimators.training.inference import live_network, predict_images, restore_network
 
 # as by default, where convolutions are large enough to be split among threads
 ARCHITECTURE = {"n_classes": 7, "stem_width": 32, "widths": [48, 96, 192], "n_blocks": [0, 1, 1]}
@@ -20,7 +21,7 @@ CPU = torch.device("cpu")
 
 
 def building(weights):
-    return partial(build_network, ARCHITECTURE, weights)
+    return partial(restore_network, partial(EmotionCNN, **ARCHITECTURE), weights)
 
 
 class Owner:
@@ -29,8 +30,6 @@ class Owner:
 
 @pytest.fixture(scope="module")
 def weights():
-    from emotion_estimators.networks.emotion_cnn import EmotionCNN
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = EmotionCNN(**ARCHITECTURE, mean=0.5, std=0.25)
@@ -49,7 +48,7 @@ def images():
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_a_prediction_does_not_depend_on_its_place(weights, images, flip):
-    network = build_network(ARCHITECTURE, weights)
+    network = building(weights)()
     together = predict_images(network, images, batch_size=12, flip=flip)
     order = np.random.default_rng(1).permutation(12)
     shuffled = predict_images(network, images[order], batch_size=12, flip=flip)
@@ -62,7 +61,7 @@ def test_a_prediction_does_not_depend_on_its_place(weights, images, flip):
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_equals_torch(weights, images, flip):
-    network = build_network(ARCHITECTURE, weights)
+    network = building(weights)()
     x = torch.from_numpy(images).float()[:, None] / 255
     with torch.no_grad():
         expected = torch.softmax(network(x), dim=1)
@@ -79,10 +78,17 @@ def test_equals_torch(weights, images, flip):
     )
 
 
-def test_building_draws_no_global_random_number(weights):
+def test_restoring_draws_no_global_random_number(weights):
     state = torch.get_rng_state()
-    assert not build_network(ARCHITECTURE, weights).training
+    network = building(weights)()
     assert torch.equal(torch.get_rng_state(), state)
+    assert not network.training
+    restored = network.state_dict()
+    assert restored.keys() == weights.keys()
+    for name, tensor in restored.items():
+        assert_array_equal(tensor.numpy(), weights[name])
+        tensor.fill_(7)  # they are copies
+        assert weights[name].size == 0 or not (weights[name] == 7).all()
 
 
 def test_one_live_network_for_the_same_weights(weights):

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from emotion_estimators.classifiers._classifier_fit import fit_classifier
 from emotion_estimators.features.facenet_weights import find_face_weights
 from emotion_estimators.networks.fine_tuned_facenet import FineTunedFacenet
-from emotion_estimators.training.inference import load_weights
 
 if TYPE_CHECKING:
     from emotion_estimators.classifiers.fine_tuned_facenet_classifier import (
         FineTunedFacenetClassifier,
     )
 
-__all__ = ["build_fine_tuned_facenet", "fit_network"]
+__all__ = ["fit_network"]
 
 
 def fit_network(
@@ -65,17 +64,6 @@ def fit_network(
         codes,
         weights,
     )
-
-
-def build_fine_tuned_facenet(
-    architecture: dict[str, Any], weights: dict[str, NDArray[Any]]
-) -> FineTunedFacenet:
-    """Return the network of these weights, on the CPU, ready to predict."""
-    # The first weights are overwritten: without the fork, drawing them would advance torch's
-    # global generator.
-    with torch.random.fork_rng(devices=[]):
-        network = FineTunedFacenet(**architecture)
-    return load_weights(network, weights)
 
 
 def _build_first(

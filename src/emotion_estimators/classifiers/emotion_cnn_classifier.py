@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
-from tqdm import tqdm
 
 from emotion_estimators._optional import import_optional
 from emotion_estimators._sklearn import HasMethods, Interval, StrOptions, fit_context
@@ -330,21 +329,17 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "weights_")
         self._import("torch")
         images = check_images(self, X, reset=False)
-        from emotion_estimators.training import inference
         from emotion_estimators.training.device import choose_device
+        from emotion_estimators.training.inference import live_network, predict_all
 
-        owner = type(self).__name__
-        device = choose_device(self.device, needed_by=owner)
-        build = partial(inference.build_network, self.architecture_, self.weights_)
-        network = inference.live_network(self, build, self.weights_, device)
-        probabilities = np.empty((images.n_samples, len(self.classes_)))
-        batches = images.batches(_INFERENCE_BATCH)
-        n_batches = -(-images.n_samples // _INFERENCE_BATCH)
-        for rows, batch in tqdm(batches, owner, n_batches, disable=not self.verbose):
-            probabilities[rows] = inference.predict_images(
-                network, batch, batch_size=_INFERENCE_BATCH, flip=self.test_time_flip
-            )
-        return probabilities
+        device = choose_device(self.device, needed_by=type(self).__name__)
+        return predict_all(
+            live_network(self, self._restore_network, self.weights_, device),
+            images,
+            batch_size=_INFERENCE_BATCH,
+            flip=self.test_time_flip,
+            verbose=bool(self.verbose),
+        )
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each image.
@@ -388,10 +383,9 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "weights_")
         self._import("torch")
         from emotion_estimators.networks.emotion_cnn_onnx import emotion_cnn_to_onnx
-        from emotion_estimators.training.inference import build_network
 
         model = emotion_cnn_to_onnx(
-            build_network(self.architecture_, self.weights_),
+            self._restore_network(),
             self.image_size_,
             flip=self.test_time_flip if flip is None else flip,
             half=half,
@@ -407,6 +401,12 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         unfinished.write_bytes(model.SerializeToString())
         unfinished.replace(path)
         return path
+
+    def _restore_network(self) -> Any:
+        from emotion_estimators.networks.emotion_cnn import EmotionCNN
+        from emotion_estimators.training.inference import restore_network
+
+        return restore_network(partial(EmotionCNN, **self.architecture_), self.weights_)
 
     def _import(self, *modules: str) -> None:
         for module in modules:

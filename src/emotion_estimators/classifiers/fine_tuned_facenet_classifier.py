@@ -21,7 +21,6 @@ from emotion_estimators._optional import import_optional
 from emotion_estimators._sklearn import HasMethods, Interval, StrOptions, fit_context
 from emotion_estimators._validation import ImageBatches, check_images
 from emotion_estimators.exceptions import InvalidImagesError
-from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.face_network import MIN_IMAGE_SIZE
 from emotion_estimators.training.training_set import check_labels, check_weights, stack_images
 
@@ -320,24 +319,17 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "weights_")
         self._import("torch")
         images = self._check_images(X, reset=False)
-        from emotion_estimators.classifiers._fine_tuned_facenet_fit import (
-            build_fine_tuned_facenet,
-        )
         from emotion_estimators.training.device import choose_device
-        from emotion_estimators.training.inference import live_network, predict_images
+        from emotion_estimators.training.inference import live_network, predict_all
 
         device = choose_device(self.device, needed_by=type(self).__name__)
-        build = partial(build_fine_tuned_facenet, self.architecture_, self.weights_)
-        network = live_network(self, build, self.weights_, device)
-        probabilities = np.empty((images.n_samples, len(self.classes_)))
-        batches = images.batches(
-            _INFERENCE_BATCH, n_threads=count_threads(None), ahead=True, verbose=bool(self.verbose)
+        return predict_all(
+            live_network(self, self._restore_network, self.weights_, device),
+            images,
+            batch_size=_INFERENCE_BATCH,
+            flip=self.test_time_flip,
+            verbose=bool(self.verbose),
         )
-        for rows, batch in batches:
-            probabilities[rows] = predict_images(
-                network, batch, batch_size=_INFERENCE_BATCH, flip=self.test_time_flip
-            )
-        return probabilities
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each image.
@@ -365,6 +357,12 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
                 "were trained on 160."
             )
         return images
+
+    def _restore_network(self) -> Any:
+        from emotion_estimators.networks.fine_tuned_facenet import FineTunedFacenet
+        from emotion_estimators.training.inference import restore_network
+
+        return restore_network(partial(FineTunedFacenet, **self.architecture_), self.weights_)
 
     def _import(self, *modules: str) -> None:
         for module in modules:

@@ -6,25 +6,27 @@ Imports torch, so import this module only where it is needed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, cast
-from weakref import WeakKeyDictionary
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from emotion_estimators.networks.emotion_cnn import EmotionCNN
+from emotion_estimators._validation import ImageBatches
+from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
 from emotion_estimators.training.device import exact_convolutions
+from emotion_estimators.training.kept_networks import kept_network
 from emotion_estimators.training.labelled_images import as_network_input
 
 __all__ = [
-    "build_network",
     "live_network",
     "load_weights",
     "padded_input",
+    "predict_all",
     "predict_images",
+    "restore_network",
     "score_labels",
 ]
 
@@ -43,22 +45,41 @@ class Classifier(Protocol):
         ...
 
 
-# Live networks stand here, not in the estimators, so that these hold arrays only.
-_LIVE: WeakKeyDictionary[Any, tuple[Weights, torch.device, nn.Module]] = WeakKeyDictionary()
+def restore_network(build: Callable[[], Network], weights: Weights) -> Network:
+    """Return a network with these weights, on the CPU, ready to predict.
+
+    Parameters
+    ----------
+    build : callable
+        Returns the network. What it draws and computes is not kept: `weights` hold all.
+    weights : dict of str to ndarray
+        By their names in the network.
+    """
+    with torch.device("meta"):  # neither memory nor random numbers for what is replaced
+        network = build()
+    return load_weights(network, weights, assign=True)
 
 
-def build_network(architecture: dict[str, Any], weights: Weights) -> EmotionCNN:
-    """Return the network of these weights, on the CPU, ready to predict."""
-    # The first weights are overwritten: without the fork, drawing them would advance torch's
-    # global generator.
-    with torch.random.fork_rng(devices=[]):
-        network = EmotionCNN(**architecture)
-    return load_weights(network, weights)
+def load_weights(network: Network, weights: Weights, *, assign: bool = False) -> Network:
+    """Give a network its weights, in the place of its own tensors or into them.
 
+    Parameters
+    ----------
+    network : nn.Module
+        It is changed.
+    weights : dict of str to ndarray
+        By their names in it.
+    assign : bool, default=False
+        Put new tensors in the place of its own; parts of the network that share a tensor would
+        not after that.
 
-def load_weights(network: Network, weights: Weights) -> Network:
-    """Give a network its weights and return it, ready to predict."""
-    network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+    Returns
+    -------
+    network : nn.Module
+        Ready to predict.
+    """
+    tensors = {name: torch.tensor(array) for name, array in weights.items()}
+    network.load_state_dict(tensors, assign=assign)
     module: Any = network.eval()  # torch declares no `memory_format` here
     module.to(memory_format=torch.channels_last)
     return network
@@ -85,10 +106,7 @@ def live_network(
     network : nn.Module
         In evaluation mode.
     """
-    known = _LIVE.get(owner)
-    if known is None or known[0] is not weights or known[1] != device:
-        known = _LIVE[owner] = (weights, device, build().to(device))
-    return cast("Network", known[2])
+    return kept_network(owner, device, weights, lambda: build().to(device))
 
 
 def padded_input(images: NDArray[Any], batch_size: int, device: torch.device) -> torch.Tensor:
@@ -147,6 +165,36 @@ def predict_images(
         if flip:
             probabilities = (probabilities + _probabilities(network, x.flip(3))) / 2
     return probabilities[:n]
+
+
+def predict_all(
+    network: Classifier, images: ImageBatches, *, batch_size: int, flip: bool, verbose: bool
+) -> NDArray[np.float64]:
+    """Return the class probabilities of any number of images; files are decoded ahead.
+
+    Parameters
+    ----------
+    network : Classifier
+        In evaluation mode.
+    images : ImageBatches
+        As from `check_images`.
+    batch_size : int
+        As for `predict_images`.
+    flip : bool
+        As for `predict_images`.
+    verbose : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    probabilities : ndarray of shape (n, n_classes)
+        float64.
+    """
+    probabilities = np.empty((images.n_samples, network.head.out_features))
+    batches = images.batches(batch_size, n_threads=count_threads(None), ahead=True, verbose=verbose)
+    for rows, batch in batches:
+        probabilities[rows] = predict_images(network, batch, batch_size=batch_size, flip=flip)
+    return probabilities
 
 
 def score_labels(
