@@ -119,6 +119,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                         "wrong": " ".join(wrong),
                     }
                 )
+                bar.set_postfix_str(f"{name}, {left_out}: {rows[-1]['accuracy']:.3f}")
                 bar.update()
     if arguments.out is not None:
         with arguments.out.open("w", newline="", encoding="utf-8") as file:

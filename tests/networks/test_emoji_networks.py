@@ -1,0 +1,64 @@
+"""The fixed first layers of the emoji network, against SciPy."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.ndimage import correlate
+from skimage.measure import block_reduce
+
+try:
+    import keras
+except ModuleNotFoundError as error:
+    pytest.skip(f"needs Keras and a backend: {error}", allow_module_level=True)
+
+from emotion_estimators.datasets import make_emoji
+from emotion_estimators.networks.emoji_networks import build_emoji_network, edge_filters
+
+
+@pytest.fixture(scope="module")
+def network():
+    model = build_emoji_network((48, 48), 2, keras.Sequential, filters=(4,), dropout=0.5)
+    model.get_layer("edges").set_weights([edge_filters()])
+    return model
+
+
+def outputs(network, images, layer):
+    """Return what a layer makes of grey pictures (n, h, w) in 0..1."""
+    names = [one.name for one in network.layers]
+    front = keras.Sequential(network.layers[: names.index(layer) + 1])
+    return keras.ops.convert_to_numpy(front(images[..., np.newaxis].astype(np.float32)))
+
+
+def test_edges_are_derivatives_that_no_border_adds_to(network):
+    X, _ = make_emoji(4, image_size=48, color="grey", random_state=0)
+    images = X / 255
+    assert (images[:, [0, -1]] == 1).all()  # on white
+    kernels = np.moveaxis(edge_filters()[:, :, 0], -1, 0)  # (16, 9, 9)
+    # the border repeated outwards; ink is dark, so the sign turns
+    edges = [[correlate(-image, kernel, mode="nearest") for kernel in kernels] for image in images]
+    cells = block_reduce(np.maximum(edges, 0), (1, 1, 4, 4), np.mean)  # (n, 16, 12, 12)
+    # float32, of filters whose absolute values sum to 1
+    assert_allclose(outputs(network, images, "cells"), np.moveaxis(cells, 1, -1), rtol=0, atol=1e-5)
+
+
+def test_filters_answer_to_their_own_direction():
+    y, x = np.mgrid[-4:5, -4:5]
+    filters = edge_filters()[:, :, 0]  # (9, 9, 16)
+    angles = np.arange(8) * np.pi / 4
+    ramps = np.cos(angles) * x[..., None] + np.sin(angles) * y[..., None]  # (9, 9, 8)
+    answers = np.einsum("yxf,yxr->fr", filters, ramps)  # (16, 8)
+    assert answers.argmax(axis=1).tolist() == [*range(8), *range(8)]
+    # float32 sums of 81 products
+    assert_allclose(filters.sum(axis=(0, 1)), 0, atol=1e-6)
+    assert_allclose(np.abs(filters).sum(axis=(0, 1)), 1, rtol=1e-6)
+
+
+def test_contrast_and_brightness_do_not_count(network):
+    X, _ = make_emoji(4, image_size=48, color="grey", random_state=0)
+    images = X / 255
+    # white stays white: a factor of the ink
+    paler = 1 - 0.5 * (1 - images)
+    # the epsilon of 1e-6 weighs against variances of about 1e-3, and of a quarter of that
+    assert_allclose(
+        outputs(network, paler, "normalise"), outputs(network, images, "normalise"), atol=5e-3
+    )
