@@ -3,11 +3,12 @@
 Every variant runs in a new process, for thread pools in one process disturb each other, the
 variants take turns, and figures are medians over the rounds. All have the same random weights
 and are given the same standardised float32 images, 160 x 160; each is timed until its embeddings
-are NumPy arrays. facenet-pytorch's module runs plainly: eval, no gradients. --wheel names its
-wheel, which is downloaded where the option is missing; the package is not installed.
+are NumPy arrays. facenet-pytorch's module runs plainly: eval, no gradients, and on CUDA in
+TensorFloat-32, torch's default, where float32 here is float32. --wheel names its wheel, which is
+downloaded where the option is missing; the package is not installed.
 
-On the CPU a second table says what `FacenetEmbedder` makes of JPEG files, decoding and all, as a
-share of the rate of its network.
+Prints Markdown. On the CPU a second table says what `FacenetEmbedder` makes of JPEG files,
+decoding and all, as a share of the rate of its network.
 """
 
 from __future__ import annotations
@@ -224,9 +225,30 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as options.folder:
         if not options.wheel:
             options.wheel = str(download_wheel(Path(options.folder)))
+        print(
+            f"`python {' '.join(sys.argv)}`, {time.strftime('%Y-%m-%d')}: {describe(options.device)}\n"
+        )
         print_networks(options)
         if options.device == "cpu" and options.files:
             print_paths(options)
+
+
+def describe(device: str) -> str:
+    """Return what ran: processor or GPU, and versions."""
+    import onnxruntime
+    import torch
+
+    named = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        named = lines[0].partition(":")[2].strip() if lines else named
+    if device == "cuda":
+        named = torch.cuda.get_device_name()
+    return (
+        f"{named}, {os.cpu_count()} CPUs, Python {platform.python_version()}, torch "
+        f"{torch.__version__}, ONNX Runtime {onnxruntime.__version__}"
+    )
 
 
 def print_networks(options: argparse.Namespace) -> None:
@@ -239,27 +261,28 @@ def print_networks(options: argparse.Namespace) -> None:
             rows.append(run(variant, options))
     expected = np.load(Path(options.folder, f"{REFERENCE}.npy"))
     print(
-        f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, ", end=""
+        f"| {BATCH} images, {options.device}, {options.threads} thread(s) | images/s | "
+        "one image, ms | least cosine |\n|---|---|---|---|"
     )
-    print(f"{options.device}, {options.threads} threads: images/s at {BATCH}, one image ms, cosine")
     plain: dict[str, float] = {}
     for variant, rows in rounds.items():
         row = {key: median(figures[key] for figures in rows) for key in rows[0]}
         plain = plain or row
         cosine = (np.load(Path(options.folder, f"{variant}.npy")) * expected).sum(axis=1).min()
         print(
-            f"  {variant:18} {BATCH / row['batch']:7.1f} ({plain['batch'] / row['batch']:5.2f}x)"
-            f"  {row['one'] * 1e3:7.2f} ({plain['one'] / row['one']:5.2f}x)  {cosine:.6f}"
+            f"| {variant} | {BATCH / row['batch']:.1f} ({plain['batch'] / row['batch']:.2f}x) | "
+            f"{row['one'] * 1e3:.2f} ({plain['one'] / row['one']:.2f}x) | {cosine:.6f} |"
         )
 
 
 def print_paths(options: argparse.Namespace) -> None:
     """Print the rate from files to embeddings beside that of the network alone."""
-    print(f"{options.files} JPEG files of 160 x 160: files/s, network images/s, share")
+    print(f"\n| {options.files} JPEG files of 160 x 160 | files/s | network, images/s | share |")
+    print("|---|---|---|---|")
     for precision in ("float32", "bfloat16"):
         rates = run(precision, options, paths=True)
         share = rates["files"] / rates["network"]
-        print(f"  {precision:18} {rates['files']:7.1f} {rates['network']:7.1f} {share:6.1%}")
+        print(f"| {precision} | {rates['files']:.1f} | {rates['network']:.1f} | {share:.1%} |")
 
 
 if __name__ == "__main__":
