@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from emotion_estimators.images import resize_images
 
@@ -150,6 +151,18 @@ def test_memory_layout_does_not_matter(dtype: type) -> None:
         expected = resize_images(images[..., 1].copy(), size)
         assert_array_equal(resize_images(images[..., 1], size), expected)
     assert_array_equal(read_only, images)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_the_number_of_blas_threads_does_not_matter(dtype: type) -> None:
+    images = noise(3, 80, 90, 3, dtype=dtype)
+    for size in [(224, 224), (61, 53)]:
+        results = []
+        for n_threads in (1, 2, 3):
+            with threadpool_limits(n_threads, user_api="blas"):
+                results.append(resize_images(images, size, channels=True))
+        assert_array_equal(results[1], results[0])
+        assert_array_equal(results[2], results[0])
 
 
 def test_same_size_is_the_input_itself() -> None:

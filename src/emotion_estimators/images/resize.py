@@ -1,9 +1,9 @@
-"""Images of one size in, of another out; imports only numpy."""
+"""Images of one size in, of another out; imports NumPy, and SciPy inside a function."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,24 +66,38 @@ def resize_images(
         return images
     # float32 holds averages of 8-bit levels to 1e-4 of a level
     work_dtype = np.float64 if images.dtype.itemsize > 4 else np.float32
-    planes = np.moveaxis(images, -1, -3) if channels else images  # (..., [c,] h, w)
-    planes = planes.astype(work_dtype, order="C", copy=False)  # one summation order for all
-    resized = planes @ _axis_weights(width, size[1], work_dtype).T  # (..., h, w')
-    if images.dtype == np.uint8:
-        resized = np.floor(resized + work_dtype(0.5))
-    resized = _axis_weights(height, size[0], work_dtype) @ resized  # (..., h', w')
-    if images.dtype == np.uint8:
-        resized = np.floor(resized + work_dtype(0.5))
-    else:
-        low, high = planes.min((-2, -1), keepdims=True), planes.max((-2, -1), keepdims=True)
+    resized = images
+    for axis, n_out in ((1 - n_axes, size[1]), (-n_axes, size[0])):  # width, height
+        resized = _resample(resized, axis, n_out, work_dtype)
+        if images.dtype == np.uint8:
+            resized = np.floor(resized + work_dtype(0.5))
+    if images.dtype != np.uint8:
+        low, high = (
+            extreme(extreme(images, -n_axes, keepdims=True), 1 - n_axes, keepdims=True)
+            for extreme in (np.min, np.max)  # axis by axis: ten times faster than both at once
+        )
         np.clip(resized, low, high, out=resized)
-    resized = resized.astype(images.dtype, copy=False)
-    return np.ascontiguousarray(np.moveaxis(resized, -3, -1)) if channels else resized
+    return np.ascontiguousarray(resized, images.dtype)
+
+
+def _resample(values: NDArray[Any], axis: int, n_out: int, dtype: Any) -> NDArray[Any]:
+    """Return values with one axis resampled.
+
+    The weights are sparse, and SciPy sums in the order of the pixels, in the thread that calls.
+    The threads of a dense product (BLAS) would wait busily between small images, where others
+    work, and their number would decide how levels are rounded.
+    """
+    first = np.moveaxis(values, axis, 0)
+    columns = first.reshape(len(first), -1).astype(dtype, copy=False)
+    resampled = _axis_weights(len(first), n_out, dtype) @ columns  # (n_out, all other axes)
+    return np.moveaxis(resampled.reshape(n_out, *first.shape[1:]), 0, axis)
 
 
 @lru_cache(maxsize=64)
-def _axis_weights(n_in: int, n_out: int, dtype: type[np.floating[Any]]) -> NDArray[Any]:
-    """Return the (n_out, n_in) matrix that resamples one axis; its rows sum to one."""
+def _axis_weights(n_in: int, n_out: int, dtype: type[np.floating[Any]]) -> Any:
+    """Return the sparse (n_out, n_in) matrix that resamples one axis; its rows sum to one."""
+    from scipy.sparse import csr_array
+
     if n_out < n_in:
         edges = np.arange(n_out + 1) * (n_in / n_out)
         pixels = np.arange(n_in)
@@ -97,6 +111,4 @@ def _axis_weights(n_in: int, n_out: int, dtype: type[np.floating[Any]]) -> NDArr
         output = np.arange(n_out)
         weights[output, lower] += 1 - (position - lower)
         weights[output, upper] += position - lower
-    weights = (weights / weights.sum(axis=1, keepdims=True)).astype(dtype)
-    weights.flags.writeable = False  # shared by all callers through the cache
-    return cast("NDArray[Any]", weights)
+    return csr_array((weights / weights.sum(axis=1, keepdims=True)).astype(dtype))
