@@ -9,7 +9,7 @@ ifneq ($(wildcard ../shared/data/README.md),)
 export EMOTION_ESTIMATORS_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test test-lowest lint docs bench clean
+.PHONY: help demo test test-lowest lint docs bench fuzz dist clean
 .DEFAULT_GOAL := help
 # stamps say what is installed; they are kept, so a second run installs nothing
 .SECONDARY:
@@ -21,6 +21,8 @@ help:
 	@echo "make lint         ruff, mypy, import contract"
 	@echo "make docs         build the documentation, warnings are errors"
 	@echo "make bench        print the benchmark tables"
+	@echo "make fuzz         damaged files against all that reads files, FUZZ_MINUTES=10 each"
+	@echo "make dist         build wheel and sdist, install the wheel into an empty environment"
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
@@ -72,6 +74,18 @@ bench: $(VENV)/.installed-bench $(KERAS_VENV)/.installed
 	$(PY) benchmarks/emoji.py
 	$(PY) benchmarks/facenet.py
 	$(PY) benchmarks/multilabel.py
+
+# of each target; what is found lies in tests/fuzz/corpus/ afterwards
+FUZZ_MINUTES ?= 10
+
+fuzz: $(VENV)/.installed-test
+	$(PY) tests/fuzz/campaign.py --minutes $(FUZZ_MINUTES)
+
+dist: $(VENV)/.installed-dist
+	rm -rf dist
+	$(PY) -m build
+	$(PY) -m twine check --strict dist/*
+	$(PY) benchmarks/install.py dist/*.whl
 
 clean:
 	rm -rf .venv .venv-lowest .venv-keras demo_output build dist docs/_build docs/api/generated docs/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,11 @@ def test_every_public_name_can_be_imported():
 
 def test_version_is_the_one_of_the_distribution():
     assert emotion_estimators.__version__ == version("emotion-estimators")
+
+
+def test_the_citation_names_the_version():
+    citation = (Path(__file__).parents[1] / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"version: {version('emotion-estimators')}\n" in citation
 
 
 def test_unknown_name_is_an_attribute_error():

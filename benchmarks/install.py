@@ -1,0 +1,113 @@
+"""Install a wheel into an empty environment and measure it: python benchmarks/install.py WHEEL.
+
+Prints a table of what each package takes on the disk, and what scikit-learn takes alone, which
+is the floor of any such library; then runs the first example of README.md there without a
+network and compares what it prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from datetime import UTC, datetime
+from pathlib import Path
+
+README = Path(__file__).parents[1] / "README.md"
+MIB = 2**20
+
+# run by the interpreter of the environment: the bytes of each package's files, bytecode included
+LIST = """
+import importlib.metadata, json
+sizes = {}
+for package in importlib.metadata.distributions():
+    paths = [package.locate_file(file) for file in package.files or ()]
+    sizes[package.name] = package.version, sum(p.stat().st_size for p in paths if p.is_file())
+print(json.dumps(sizes))
+"""
+# in front of the example: nothing that runs in this process reaches a network
+OFFLINE = """
+import socket
+def refuse(*args, **kwargs):
+    raise OSError("the example asked for the network")
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+"""
+
+
+def install(folder: Path, requirement: str) -> dict[str, tuple[str, int]]:
+    """Return version and bytes of every package in a new environment, pip and setuptools apart."""
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", requirement], check=True)  # noqa: S603
+    listed = subprocess.run([python, "-c", LIST], check=True, capture_output=True)  # noqa: S603
+    sizes = json.loads(listed.stdout)
+    return {name: sizes[name] for name in sizes if name not in ("pip", "setuptools")}
+
+
+def run_example(folder: Path) -> None:
+    """Run the first block of the README and compare what it prints, but for numbers."""
+    code, expected = re.search(  # type: ignore[union-attr]
+        r"```python\n(.*?)```\n\n```\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL
+    ).groups()
+    # nothing of the user's: neither data, nor a cache, nor a proxy
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "EMOTION_ESTIMATORS_OFFLINE": "1",
+    }
+    # a name space without a network, where the system lets users have one
+    wrapper = ["unshare", "--map-root-user", "--net"]
+    trial = [*wrapper, "true"]
+    can_unshare = (
+        shutil.which("unshare") is not None
+        and subprocess.run(trial, capture_output=True, check=False).returncode == 0  # noqa: S603
+    )
+    result = subprocess.run(  # noqa: S603
+        [
+            *(wrapper if can_unshare else ()),
+            str(folder / "bin" / "python"),
+            "-I",
+            "-c",
+            OFFLINE + code,
+        ],
+        cwd=folder,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    numbers = r"\d+\.\d{3}"
+    if re.sub(numbers, "", result.stdout) != re.sub(numbers, "", expected):
+        sys.exit(f"README.md says\n{expected}\nand its example prints\n{result.stdout}")
+    how = "in a name space without network" if can_unshare else "with its sockets shut"
+    print(f"The first example of README.md runs {how} and prints\n\n{result.stdout}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("wheel", type=Path)
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as temporary:
+        floor = install(Path(temporary, "floor"), "scikit-learn")
+        folder = Path(temporary, "core")
+        core = install(folder, str(chosen.wheel.resolve()))
+        print("| package | version | MiB | in scikit-learn's own install |\n|---|---|---|---|")
+        for name, (version, size) in sorted(core.items(), key=lambda item: -item[1][1]):
+            print(f"| {name} | {version} | {size / MIB:.1f} | {'yes' if name in floor else ''} |")
+        for label, packages in (("all", core), ("scikit-learn alone", floor)):
+            total = sum(size for _, size in packages.values()) / MIB
+            print(f"| **{label}** | {len(packages)} packages | {total:.1f} | |")
+        machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        print(f"\n{machine}, {datetime.now(UTC).date()}\n")
+        run_example(folder)
+
+
+if __name__ == "__main__":
+    main()
