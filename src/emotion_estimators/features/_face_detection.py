@@ -177,22 +177,20 @@ def _find_yunet(owner: str, name: str, verbose: bool | int) -> Path:
 def _run(network: YuNet, image: NDArray[np.uint8], min_score: float) -> Faces:
     """Find faces with YuNet, those that are too large for it in smaller versions of the image."""
     parts = []
-    scale = 1.0
+    scale = 1
     while True:
-        small = image if scale == 1 else _shrink(image, scale)
-        faces = network.candidates(small, min_score)
+        faces = network.candidates(image, min_score)
         side = faces[:, 2:4].max(axis=1)
-        is_last = max(small.shape[:2]) <= _WHOLE
+        is_last = max(image.shape[:2]) <= _WHOLE
         # what the two images both find overlaps, and is one face in the end
         low = 0 if scale == 1 else 0.8 * _LARGEST_FACE / _COARSER
         faces = faces[(side >= low) & (is_last | (side <= _LARGEST_FACE))]
-        faces[:, :14] *= np.tile(
-            [image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]], 7
-        )
+        faces[:, :14] *= scale
         parts.append(faces)
         if is_last:
             return Faces.from_rows(keep_best(np.concatenate(parts), _MAX_OVERLAP))
-        scale /= _COARSER
+        image = np.asarray(Image.fromarray(image).reduce(_COARSER))  # means of squares: quick
+        scale *= _COARSER
 
 
 @lru_cache(maxsize=1)

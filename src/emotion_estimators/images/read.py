@@ -226,7 +226,8 @@ def _to_array(image: Image.Image) -> NDArray[np.uint8]:
     if image.has_transparency_data:
         opaque = flatten_alpha(np.asarray(image.convert("LA" if grey else "RGBA")))
         return opaque[..., 0] if grey else opaque
-    return np.array(image.convert("L" if grey else "RGB"))
+    wanted = "L" if grey else "RGB"
+    return np.array(image if mode == wanted else image.convert(wanted))
 
 
 def _from_16_bits(levels: NDArray[np.integer], transparent: object) -> NDArray[np.uint8]:
