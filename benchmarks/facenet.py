@@ -225,9 +225,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as options.folder:
         if not options.wheel:
             options.wheel = str(download_wheel(Path(options.folder)))
-        print(
-            f"`python {' '.join(sys.argv)}`, {time.strftime('%Y-%m-%d')}: {describe(options.device)}\n"
-        )
+        command = " ".join(sys.argv)
+        print(f"`python {command}`, {time.strftime('%Y-%m-%d')}: {describe(options.device)}\n")
         print_networks(options)
         if options.device == "cpu" and options.files:
             print_paths(options)

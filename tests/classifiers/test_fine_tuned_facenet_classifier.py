@@ -18,9 +18,9 @@ pytest.importorskip("skorch", reason="FineTunedFacenetClassifier needs skorch")
 import torch
 
 from emotion_estimators import FacenetEmbedder, FineTunedFacenetClassifier
-from emotion_estimators.classifiers import fine_tuned_facenet_classifier
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.exceptions import InvalidImagesError, MissingDependencyError
+from emotion_estimators.features import facenet_images
 from emotion_estimators.networks import _inception_resnet_v1_layers as table
 from emotion_estimators.networks import inception_resnet_v1
 from emotion_estimators.networks.face_network import random_state
@@ -61,7 +61,7 @@ def tiny_network(monkeypatch):
     for module in (table, inception_resnet_v1):
         monkeypatch.setattr(module, "LAYERS", layers)
         monkeypatch.setattr(module, "N_POOLED", 8)
-    monkeypatch.setattr(fine_tuned_facenet_classifier, "MIN_IMAGE_SIZE", 3)
+    monkeypatch.setattr(facenet_images, "MIN_IMAGE_SIZE", 3)
     with joblib.parallel_config(backend="threading"):  # other processes would have the large one
         yield
 

@@ -19,9 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators._optional import import_optional
 from emotion_estimators._sklearn import HasMethods, Interval, StrOptions, fit_context
-from emotion_estimators._validation import ImageBatches, check_images
-from emotion_estimators.exceptions import InvalidImagesError
-from emotion_estimators.networks.face_network import MIN_IMAGE_SIZE
+from emotion_estimators.features.facenet_images import check_faces
 from emotion_estimators.training.training_set import check_labels, check_weights, stack_images
 
 __all__ = ["FineTunedFacenetClassifier"]
@@ -290,7 +288,7 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
         """
         self._import("torch", "skorch")
         owner = type(self).__name__
-        images = self._check_images(X, reset=True)
+        images = check_faces(self, X, reset=True)
         classes, codes = check_labels(owner, y, images.n_samples)
         weights = check_weights(owner, sample_weight, self.class_weight, classes, codes)
         from emotion_estimators.classifiers._fine_tuned_facenet_fit import fit_network
@@ -318,7 +316,7 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "weights_")
         self._import("torch")
-        images = self._check_images(X, reset=False)
+        images = check_faces(self, X, reset=False)
         from emotion_estimators.training.device import choose_device
         from emotion_estimators.training.inference import live_network, predict_all
 
@@ -347,16 +345,6 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
         codes = self.predict_proba(X).argmax(axis=1)
         labels: NDArray[Any] = self.classes_[codes]
         return labels
-
-    def _check_images(self, X: Any, *, reset: bool) -> ImageBatches:
-        images = check_images(self, X, reset=reset)
-        if min(images.image_size) < MIN_IMAGE_SIZE:
-            raise InvalidImagesError(
-                f"{type(self).__name__} needs images of at least {MIN_IMAGE_SIZE} x "
-                f"{MIN_IMAGE_SIZE} px, got image_size={self.image_size!r}. The published weights "
-                "were trained on 160."
-            )
-        return images
 
     def _restore_network(self) -> Any:
         from emotion_estimators.networks.fine_tuned_facenet import FineTunedFacenet
