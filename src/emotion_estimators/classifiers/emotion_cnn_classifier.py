@@ -329,17 +329,9 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "weights_")
         self._import("torch")
         images = check_images(self, X, reset=False)
-        from emotion_estimators.training.device import choose_device
-        from emotion_estimators.training.inference import live_network, predict_all
+        from emotion_estimators.training.inference import predict_all
 
-        device = choose_device(self.device, needed_by=type(self).__name__)
-        return predict_all(
-            live_network(self, self._restore_network, self.weights_, device),
-            images,
-            batch_size=_INFERENCE_BATCH,
-            flip=self.test_time_flip,
-            verbose=bool(self.verbose),
-        )
+        return predict_all(self, self._restore_network, images, batch_size=_INFERENCE_BATCH)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each image.

@@ -21,6 +21,7 @@ from emotion_estimators.networks._inception_resnet_v1_layers import (
     random_state,
 )
 from emotion_estimators.networks._shared_networks import SharedNetworks
+from emotion_estimators.networks.onnx_network import start_session
 
 __all__ = [
     "MIN_IMAGE_SIZE",
@@ -171,24 +172,16 @@ class _OnnxFaceNetwork:
     """The network on ONNX Runtime."""
 
     def __init__(self, state: State, n_threads: int) -> None:
-        import onnxruntime
-
         from emotion_estimators.networks.inception_resnet_v1_onnx import (
             inception_resnet_v1_to_onnx,
         )
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = n_threads
-        options.inter_op_num_threads = 1
-        options.use_deterministic_compute = True
-        options.log_severity_level = 3  # errors only
-        # Threads that wait busily between two layers save a fifth of the time of one face;
-        # between two calls they must not, others need the processor.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        self._session = onnxruntime.InferenceSession(
+        # Threads that wait busily between two layers save a fifth of the time of one face.
+        self._session = start_session(
             inception_resnet_v1_to_onnx(state).SerializeToString(),
-            options,
-            providers=["CPUExecutionProvider"],
+            Path("InceptionResnetV1"),
+            ("CPUExecutionProvider",),
+            n_threads=n_threads,
         )
 
     def __call__(self, images: NDArray[np.float32], *, batch_size: int = 32) -> _Embeddings:

@@ -16,7 +16,7 @@ from torch import nn
 from emotion_estimators._validation import ImageBatches
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
-from emotion_estimators.training.device import exact_convolutions
+from emotion_estimators.training.device import choose_device, exact_convolutions
 from emotion_estimators.training.kept_networks import kept_network
 from emotion_estimators.training.labelled_images import as_network_input
 
@@ -168,32 +168,39 @@ def predict_images(
 
 
 def predict_all(
-    network: Classifier, images: ImageBatches, *, batch_size: int, flip: bool, verbose: bool
+    estimator: Any, restore: Callable[[], nn.Module], images: ImageBatches, *, batch_size: int
 ) -> NDArray[np.float64]:
-    """Return the class probabilities of any number of images; files are decoded ahead.
+    """Return the class probabilities that a fitted classifier gives any number of images.
 
     Parameters
     ----------
-    network : Classifier
-        In evaluation mode.
+    estimator : estimator instance
+        Has the parameters ``device``, ``test_time_flip`` and ``verbose``, and ``weights_``.
+    restore : callable
+        Returns its network, a `Classifier`, on the CPU.
     images : ImageBatches
-        As from `check_images`.
+        As from `check_images`. Files are decoded ahead.
     batch_size : int
         As for `predict_images`.
-    flip : bool
-        As for `predict_images`.
-    verbose : bool
-        Show a progress bar.
 
     Returns
     -------
     probabilities : ndarray of shape (n, n_classes)
         float64.
     """
+    device = choose_device(estimator.device, needed_by=type(estimator).__name__)
+    network: Any = live_network(estimator, restore, estimator.weights_, device)
     probabilities = np.empty((images.n_samples, network.head.out_features))
-    batches = images.batches(batch_size, n_threads=count_threads(None), ahead=True, verbose=verbose)
+    batches = images.batches(
+        batch_size,
+        n_threads=count_threads(None),
+        ahead=True,
+        verbose=bool(estimator.verbose),
+    )
     for rows, batch in batches:
-        probabilities[rows] = predict_images(network, batch, batch_size=batch_size, flip=flip)
+        probabilities[rows] = predict_images(
+            network, batch, batch_size=batch_size, flip=estimator.test_time_flip
+        )
     return probabilities
 
 
