@@ -29,16 +29,16 @@ def outputs(network, images, layer):
     return keras.ops.convert_to_numpy(front(images[..., np.newaxis].astype(np.float32)))
 
 
-def test_edges_are_derivatives_that_no_border_adds_to(network):
+def test_edges_are_derivatives_of_standardised_pictures(network):
     X, _ = make_emoji(4, image_size=48, color="grey", random_state=0)
     images = X / 255
-    assert (images[:, [0, -1]] == 1).all()  # on white
+    standard = [(image - image.mean()) / image.std() for image in images]
     kernels = np.moveaxis(edge_filters()[:, :, 0], -1, 0)  # (16, 9, 9)
-    # the border repeated outwards; ink is dark, so the sign turns
-    edges = [[correlate(-image, kernel, mode="nearest") for kernel in kernels] for image in images]
+    edges = [[correlate(one, kernel, mode="constant") for kernel in kernels] for one in standard]
     cells = block_reduce(np.maximum(edges, 0), (1, 1, 4, 4), np.mean)  # (n, 16, 12, 12)
-    # float32, of filters whose absolute values sum to 1
-    assert_allclose(outputs(network, images, "cells"), np.moveaxis(cells, 1, -1), rtol=0, atol=1e-5)
+    expected = np.moveaxis(cells, 1, -1)
+    # an epsilon of 1e-4 beside variances above 0.02 takes a part in 400 off answers below 1
+    assert_allclose(outputs(network, images, "cells"), expected, rtol=0, atol=2.5e-3)
 
 
 def test_filters_answer_to_their_own_direction():
@@ -56,9 +56,7 @@ def test_filters_answer_to_their_own_direction():
 def test_contrast_and_brightness_do_not_count(network):
     X, _ = make_emoji(4, image_size=48, color="grey", random_state=0)
     images = X / 255
-    # white stays white: a factor of the ink
-    paler = 1 - 0.5 * (1 - images)
-    # the epsilon of 1e-6 weighs against variances of about 1e-3, and of a quarter of that
-    assert_allclose(
-        outputs(network, paler, "normalise"), outputs(network, images, "normalise"), atol=5e-3
-    )
+    changed, as_is = (outputs(network, x, "normalise") for x in (0.3 + 0.5 * images, images))
+    # an epsilon of 1e-4 weighs against variances above 0.02, and above 0.005 at half the contrast
+    assert_allclose(changed, as_is, rtol=0, atol=0.02)
+    assert np.ptp(as_is) > 3

@@ -106,8 +106,10 @@ def build_emoji_network(
     convolution = {"padding": "same", "use_bias": False, "kernel_initializer": "zeros"}
     layers: list[Any] = [
         keras.Input((*image_size, 1), name="images"),  # (n, h, w, 1)
-        # white becomes 0, which is what convolutions pad with: no frame round pictures on white
-        keras.layers.Rescaling(-1.0, offset=1.0, name="ink"),
+        # how light or pale a vendor draws says nothing
+        keras.layers.LayerNormalization(
+            axis=(1, 2, 3), epsilon=1e-4, name="standardise", **normalised
+        ),
         keras.layers.Conv2D(
             len(_WIDTHS) * _N_DIRECTIONS,
             2 * _RADIUS + 1,
@@ -117,11 +119,7 @@ def build_emoji_network(
             **convolution,
         ),
         keras.layers.AveragePooling2D(_CELL, padding="same", name="cells"),  # (n, h/4, w/4, 16)
-        # how strong the edges of a vendor are says nothing
-        keras.layers.LayerNormalization(
-            axis=(1, 2, 3), epsilon=1e-6, name="standardise", **normalised
-        ),
-        keras.layers.LayerNormalization(axis=-1, epsilon=0.4, name="normalise", **normalised),
+        keras.layers.LayerNormalization(axis=-1, epsilon=1e-2, name="normalise", **normalised),
     ]
     for number, width in enumerate(filters, start=1):
         layers += [
