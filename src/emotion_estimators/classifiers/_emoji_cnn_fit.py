@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from emotion_estimators.classifiers._warm_start import check_continuation
 from emotion_estimators.networks.emoji_networks import (
     build_emoji_network,
     build_seed_network,
@@ -103,7 +104,9 @@ def fit_network(
         )
         continued = estimator.warm_start and hasattr(estimator, "weights_")
         if continued:
-            _check_continuation(estimator, architecture, classes)
+            check_continuation(
+                estimator, architecture, classes, difference="another architecture or image size"
+            )
             first = estimator.weights_
         else:
             fixed = {} if is_seed else {"edges/kernel": edge_filters()}
@@ -187,20 +190,3 @@ def _compiled(key: tuple[Any, ...]) -> Any:
     )
     optimizer.build(model.trainable_variables)
     return model
-
-
-def _check_continuation(
-    estimator: EmojiCNNClassifier, architecture: dict[str, Any], classes: NDArray[Any]
-) -> None:
-    owner = type(estimator).__name__
-    if not np.array_equal(classes, estimator.classes_):
-        raise ValueError(
-            f"{owner} with warm_start=True was fitted on the classes "
-            f"{estimator.classes_.tolist()}, got {classes.tolist()}. Pass all classes, or set "
-            "warm_start=False to start anew."
-        )
-    if architecture != estimator.architecture_:
-        raise ValueError(
-            f"{owner} with warm_start=True was fitted with another architecture or image size. "
-            "Set warm_start=False to start anew."
-        )

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.classifiers._classifier_fit import fit_classifier
+from emotion_estimators.classifiers._warm_start import check_continuation
 from emotion_estimators.networks.emotion_cnn import EmotionCNN
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def fit_network(
     architecture = _architecture(estimator, len(classes))
     continued = estimator.warm_start and hasattr(estimator, "weights_")
     if continued:
-        _check_continuation(estimator, architecture, classes)
+        check_continuation(estimator, architecture, classes)
     fit_classifier(
         estimator,
         architecture,
@@ -119,20 +120,3 @@ def _architecture(estimator: EmotionCNNClassifier, n_classes: int) -> dict[str, 
         "widths": [int(v) for v in estimator.widths],
         "n_blocks": [int(v) for v in estimator.n_blocks],
     }
-
-
-def _check_continuation(
-    estimator: EmotionCNNClassifier, architecture: dict[str, Any], classes: NDArray[Any]
-) -> None:
-    owner = type(estimator).__name__
-    if not np.array_equal(classes, estimator.classes_):
-        raise ValueError(
-            f"{owner} with warm_start=True was fitted on the classes "
-            f"{estimator.classes_.tolist()}, got {classes.tolist()}. Pass all classes, or set "
-            "warm_start=False to start anew."
-        )
-    if architecture != estimator.architecture_:
-        raise ValueError(
-            f"{owner} with warm_start=True was fitted with {estimator.architecture_}, got "
-            f"{architecture}. Set warm_start=False to start anew."
-        )

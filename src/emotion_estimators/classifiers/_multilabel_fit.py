@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from emotion_estimators._validation import ImageBatches
+from emotion_estimators.classifiers._warm_start import check_continuation
 from emotion_estimators.model_selection import multilabel_train_test_split
 from emotion_estimators.networks.backbones import (
     check_backbone,
@@ -108,7 +109,7 @@ def fit_multilabel(
     }
     continued = estimator.warm_start and hasattr(estimator, "weights_")
     if continued:
-        _check_continuation(estimator, architecture, labels)
+        check_continuation(estimator, architecture, labels, word="labels")
     first_weights = estimator.weights_ if continued else None
 
     training = {
@@ -298,20 +299,3 @@ def _fixed_thresholds(owner: str, threshold: Any, n_labels: int) -> NDArray[np.f
             f"labels, got {threshold!r}."
         )
     return np.broadcast_to(values, n_labels).copy()
-
-
-def _check_continuation(
-    estimator: LightningMultiLabelClassifier, architecture: dict[str, Any], labels: NDArray[Any]
-) -> None:
-    owner = type(estimator).__name__
-    if not np.array_equal(labels, estimator.classes_):
-        raise ValueError(
-            f"{owner} with warm_start=True was fitted on the labels "
-            f"{estimator.classes_.tolist()}, got {labels.tolist()}. Pass the same, or set "
-            "warm_start=False to start anew."
-        )
-    if architecture != estimator.architecture_:
-        raise ValueError(
-            f"{owner} with warm_start=True was fitted with {estimator.architecture_}, got "
-            f"{architecture}. Set warm_start=False to start anew."
-        )
