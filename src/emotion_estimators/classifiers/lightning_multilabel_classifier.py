@@ -70,8 +70,8 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         Factor of the loss of positives, also by label; "balanced" is the number of negatives over
         that of positives.
     threshold : float, array-like of shape (n_labels,) or "tune", default=0.5
-        Least probability of a label that `predict` gives. "tune" takes for each label that of
-        the best F1 on the held-out images.
+        Least probability of a label that `predict` gives. "tune" learns one for each label from
+        the held-out images, for the best F1; see Notes.
     learning_rate : float, default=2e-3
         Highest learning rate of AdamW.
     weight_decay : float, default=0.01
@@ -163,6 +163,10 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
     Input is converted to RGB. uint8 is scaled to 0..1; the mean and standard deviation of the
     training pixels, or those a timm network was trained with, are part of the network.
 
+    ``threshold="tune"`` learns from the held-out images what probability the scores of each label
+    stand for, and takes the threshold where the F1 to be expected is best [3]_. That pays where
+    0.5 is far off: with "focal", "asymmetric", ``pos_weight``, or labels that are often missed.
+
     The same seed gives the same network on the same CPU and number of threads. Global random
     states are neither used nor changed. With a backbone of this library a prediction does not
     depend on the other images of X, bit for bit on the CPU. The estimator holds arrays, never a
@@ -182,6 +186,8 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
     .. [1] T.-Y. Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017.
     .. [2] T. Ridnik et al., "Asymmetric Loss For Multi-Label Classification", ICCV 2021,
        arXiv:2009.14119.
+    .. [3] Z. Lipton et al., "Optimal Thresholding of Classifiers to Maximize F1 Measure", ECML
+       PKDD 2014, arXiv:1402.1892.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """Targets of multi-label classifiers: indicator matrices and lists of label sets.
 
-Imports NumPy and scikit-learn only.
+Imports NumPy, SciPy and scikit-learn only.
 """
 
 from __future__ import annotations
@@ -11,11 +11,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit, logit
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 __all__ = ["check_label_sets", "check_positive_weights", "tune_thresholds"]
 
 _N_NAMED = 10  # rows named in a message
+_CERTAIN = 1e-7  # what a probability of 0 is taken for, so that it has a finite score
+_IDENTITY = np.array([1.0, 0.0])  # slope and offset of a curve that changes nothing
+_FREEDOM = 10.0  # variance of both around it, before any image is seen
+_LEAST_SLOPE = 0.05  # the order of probabilities is kept
 
 
 def check_label_sets(
@@ -124,7 +130,7 @@ def check_positive_weights(
 def tune_thresholds(
     probabilities: NDArray[np.float64], targets: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Return the threshold of each label that is best for F1 on these images.
+    """Return the threshold of each label that promises the best F1, learnt from these images.
 
     Parameters
     ----------
@@ -136,25 +142,51 @@ def tune_thresholds(
     Returns
     -------
     thresholds : ndarray of float64, shape (n_labels,)
-        Halfway between the two probabilities that the best cut parts; of equally good cuts the
-        one nearest to 0.5. 0.5 where no positive, or no negative, is known.
+        In 0..1; 0.5 where no positive, or no negative, is known.
+
+    Notes
+    -----
+    The cut that is best for these very images is decided by the few that lie next to it, and
+    for a label with twenty positives often worse on others than 0.5. Instead, a logistic curve
+    through the scores of all images, begun at the identity and held near it where they say
+    little [1]_, gives each the probability that it should have had. The threshold is where the
+    F1 to be expected of these is best: at half of that F1 [2]_.
+
+    References
+    ----------
+    .. [1] J. Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
+    .. [2] Z. Lipton et al., "Optimal Thresholding of Classifiers to Maximize F1 Measure", ECML
+       PKDD 2014, arXiv:1402.1892.
     """
     thresholds = np.full(probabilities.shape[1], 0.5)
-    for column in range(probabilities.shape[1]):
+    scores = logit(np.clip(probabilities, _CERTAIN, 1 - _CERTAIN))
+    for column, score in enumerate(scores.T):
         known = ~np.isnan(targets[:, column])
         truth = targets[known, column] == 1
         if truth.all() or not truth.any():
             continue
-        order = np.argsort(-probabilities[known, column], kind="stable")
-        p, truth = probabilities[known, column][order], truth[order]
-        n_taken = np.arange(1, len(p) + 1)
-        f1 = 2 * truth.cumsum() / (n_taken + truth.sum())
-        below = np.append(p[1:], -np.inf)
-        f1[below == p] = -1  # equal probabilities are not to be parted
-        cuts = (p + np.maximum(below, 0.0)) / 2
-        best = np.flatnonzero(f1 == f1.max())
-        thresholds[column] = cuts[best[np.abs(cuts[best] - 0.5).argmin()]]
+        slope, offset = _logistic_curve(score[known], truth)
+        p = np.sort(expit(slope * score[known] + offset))[::-1]
+        expected_f1 = 2 * p.cumsum() / (np.arange(1, len(p) + 1) + p.sum())
+        cut = logit(np.clip(expected_f1.max() / 2, _CERTAIN, 1 - _CERTAIN))
+        thresholds[column] = expit((cut - offset) / slope)
     return thresholds
+
+
+def _logistic_curve(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return slope (above 0) and offset of the likeliest logistic curve through answers."""
+
+    def surprise(line: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = line[0] * scores + line[1]
+        error = expit(z) - truth
+        distance = line - _IDENTITY
+        loss = np.logaddexp(0, z).sum() - z[truth].sum() + distance @ distance / (2 * _FREEDOM)
+        return loss, np.array([error @ scores, error.sum()]) + distance / _FREEDOM
+
+    bounds = [(_LEAST_SLOPE, None), (None, None)]
+    found = minimize(surprise, _IDENTITY, jac=True, method="L-BFGS-B", bounds=bounds)
+    slope, offset = found.x.tolist()
+    return slope, offset
 
 
 def _are_sets(y: Any) -> bool:
