@@ -19,7 +19,8 @@ try:
 except ModuleNotFoundError as error:
     pytest.skip(f"EmojiCNNClassifier needs a Keras backend: {error}", allow_module_level=True)
 
-from emotion_estimators.classifiers import EmojiCNNClassifier
+from emotion_estimators.classifiers import EmojiCNNClassifier, emoji_cnn_classifier
+from emotion_estimators.classifiers.emoji_cnn_classifier import _views
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.exceptions import MissingDependencyError
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
@@ -126,6 +127,21 @@ def test_test_time_augmentation(faces, fitted):
     # the order of float64 sums, and float32 probabilities that are divided by their sum
     assert_allclose(fitted.predict_proba(X), np.mean(one_by_one, axis=0), rtol=0, atol=1e-6)
     assert np.abs(fitted.predict_proba(X) - plain.predict_proba(X)).max() > 1e-4
+
+
+def test_views_are_made_of_some_pictures_at_once(faces, fitted, monkeypatch):
+    X = np.concatenate([faces[0]] * 3)
+    made = []
+
+    def watched(images):
+        made.append(len(images))
+        return _views(images)
+
+    monkeypatch.setattr(emoji_cnn_classifier, "_views", watched)
+    probabilities = fitted.predict_proba(X)
+    assert sum(made) == len(X) == 144
+    assert max(made) <= 32  # ten float32 views of 32 pictures of 256 x 256 px are 84 MB
+    assert_array_equal(probabilities[96:], probabilities[:48])
 
 
 def test_seed_architecture():
@@ -309,7 +325,7 @@ def test_progress_bars(faces, capsys):
     predicting = capsys.readouterr()
     assert fitting.out == predicting.out == ""
     assert "4/4" in fitting.err  # 2 epochs of 2 batches
-    assert "1/1" in predicting.err
+    assert "2/2" in predicting.err  # 48 pictures, 32 at once
 
 
 def test_state_is_arrays_and_json(fitted):

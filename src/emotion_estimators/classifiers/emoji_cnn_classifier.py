@@ -30,6 +30,7 @@ from emotion_estimators.training.training_set import check_labels, check_weights
 __all__ = ["EmojiCNNClassifier"]
 
 _LOADING_BATCH = 256  # pictures in memory at once in a prediction
+_VIEWS_BATCH = 32  # the same where each becomes ten
 _BACKENDS = {"tensorflow", "torch", "jax"}
 
 
@@ -124,7 +125,10 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
     Images are converted to grey, transparent ones composited on white; uint8 is scaled to
     0..1. Training holds all images in memory.
 
-    Training is Keras' own, through scikeras. Predictions run on ONNX Runtime, which needs no
+    Training is Keras' own, through scikeras. The last few networks stay compiled for the next
+    fit of the same architecture, image size and number of classes. TensorFlow never gives back
+    all memory of a compiled network: some megabytes for each architecture or image size tried.
+    Predictions run on ONNX Runtime, which needs no
     Keras, costs no tracing, and takes one picture at a time: they do not depend on the other
     pictures of X, bit for bit.
 
@@ -307,8 +311,9 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
             moved = self.architecture_["config"]["name"] != "seed"
         n_threads = 1 if images.n_samples == 1 else count_threads(self.n_threads)
         probabilities = np.empty((images.n_samples, len(self.classes_)))
-        n_batches = -(-images.n_samples // _LOADING_BATCH)
-        batches = images.batches(_LOADING_BATCH, n_threads=n_threads)
+        batch_size = _VIEWS_BATCH if moved else _LOADING_BATCH
+        n_batches = -(-images.n_samples // batch_size)
+        batches = images.batches(batch_size, n_threads=n_threads)
         for rows, batch in tqdm(batches, owner, n_batches, disable=not self.verbose):
             scale = np.float32(255 if batch.dtype == np.uint8 else 1)
             grey = batch.astype(np.float32) / scale  # (n, h, w)
