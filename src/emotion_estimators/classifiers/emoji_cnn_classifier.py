@@ -128,9 +128,9 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
     Training is Keras' own, through scikeras. The last few networks stay compiled for the next
     fit of the same architecture, image size and number of classes. TensorFlow never gives back
     all memory of a compiled network: some megabytes for each architecture or image size tried.
-    Predictions run on ONNX Runtime, which needs no
-    Keras, costs no tracing, and takes one picture at a time: they do not depend on the other
-    pictures of X, bit for bit.
+
+    Predictions run on ONNX Runtime, which needs no Keras, costs no tracing, and takes one picture
+    at a time: they do not depend on the other pictures of X, bit for bit.
 
     ``KERAS_BACKEND`` is respected and never set. The same seed gives the same network on one
     machine, backend and number of threads; another backend rounds otherwise. Global random
