@@ -140,10 +140,13 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     Input is converted to grey; uint8 is scaled to 0..1; the mean and standard deviation of the
     training pixels are part of the network. Training holds all images in memory.
 
-    The same seed gives the same network on the same machine and number of threads. Global
-    random states are neither used nor changed. A prediction does not depend on the other
-    images of X, bit for bit on the CPU. The estimator holds arrays, never a live network: what
-    a CUDA device trained loads anywhere.
+    The same seed gives the same network on the same CPU and number of threads; a CUDA device is
+    asked for deterministic convolutions, but that it gives the same twice is untested. The
+    state of torch's global generators is restored after a fit, and one thread of a process
+    trains at a time. A prediction does not depend on the other images of X, bit for bit on the
+    CPU.
+
+    The estimator holds arrays, never a live network: what a CUDA device trained loads anywhere.
 
     ``KeyboardInterrupt`` (Ctrl-C) ends the training with a warning; the estimator keeps its
     best weights so far and is fitted.

@@ -134,11 +134,14 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
     each at 160 x 160 px. The blocks that stay as they are keep the statistics of their batch
     normalisation, too.
 
-    The same seed gives the same network on the same machine and number of threads. Global
-    random states are neither used nor changed. A prediction does not depend on the other
-    images of X, bit for bit on the CPU. The estimator holds arrays, 94 MB of them, never a
-    live network: it needs the file of `weights` for training only, and what a CUDA device
-    trained loads anywhere.
+    The same seed gives the same network on the same CPU and number of threads; a CUDA device is
+    asked for deterministic convolutions, but that it gives the same twice is untested. The
+    state of torch's global generators is restored after a fit, and one thread of a process
+    trains at a time. A prediction does not depend on the other images of X, bit for bit on the
+    CPU.
+
+    The estimator holds arrays, 94 MB of them, never a live network: it needs the file of
+    `weights` for training only, and what a CUDA device trained loads anywhere.
 
     ``KeyboardInterrupt`` (Ctrl-C) ends the training with a warning; the estimator keeps its
     best weights so far and is fitted.
