@@ -28,6 +28,7 @@ _MAX_OVERLAP = 0.3  # of two faces; as in OpenCV
 _LARGEST_FACE = 480.0  # px up to which YuNet's boxes are good
 _COARSER = 4  # times smaller is the next image in which larger faces are looked for
 _WHOLE = 640  # px of an image whose faces, all but the very largest, YuNet finds at once
+_LEAST_SHRINKING = 0.8  # times the size: less takes longer than it saves YuNet
 _CASCADE_LEAST = 24  # px, the window that the cascade was trained with
 _CASCADE_SHARE = 16  # of the longer side is the least face: smaller ones take seconds to find
 
@@ -114,7 +115,7 @@ def find_faces(
     pixels : ndarray of shape (height, width) or (height, width, 3)
         uint8, or float in 0..1.
     max_size : int or None
-        Longest side in pixels at which it is looked at.
+        Longest side in pixels at which it is looked at, or up to a quarter more.
     size : tuple of int
         Height and width of the photograph, of which `pixels` may be a smaller version.
 
@@ -127,9 +128,11 @@ def find_faces(
         pixels = (np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8)
     y, x = _content(pixels) if detector.trims else (slice(0, None), slice(0, None))
     content = pixels[y, x]
-    image = content if max_size is None else _shrink(content, max_size / max(content.shape[:2]))
-    found = detector.find(image if image.ndim == 3 else to_rgb(image))
     full = size[1] / pixels.shape[1], size[0] / pixels.shape[0]  # 1 unless it is a draft
+    longest = max(content.shape[0] * full[1], content.shape[1] * full[0])
+    is_large = max_size is not None and longest * _LEAST_SHRINKING > max_size
+    image = _shrink(content, max_size / max(content.shape[:2])) if is_large else content
+    found = detector.find(image if image.ndim == 3 else to_rgb(image))
     scale = tuple(full[i] * content.shape[1 - i] / image.shape[1 - i] for i in (0, 1))
     return found.moved((scale[0], scale[1]), (x.start * full[0], y.start * full[1]))
 

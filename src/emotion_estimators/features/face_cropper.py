@@ -83,8 +83,9 @@ class FaceCropper(TransformerMixin, BaseEstimator):
     min_score : float, default=0.7
         Least score of a face, in 0..1, for detectors that give scores.
     max_size : int, default=1024
-        Photographs whose longer side has more pixels are shrunk to it to find the faces, not to
-        cut them out. The smallest faces found have about 10 px then. None never shrinks.
+        Photographs whose longer side is longer by more than a quarter, in pixels, are shrunk to
+        it to find the faces, not to cut them out. The smallest faces found have about 10 px then.
+        None never shrinks.
     jpeg_draft : bool, default=False
         Decode JPEG files at a half, a quarter or an eighth of their size to find the faces,
         where that is still `max_size` or more. Quicker for large photographs; boxes move by a
@@ -103,7 +104,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Number of values in a row. Only set after a fit on 2-D rows.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of a DataFrame of rows. Only set after a fit on one.
 
     See Also
