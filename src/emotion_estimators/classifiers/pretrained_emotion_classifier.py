@@ -104,7 +104,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         Height and width in pixels of the images that the network gets.
     n_features_in_ : int
         Number of values in a row. Only set after a fit on 2-D rows.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of a DataFrame of rows. Only set after a fit on one.
 
     See Also

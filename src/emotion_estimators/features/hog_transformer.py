@@ -78,7 +78,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         Height and width in pixels of the images that are described.
     n_features_in_ : int
         Number of values in an image. Only set after a fit on an array.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of a DataFrame of rows. Only set after a fit on one.
 
     See Also

@@ -27,7 +27,7 @@ def resize_images(
 
     Returns
     -------
-    resized : ndarray of shape (..., *size) or (..., *size, n_channels)
+    resized : ndarray of shape (..., height, width) or (..., height, width, n_channels)
         Same dtype; uint8 levels are rounded after each axis. The input itself when it already
         has that size.
 
