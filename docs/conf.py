@@ -53,7 +53,7 @@ sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["gallery"],
     "filename_pattern": r"[\\/]plot_",
-    "ignore_pattern": r"[\\/](?!plot_)[^\\/]*\.py$",  # scripts with arguments, not for reading
+    "ignore_pattern": r"^(?:.*[\\/])?(?!plot_)[^\\/]*\.py$",  # scripts with arguments
     "abort_on_example_error": True,
     "download_all_examples": False,
     "remove_config_comments": True,
@@ -61,6 +61,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": None,
     "min_reported_time": 5,
     "show_memory": False,
+    "write_computation_times": False,
     "within_subsection_order": "FileNameSortKey",
 }
 
