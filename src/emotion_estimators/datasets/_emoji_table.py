@@ -62,7 +62,7 @@ def read_emoji_table(path: Path, *, needed_by: str) -> list[Emoji]:
             f"{needed_by} expected the folder {path.parent} to hold emoji.json and folders "
             "img-<vendor>-64, as github.com/iamcal/emoji-data does, and found no emoji.json."
         ) from error
-    except ValueError as error:  # both of JSON and of UTF-8
+    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, of lists in lists
         raise ValueError(f"{needed_by} cannot read {path}: {error}.") from error
     if not isinstance(rows, list):
         raise ValueError(f"{needed_by} expected {path} to hold a list, got {type(rows).__name__}.")
