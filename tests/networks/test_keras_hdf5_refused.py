@@ -2,8 +2,12 @@
 
 import copy
 import json
+import re
 import struct
+import subprocess
+import sys
 import tracemalloc
+import zlib
 
 import h5py
 import numpy as np
@@ -120,8 +124,88 @@ def test_damaged_heap_does_not_hang(path):
     first_object = content.index(b"GCOL") + 16
     content[first_object : first_object + 16] = bytes(16)  # free space of size 0: no way on
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"model\.h5: cannot be read.*heap of texts without end"):
+    with pytest.raises(WeightsError, match=r"model\.h5: cannot be read.*no text of its length"):
         read_keras_hdf5(path)
+
+
+@pytest.fixture(params=["earliest", "latest"])
+def old_or_new(tmp_path, request):
+    """Return a file in order with the oldest and with the newest kind of headers."""
+    path = tmp_path / "model.h5"
+    with h5py.File(path, "w", libver=request.param) as file:
+        file.attrs["other"] = 3
+        file.attrs["model_config"] = json.dumps(sequential(DENSE))
+        for i in range(5):  # more than the first block of the header has room for
+            file.attrs[f"more {i}"] = "x" * 100
+        file.attrs["keras_version"] = "2.2.4"
+        group = file.create_group("model_weights/scores")
+        group.attrs["weight_names"] = list(WEIGHTS["scores"])
+        for name, values in WEIGHTS["scores"].items():
+            group[name] = values
+    return path
+
+
+def test_texts_are_found_in_old_and_new_headers(old_or_new, path):
+    assert read_keras_hdf5(old_or_new) == read_keras_hdf5(path)
+
+
+@pytest.mark.parametrize("length", [0x7FFFFFFF, 0xFFFFFFFF])
+def test_length_of_a_text_that_claims_gigabytes(old_or_new, length, peak_of_reading):
+    content = old_or_new.read_bytes()
+    text = json.dumps(sequential(DENSE)).encode()
+    heap = struct.pack("<Q", content.index(b"GCOL"))
+    place = content.index(struct.pack("<I", len(text)) + heap)
+    old_or_new.write_bytes(content[:place] + struct.pack("<I", length) + content[place + 4 :])
+    # the newer headers have checksums
+    reason = r"absurdly large|no text of its length|checksum|unable to"
+    message, peak = peak_of_reading(old_or_new)
+    assert re.match(rf"WeightsError: .*model\.h5.*({reason})", message)
+    assert peak < 2**26
+
+
+def test_compressed_weights_that_unpack_to_far_more_than_they_should(path, peak_of_reading):
+    bomb = zlib.compress(bytes(2**29), 9)
+    with h5py.File(path, "r+") as file:
+        group = file["model_weights/scores"]
+        del group["scores/kernel:0"]
+        dataset = group.create_dataset(
+            "scores/kernel:0",
+            shape=KERNEL.shape,
+            maxshape=(None, None),
+            dtype="f4",
+            chunks=(256, 256),
+            compression=9,
+        )
+        dataset.id.write_direct_chunk((0, 0), bomb)
+    message, peak = peak_of_reading(path)
+    expected = r"WeightsError: .*'scores/kernel:0'.*a part of it unpacks to more than its 262144 bytes"
+    assert re.match(expected, message)
+    assert peak < 2**26
+
+
+@pytest.fixture
+def peak_of_reading():
+    """Return a function that reads a file in a process of its own: its error, its memory."""
+    pytest.importorskip("resource", reason="memory is measured on Unix")
+
+    def read(path):
+        code = (
+            "import resource, sys, h5py, onnx, numpy\n"
+            "from emotion_estimators.networks.keras_hdf5 import read_keras_hdf5\n"
+            "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+            "before = peak()\n"
+            "try: read_keras_hdf5(sys.argv[1])\n"
+            "except Exception as error: print(f'{type(error).__name__}: {error}')\n"
+            "print(peak() - before)\n"
+        )
+        output = subprocess.run(
+            [sys.executable, "-c", code, str(path)], check=True, capture_output=True, text=True
+        ).stdout
+        message, grown = output.splitlines()
+        unit = 1 if sys.platform == "darwin" else 1024
+        return message, int(grown) * unit
+
+    return read
 
 
 @pytest.mark.parametrize("value", [3.0, [["a", "b"]], h5py.Empty("S1")])

@@ -1,18 +1,16 @@
 """A Keras HDF5 file read with suspicion: its JSON and its arrays, nothing else.
 
-Imports h5py (inside functions), NumPy and the errors; for `keras_hdf5`. A file may come from
-anywhere: links out of the file, arrays stored elsewhere, filters that load plugins and sizes
-that the file cannot hold are refused before anything is read.
+Imports h5py (inside functions), NumPy, its neighbours and the errors; for `keras_hdf5`. A file
+may come from anywhere: links out of the file, arrays stored elsewhere, filters that load plugins
+and sizes that the file cannot hold are refused before anything is read.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import mmap
-import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks._hdf5_chunks import chunks_problem
+from emotion_estimators.networks._hdf5_texts import VariableTexts
 
 if TYPE_CHECKING:
     import h5py
@@ -35,7 +35,6 @@ MAX_WEIGHT_BYTES = (1 << 31) - (1 << 24)
 MAX_ATTRIBUTE_BYTES = 64 << 20
 # deflate, shuffle, fletcher32: built into HDF5. Any other may load a plugin from disk.
 BUILT_IN_FILTERS = frozenset({1, 2, 3})
-HEAP_SIGNATURE = b"GCOL\x01\0\0\0"
 
 
 @dataclass(frozen=True)
@@ -98,10 +97,10 @@ class StoredArray:
 class KerasFile:
     """The parts of an open Keras HDF5 file that the reader uses."""
 
-    def __init__(self, file: h5py.File, source: str, longest_text: int) -> None:
+    def __init__(self, file: h5py.File, source: str, texts: VariableTexts) -> None:
         self.source = source
         self._file = file
-        self._longest_text = longest_text
+        self._variable_texts = texts
         self._remaining = min(
             MAX_WEIGHT_BYTES,
             SMALL_FILE_BYTES + MAX_INFLATION * Path(file.filename).stat().st_size,
@@ -209,6 +208,9 @@ class KerasFile:
                 f"{where}: declares shape {dataset.shape}, more than a file of this size can "
                 "hold, or than a model may (2 GiB); the file is damaged or made to exhaust memory"
             )
+        problem = chunks_problem(dataset, Path(self.source))
+        if problem:
+            raise WeightsError(f"{where}: {problem}; the file is damaged or made to exhaust memory")
         return StoredArray(where, weight_name, dataset)
 
     def _follow(self, group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
@@ -252,11 +254,13 @@ class KerasFile:
         kind = identifier.get_type()
         if shape is None or not isinstance(kind, h5py.h5t.TypeStringID):
             raise WeightsError(f"{self.source}: the attribute {name!r} must hold text")
-        # Texts of variable length are references, all of which may lead to the longest one.
-        size = self._longest_text if kind.is_variable_str() else kind.get_size()
-        if math.prod(shape) * max(size, kind.get_size()) > MAX_ATTRIBUTE_BYTES:
-            raise WeightsError(f"{self.source}: the attribute {name!r} is absurdly large")
-        values = np.asarray(owner.attrs[name]).ravel().tolist()
+        if kind.is_variable_str():
+            header = h5py.h5o.get_info(owner.id).addr
+            values = self._variable_texts.read(header, name, math.prod(shape))
+        else:
+            if math.prod(shape) * kind.get_size() > MAX_ATTRIBUTE_BYTES:
+                raise WeightsError(f"{self.source}: the attribute {name!r} is absurdly large")
+            values = np.asarray(owner.attrs[name]).ravel().tolist()
         return [v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values]
 
 
@@ -288,11 +292,18 @@ def open_keras_file(path: str | Path) -> Iterator[KerasFile]:
         head = stream.read(64)
     if not h5py.is_hdf5(path):
         raise WeightsError(f"{path}: is not an HDF5 file{_likely_reason(head)}")
-    longest_text = _longest_text(path)
     with _damage_reported(str(path)):
         file = h5py.File(path, "r")
-    with file:
-        yield KerasFile(file, str(path), longest_text)
+        properties = file.id.get_create_plist()
+        layout = properties.get_userblock(), *properties.get_sizes()
+    texts = VariableTexts(path, most_bytes=MAX_ATTRIBUTE_BYTES)
+    with file, closing(texts):
+        if layout != (0, 8, 8):
+            raise WeightsError(
+                f"{path}: has an unusual layout (user block, bytes of addresses and sizes: "
+                f"{layout}); save the model again with Keras"
+            )
+        yield KerasFile(file, str(path), texts)
 
 
 @contextmanager
@@ -307,37 +318,6 @@ def _damage_reported(where: str) -> Iterator[None]:
             f"{where}: cannot be read, the file is truncated or damaged; fetch or save it again "
             f"({error})"
         ) from error
-
-
-def _longest_text(path: Path) -> int:
-    """Return the most bytes that a text of variable length has in the file.
-
-    Refuses a damaged heap of such texts, which HDF5 (2.0 and before) walks through forever.
-    A heap is 16 bytes of header, its size in the last eight, and objects: index (2 bytes),
-    6 bytes, size (8 bytes), content; index 0 is free space, its size counts all of it.
-    """
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as file:
-        # Heaps do not overlap and no object is smaller than 16 bytes.
-        steps_left = len(file) // 16
-        longest = 0
-        heap = file.find(HEAP_SIGNATURE)
-        while heap >= 0 and heap + 16 <= len(file):
-            end = min(heap + struct.unpack_from("<Q", file, heap + 8)[0], len(file))
-            here = heap + 16
-            while here + 16 <= end:
-                index, size = struct.unpack_from("<H6xQ", file, here)
-                step = size if index == 0 else 16 + (size + 7) // 8 * 8
-                steps_left -= 1
-                if step == 0 or steps_left < 0:
-                    raise WeightsError(
-                        f"{path}: cannot be read, the file is damaged (a heap of texts without "
-                        "end); fetch or save it again"
-                    )
-                if index > 0:
-                    longest = max(longest, size)
-                here += step
-            heap = file.find(HEAP_SIGNATURE, heap + len(HEAP_SIGNATURE))
-    return longest
 
 
 def _likely_reason(head: bytes) -> str:
