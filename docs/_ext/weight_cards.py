@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -18,38 +19,51 @@ def share(value: float) -> str:
     return f"{value:.3f}"
 
 
+def plain(text: str) -> str:
+    """Return text with what reStructuredText would take for marks escaped."""
+    return re.sub(r"([*`|_\\])", r"\\\1", text)
+
+
 def rows(card: WeightCard) -> list[tuple[str, str]]:
     """Return what a card says, as pairs of a name and reStructuredText."""
     unknown = "not stated"
     facts = [
         ("For", card.task),
         ("File", f"``{card.file_name}``"),
-        ("Comes", "with the package" if card.url is None else f"from {card.url}"),
+        ("Comes", "with the package" if card.url is None else f"from `{card.url} <{card.url}>`__"),
         ("Size", unknown if card.size is None else f"{card.size:,} bytes"),
         ("SHA-256", f"``{card.sha256}``"),
-        ("Licence", card.licence),
-        ("Labels, in order", ", ".join(card.labels) or "none"),
+        ("Licence", plain(card.licence)),
+        ("Labels, in order", plain(", ".join(card.labels)) or "none"),
         (
             "Input",
             f"{card.color}, "
             + ("any size" if card.image_size is None else "{} x {} px".format(*card.image_size))
             + ", black and white are {:.4g} and {:.4g}".format(*card.scaling),
         ),
-        ("Learned from", f"{card.training_data} (terms: {card.training_data_terms})"),
+        ("Learned from", plain(f"{card.training_data} (terms: {card.training_data_terms})")),
     ]
     if card.published_accuracy is not None:
         facts.append(
-            ("Published accuracy", f"{share(card.published_accuracy)}: {card.published_source}")
+            (
+                "Published accuracy",
+                plain(f"{share(card.published_accuracy)}: {card.published_source}"),
+            )
         )
     if card.measured_accuracy is None:
         facts.append(("Measured here", "nothing"))
     else:
         facts.append(
-            ("Measured here", f"accuracy {share(card.measured_accuracy)} on {card.measured_on}")
+            (
+                "Measured here",
+                plain(f"accuracy {share(card.measured_accuracy)} on {card.measured_on}"),
+            )
         )
-    facts += [(name.capitalize(), figure(*values)) for name, *values in card.figures]
+    facts += [
+        (plain(name[:1].upper() + name[1:]), figure(*values)) for name, *values in card.figures
+    ]
     if card.limits:
-        facts.append(("Limits", card.limits))
+        facts.append(("Limits", plain(card.limits)))
     return facts
 
 

@@ -56,7 +56,7 @@ def test_cards_are_written_out() -> None:
     finally:
         sys.path.pop(0)
     for card in list_cards():
-        text = "\n".join(weight_cards.lines(card))
+        text = "\n".join(weight_cards.lines(card)).replace("\\", "")
         told = [card.name, card.file_name, card.sha256, card.licence, card.training_data]
         told += [card.url or "with the package", card.limits, card.measured_on, *card.labels]
         for figure in (card.published_accuracy, card.measured_accuracy):
