@@ -4,9 +4,12 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
+import time
 
 import numpy as np
 import pandas as pd
@@ -375,6 +378,70 @@ def test_a_bar_on_a_terminal(photos, tmp_path, data_dir):
     assert done.stdout == b""
     assert "1/1" in shown
     assert "0 faces in 1 images" in shown
+
+
+@pytest.fixture
+def script():
+    """Return the program that was installed beside the Python that runs the tests."""
+    path = shutil.which("emotion-estimators", path=sysconfig.get_path("scripts"))
+    if path is None:
+        pytest.skip("needs the script emotion-estimators, which pip installs with the package")
+    return path
+
+
+def test_the_installed_script(script, photos, tmp_path):
+    pytest.importorskip("skimage", reason="holds the detector that needs no download")
+
+    def run_script(*arguments):
+        command = [script, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    done = run_script("--version")
+    assert (done.returncode, done.stdout) == (0, f"emotion-estimators {__version__}\n")
+    out = tmp_path / "t.jsonl"
+    (tmp_path / "empty").mkdir()
+    done = run_script("predict", photos / "black.png", "--detector", "cascade", "--out", out)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = run_script("predict", photos / "broken.jpg", tmp_path / "empty", "--detector",
+                      "cascade", "--out", out, "--resume")  # fmt: skip
+    assert done.returncode == 1
+    assert f"no image in the folder {tmp_path / 'empty'}" in done.stderr
+    assert "1 of 1 images cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [row["status"] for row in read_lines(out)] == ["no face", "unreadable"]
+    done = run_script("predict", photos, "--out", tmp_path / "t.xls")
+    assert done.returncode == 2
+    assert done.stderr.startswith("emotion-estimators: predict: expected --out to end in .csv")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_control_c_and_resume_of_the_installed_script(script, photos, tmp_path):
+    pytest.importorskip("skimage", reason="holds the detector that needs no download")
+    links = tmp_path / "links"
+    links.mkdir()
+    for i in range(5000):
+        (links / f"{i:04}.png").symlink_to(photos / "a.png")
+    out = tmp_path / "table.csv"
+    command = [script, "predict", links, "--detector", "cascade", "--out", out]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (out.exists() and out.read_bytes().count(b"\n") > 1):
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 130
+    before = as_csv(out)
+    assert f"holds {len(before)} of 5000 images. Go on with --resume." in said
+    assert "Traceback" not in said
+    assert 0 < len(before) < 5000
+    for link in sorted(links.iterdir())[len(before) + 3 :]:  # three are left to do
+        link.unlink()
+    subprocess.run([*command, "--resume"], check=True)
+    after = as_csv(out)
+    assert after[: len(before)] == before
+    assert [row["image"] for row in after] == sorted(map(str, links.iterdir()))
 
 
 def test_real_photographs(data_dir, tmp_path):
