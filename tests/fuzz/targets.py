@@ -1,0 +1,184 @@
+"""What is given hostile input: each target takes bytes and an empty folder to work in.
+
+A target returns whether it took the input or refused it with an error of the library that says
+so; any other exception, a warning that is not of the library, or a wrong result is a fault.
+"""
+
+import os
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import seeds
+
+__all__ = ["TARGETS", "WrongResultError"]
+
+
+class WrongResultError(Exception):
+    """The library took the input and did the wrong thing."""
+
+
+def demand(condition, what):
+    if not condition:
+        raise WrongResultError(what)
+
+
+def images(data: bytes, folder: Path) -> bool:
+    """Give the image door a file and its bytes: both the same pixels, or both refused."""
+    from emotion_estimators._validation import check_images
+    from emotion_estimators.exceptions import InvalidImagesError
+    from emotion_estimators.images import read_image, read_image_size
+
+    path = folder / "picture"
+    path.write_bytes(data)
+    taken = []
+    for source in (path, data):
+        wishes = SimpleNamespace(color="rgb", image_size=(8, 8))
+        try:
+            door = check_images(wishes, [source], reset=True)
+            ((_, batch),) = door.batches(1)
+        except InvalidImagesError as error:
+            demand("row 0" in str(error), "an error that does not name the row")
+            taken.append(None)
+        else:
+            demand(batch.shape == (1, 8, 8, 3), f"shape {batch.shape}")
+            taken.append(batch)
+    if taken[0] is None or taken[1] is None:
+        demand(taken[0] is taken[1], "a file is refused, and its bytes are taken")
+        return False
+    demand(np.array_equal(*taken), "a file and its bytes differ")
+    demand(read_image(data).shape[:2] == read_image_size(data), "another size than the header")
+    return True
+
+
+def hdf5(data: bytes, folder: Path) -> bool:
+    """Read a Keras file, and run what was read."""
+    from emotion_estimators.exceptions import WeightsError
+    from emotion_estimators.networks.keras_facenet import read_keras_facenet
+    from emotion_estimators.networks.keras_hdf5 import read_keras_hdf5
+
+    path = folder / "model.h5"
+    path.write_bytes(data)
+    with suppress(WeightsError):
+        read_keras_facenet(path)
+    try:
+        network = read_keras_hdf5(path)
+    except WeightsError as error:
+        demand("model.h5" in str(error), "an error that does not name the file")
+        return False
+    demand(len(network.onnx) < 10**8, "a network larger than its file")
+    return True
+
+
+def csv(data: bytes, folder: Path) -> bool:
+    """Load a table of several labels."""
+    from emotion_estimators.datasets import load_multilabel_csv
+
+    for number in range(4):
+        (folder / f"{number}.png").touch()
+    (folder / "deep").mkdir()
+    table = folder / "table.csv"
+    table.write_bytes(data)
+
+    def load(partial_labels):
+        pictures = load_multilabel_csv(table, folder, partial_labels=partial_labels)
+        demand(len(pictures.data) == len(pictures.target), "lengths differ")
+        inside = (Path(os.path.realpath(name)).is_relative_to(folder) for name in pictures.data)
+        demand(all(inside), "a path out of the folder")
+
+    taken = [refusals(partial(load, labels), "load_multilabel_csv") for labels in (False, True)]
+    return any(taken)
+
+
+def folders(data: bytes, folder: Path) -> bool:
+    """Load a zip file, a tree of files and links, or emoji, as the first line says."""
+    from emotion_estimators.datasets import load_emoji, load_emoji_folders, load_image_folder
+
+    kind, _, content = data.partition(b"\n")
+    if kind == b"zip":
+        path = folder / "archive.zip"
+        path.write_bytes(content)
+        return refusals(lambda: load_image_folder(path, labels="folders"), "load_image_folder")
+    if kind == b"emoji":
+        (folder / "img-apple-64").mkdir()
+        (folder / "img-apple-64" / "1f600.png").touch()
+        (folder / "emoji.json").write_bytes(content)
+        kinds = ("happy-sad", "subcategory")
+        taken = [refusals(partial(load_emoji, folder, labels=k), "load_emoji") for k in kinds]
+        return any(taken)
+    if kind == b"lists":
+        for name in ("happy", "sad"):
+            (folder / f"{name}_emojis").mkdir()
+            (folder / f"{name}_emojis" / "1F600.png").touch()
+            (folder / f"{name}_emojis" / f"{name}.txt").write_bytes(content)
+        return refusals(lambda: load_emoji_folders(folder), "load_emoji_folders")
+    plant(content, folder)
+    taken = [
+        refusals(partial(load_image_folder, folder, labels="folders"), "load_image_folder"),
+        refusals(partial(load_image_folder, folder), "load_image_folder"),
+        refusals(partial(load_emoji_folders, folder), "load_emoji_folders"),
+    ]
+    return any(taken)
+
+
+def plant(content: bytes, folder: Path) -> None:
+    """Make the files, and the links, that lines name; none leads out of the folder."""
+    for line in content.split(b"\n")[:200]:
+        name, arrow, goal = os.fsdecode(line).partition(" -> ")
+        path = Path(os.path.normpath(folder / name.lstrip("/")))
+        goal = Path(os.path.normpath(path.parent / goal.lstrip("/")))
+        if not (path.is_relative_to(folder) and goal.is_relative_to(folder)):
+            continue
+        # names that the system does not take, or that are there already
+        with suppress(OSError, ValueError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if arrow:
+                path.symlink_to(goal)
+            elif name.endswith("/"):
+                path.mkdir(exist_ok=True)
+            else:
+                path.touch()
+
+
+def refusals(load: Callable[[], object], owner: str) -> bool:
+    """Return whether it loads, or raise if it is refused without the name of who refuses."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=owner)
+        try:
+            load()
+        except (ValueError, OSError) as error:
+            demand(str(error).startswith(owner), f"an error of somebody else: {error!r}")
+            return False
+    return True
+
+
+def cache(data: bytes, folder: Path) -> bool:
+    """Look into a cache folder, which gives the rows that were kept, or none; then use it."""
+    from emotion_estimators.features.embedding_cache import open_cache
+
+    rows = seeds.cache_rows()
+    kind, _, content = data.partition(b"\n")
+    files = {"": content}
+    if kind.startswith(b"open"):
+        files = {**seeds.open_cache_files(), kind.decode("latin-1").removeprefix("open"): content}
+    for suffix in ("", "-wal", "-shm"):
+        if suffix in files:
+            (folder / (seeds.CACHE_FILE + suffix)).write_bytes(files[suffix])
+    found = {}
+    for _ in range(2):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Fuzzed: its cache")
+            with open_cache(folder, owner="Fuzzed") as opened:
+                found = opened.lookup(list(rows))
+                for key, row in found.items():
+                    demand(np.array_equal(row, rows[key]), "another row than was kept")
+                opened.store({b"new": np.arange(16, dtype=np.float32)})
+                opened.store(rows)
+    return len(found) == len(rows)
+
+
+TARGETS = {"images": images, "hdf5": hdf5, "csv": csv, "folders": folders, "cache": cache}
