@@ -37,7 +37,7 @@ def average_onnx(models: Sequence[Any], *, small: bool = False) -> Any:
         If the models do not fit together.
     """
     import onnx
-    from onnx import compose, helper
+    from onnx import helper
 
     first = models[0]
     for number, model in enumerate(models):
@@ -55,7 +55,7 @@ def average_onnx(models: Sequence[Any], *, small: bool = False) -> Any:
     nodes, arrays, outputs = [], [], []
     source, result = first.graph.input[0], first.graph.output[0]
     for number, model in enumerate(models):
-        part = compose.add_prefix(model, f"{number}.", rename_inputs=False).graph
+        part = _prefixed(model.graph, f"{number}.")
         if small:
             _shrink(part)
         nodes += part.node
@@ -71,6 +71,25 @@ def average_onnx(models: Sequence[Any], *, small: bool = False) -> Any:
     average.metadata_props.extend(first.metadata_props)
     onnx.checker.check_model(average, full_check=True)
     return average
+
+
+def _prefixed(graph: Any, prefix: str) -> Any:
+    """Return a copy with a prefix before all names but that of the input."""
+    # unlike onnx.compose.add_prefix, which renames the input in the nodes, too, in onnx 1.16
+    copy = type(graph)()
+    copy.CopyFrom(graph)
+    kept = {graph.input[0].name, ""}
+
+    def renamed(names: Any) -> list[str]:
+        return [name if name in kept else prefix + name for name in names]
+
+    for node in copy.node:
+        node.name = prefix + node.name
+        node.input[:] = renamed(node.input)
+        node.output[:] = renamed(node.output)
+    for named in (*copy.initializer, *copy.output):
+        named.name = prefix + named.name
+    return copy
 
 
 def _shrink(graph: Any) -> None:
