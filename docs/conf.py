@@ -68,5 +68,5 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "furo"
-html_title = f"emotion_estimators {release}"
+html_title = f"emotion-estimators {release}"
 html_copy_source = False

@@ -2,8 +2,8 @@
 A small network for emoji
 =========================
 
-`EmojiCNNClassifier` trains a Keras network on small pictures. Here it learns from some styles of
-drawing, and is asked about a style that it never saw.
+`~emotion_estimators.EmojiCNNClassifier` trains a Keras network on small pictures. Here it
+learns from some styles of drawing, and is asked about a style that it never saw.
 """
 
 # %%
@@ -63,4 +63,5 @@ for name, model in {
 # How good the network is: seventy pictures of one style are few, ten epochs of a narrow network
 # are short, and the emoji are drawn by this library. With real emoji keep all pictures of one
 # emoji, or all of one vendor, on one side of the split (``GroupKFold`` with ``code_points``,
-# ``LeaveOneGroupOut`` with ``vendor`` of `load_emoji`); otherwise the same smiley stands on both.
+# ``LeaveOneGroupOut`` with ``vendor``, both of `~emotion_estimators.datasets.load_emoji`);
+# otherwise the same smiley stands on both.

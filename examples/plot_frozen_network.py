@@ -2,8 +2,9 @@
 A network that is trained already
 =================================
 
-`PretrainedEmotionClassifier` classifies face crops without training and without a download, and
-can be judged with scikit-learn's tools like a classifier that was fitted here.
+`~emotion_estimators.PretrainedEmotionClassifier` classifies face crops without
+training and without a download, and can be judged with scikit-learn's tools like a classifier
+that was fitted here.
 """
 
 # %%
@@ -37,7 +38,7 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
 left.imshow(face)
 left.set_axis_off()
 display = OcclusionDisplay.from_estimator(classifier, face, plot=False)
-display.plot(ax=right)
+_ = display.plot(ax=right)
 
 # %%
 # Beside baselines, on what it was not made for

@@ -66,7 +66,7 @@ print(f"HOG and a linear SVM:   {search.score(X_test, y_test):.3f}")
 # -------------------
 
 y_pred = search.predict(X_test)
-ConfusionMatrixDisplay.from_predictions(
+_ = ConfusionMatrixDisplay.from_predictions(
     y_test, y_pred, normalize="true", values_format=".2f", cmap="Blues", xticks_rotation=45
 )
 

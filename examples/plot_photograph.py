@@ -57,5 +57,6 @@ for name, model, picture in [
 # What this does not show
 # -----------------------
 # How many faces are found. The cascade sees frontal faces that are large in the photograph; YuNet,
-# the default of `FaceCropper`, finds small and turned ones, too, and downloads its file once.
+# the default of `~emotion_estimators.FaceCropper`, finds small and turned ones, too, and downloads
+# its file once.
 # And one smiling portrait says nothing about how often the emotion is right.

@@ -2,8 +2,8 @@
 Several labels for one picture
 ==============================
 
-`LightningMultiLabelClassifier` answers one question for each label. Beside it stand
-scikit-learn's own ways to several labels, on HOG features.
+`~emotion_estimators.LightningMultiLabelClassifier` answers one question for each label.
+Beside it stand scikit-learn's own ways to several labels, on HOG features.
 """
 
 # %%
@@ -76,6 +76,7 @@ for name, model in models.items():
 # What this does not show
 # -----------------------
 # How good they can be: 375 pictures of 32 x 32 pixels and the smallest network are little, and
-# `make_scenes` says in its notes what a larger one reaches on more. Which is best on photographs:
-# with few of those, a network that others trained (``backbone="timm:..."``) is the one to try. And
-# 125 test pictures hold about a dozen of the rarest label, so that a single one moves its score.
+# `~emotion_estimators.datasets.make_scenes` says in its notes what a larger one reaches on more.
+# Nor which is best on photographs: with few of those, a network that others trained
+# (``backbone="timm:..."``) is the one to try. And 125 test pictures hold about a dozen of the
+# rarest label, so that a single one moves its score.

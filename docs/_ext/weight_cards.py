@@ -79,7 +79,7 @@ def lines(card: WeightCard) -> list[str]:
     table = [".. list-table::", "   :widths: 25 75", ""]
     for name, text in rows(card):
         table += [f"   * - {name}", f"     - {text}"]
-    return [f".. _weights-{card.name}:", "", card.name, "-" * len(card.name), "", *table, ""]
+    return [f".. _weights-{card.name}:", "", card.name, "~" * len(card.name), "", *table, ""]
 
 
 class WeightCards(SphinxDirective):
