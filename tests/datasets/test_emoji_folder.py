@@ -222,6 +222,14 @@ def test_class_folders_that_cannot_be_written_or_read(folder, tmp_path):
         load_emoji_folders(tmp_path)
 
 
+def test_a_list_that_is_not_utf_8_is_refused(tmp_path):
+    for name in ("happy", "sad"):
+        (tmp_path / f"{name}_emojis").mkdir()
+    (tmp_path / "happy_emojis" / "happy.txt").write_bytes(b"\xff1F600\n")
+    with pytest.raises(ValueError, match=r"cannot use a name in .*'utf-8' codec"):
+        load_emoji_folders(tmp_path)
+
+
 def test_the_real_collection(data_dir):
     emoji = load_emoji(data_dir / "emoji-data")
     assert set(emoji.vendor) == {"apple", "google", "twitter"}

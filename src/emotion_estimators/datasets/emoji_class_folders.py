@@ -190,12 +190,12 @@ def _folder_name(label: str) -> str:
 def _listed(folder: Path, label: str) -> list[str]:
     """Return the names that the list holds, or those of all pictures; all are code points."""
     listing = folder / f"{label}.txt"
-    if listing.is_file():
-        names = listing.read_text(encoding="utf-8").split()
-    else:
-        names = [file.stem for file in folder.glob("*.png")]
     try:
+        if listing.is_file():
+            names = listing.read_text(encoding="utf-8").split()
+        else:
+            names = [file.stem for file in folder.glob("*.png")]
         numbers = {name: parse_code_points(name) for name in names}
-    except ValueError as error:
+    except ValueError as error:  # also of a list that is not UTF-8
         raise ValueError(f"load_emoji_folders cannot use a name in {folder}: {error}.") from error
     return names if listing.is_file() else sorted(names, key=numbers.__getitem__)
