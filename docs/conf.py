@@ -68,5 +68,7 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 html_title = f"emotion-estimators {release}"
 html_copy_source = False

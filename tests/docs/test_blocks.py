@@ -14,7 +14,6 @@ that cannot be run is marked by a comment before it: ``.. not run: <reason>`` or
 import contextlib
 import doctest
 import io
-import os
 import re
 import shlex
 import socket
@@ -43,7 +42,8 @@ REASONS = (
     "needs other machines",
     "builds this project",
 )
-# numbers may differ in the last digits where BLAS, or another version, rounds in another way
+# Pictures drawn with another version of Pillow, and sums of another BLAS, differ a little: this is
+# three of the 150 faces, or seven of the 350, that scores are of
 NUMBER = re.compile(r"\d+\.\d+")
 TOLERANCE = 0.02
 # of what an environment of the lowest supported versions, or without extras, may lack
@@ -165,29 +165,39 @@ def test_blocks_run_and_print_what_is_shown(path: Path) -> None:
 
 
 def test_nothing_is_overlooked() -> None:
-    """As many blocks are found as their marks occur, and most of them are run."""
+    """As many blocks are found as there are marks of them, and most of them are run."""
     found = {path: blocks(path) for path in FILES}
-    run = 0
     for path, its in found.items():
         text = path.read_text(encoding="utf-8")
-        marks = (
-            r"^```python$"
-            if path.suffix == ".md"
-            else r"code-block:: (python|console)$|::\s+python$"
-        )
-        assert len([b for b in its if b.kind in ("python", "console")]) == len(
-            re.findall(marks, text, re.MULTILINE)
-        ), path
-        # `::` at the end of a line, or a >>> outside of a directive, would be shown but not run
+        mark = r"^```python$" if path.suffix == ".md" else r"code(?:-block)?:: (?:python|console)"
+        assert len(its) == len(re.findall(mark, text, re.MULTILINE)), path
         if path.suffix == ".rst":
-            assert not re.search(
-                r"(?<!:)::$", re.sub(r"^\.\. .*", "", text, flags=re.MULTILINE), re.MULTILINE
-            ), path
-            assert not re.search(r"^>>>", text, re.MULTILINE), path
-        run += sum(b.reason is None for b in its)
+            # what `::` at the end of a line, or >>> outside of a directive, would show
+            prose = re.sub(r"^ *\.\. .*", "", text, flags=re.MULTILINE)
+            assert not re.search(r"::$|^>>>", prose, re.MULTILINE), path
+    run = [block for its in found.values() for block in its if block.reason is None]
+    shown = [block for block in run if block.printed is not None]
     assert len(found[ROOT / "README.md"]) >= 2
-    assert run >= 20
-    assert os.environ.get("CI") is None or run  # the count above is of this checkout
+    assert len(run) >= 40
+    assert len(shown) >= 30
+    assert len(run) >= 0.85 * sum(map(len, found.values()))
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.suffix == ".md"], ids=lambda p: p.name)
+def test_what_is_to_be_typed_exists(path: Path) -> None:
+    """Plain blocks that are no output are calls of make."""
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    text = re.sub(r"```python\n.*?```(\n\n```\n.*?```)?", "", path.read_text(), flags=re.DOTALL)
+    typed = [
+        line
+        for block in re.findall(r"```\n(.*?)```", text, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    assert typed
+    for line in typed:
+        make, target = line.split()[:2]
+        assert make == "make", line
+        assert target in targets, line
 
 
 def test_a_wrong_block_fails(tmp_path, monkeypatch) -> None:
