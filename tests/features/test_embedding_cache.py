@@ -10,6 +10,7 @@ import textwrap
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -291,6 +292,18 @@ def test_killed_while_it_writes(tmp_path, open_folder):
 
 
 # ---- damage
+
+
+@pytest.mark.parametrize("time_of_use", [None, "now", b"now", float("inf"), -1.0])
+def test_a_damaged_time_of_use_is_set_again(open_folder, database, time_of_use):
+    rows = rows_of(range(3))
+    open_folder().store(rows)
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("UPDATE entries SET last_used=?", [time_of_use])
+    assert_holds(open_folder(), rows)
+    with closing(sqlite3.connect(database)) as connection:
+        times = [when for (when,) in connection.execute("SELECT last_used FROM entries")]
+    assert all(time.time() - 60 < when <= time.time() for when in times)
 
 
 def test_a_damaged_entry_counts_as_missing(open_folder, database):

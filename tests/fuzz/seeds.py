@@ -179,6 +179,8 @@ def cache_seeds():
         "no table": "DROP TABLE entries",
         "other columns": "ALTER TABLE entries RENAME COLUMN value TO other",
         "texts": "UPDATE entries SET last_used='now', value='text'",
+        "text for a time": "UPDATE entries SET last_used='now'",
+        "no time": "UPDATE entries SET last_used=NULL",
         "nothing": "UPDATE entries SET last_used=NULL, value=NULL, checksum=NULL",
         "a huge value": "UPDATE entries SET value=zeroblob(2000000)",
     }.items():

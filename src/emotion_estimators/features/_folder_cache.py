@@ -170,7 +170,9 @@ class FolderCache:
                 if row is None:
                     continue
                 known[key] = row
-                if not now - _REFRESH < last_used <= now:
+                # the checksum is not about the time, which may be anything after damage
+                is_time = isinstance(last_used, float)
+                if not (is_time and now - _REFRESH < last_used <= now):
                     stale.append((now, key))
         if stale:
             with _Transaction(self._connection):
@@ -226,7 +228,10 @@ def _unpack(key: bytes, value: Any, checksum: Any) -> NDArray[Any] | None:
     """Return a row, or None if it is not as it was written."""
     if not isinstance(value, bytes) or _checksum(key, value) != checksum:
         return None
-    row: NDArray[Any] = np.frombuffer(value, _DTYPES[value[:3]], offset=3)
+    dtype = _DTYPES.get(value[:3])
+    if dtype is None or (len(value) - 3) % dtype.itemsize:
+        return None
+    row: NDArray[Any] = np.frombuffer(value, dtype, offset=3)
     return row
 
 
