@@ -15,6 +15,7 @@ from emotion_estimators.features import Faces
 from emotion_estimators.features._face_alignment import eye_angle
 from emotion_estimators.features._face_detection import open_detector
 from emotion_estimators.images import read_image, resize_images, to_grey
+from emotion_estimators.images.read import decode_image
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
 
 ANY_SIZE = {"check_image_size_refused": "photographs may be of any size: that is what it is for"}
@@ -294,7 +295,12 @@ def test_exif_orientation_is_applied(data_dir, photo):  # noqa: ARG001
     assert_array_equal(cropper.transform([stream.getvalue()]), cropper.transform([part]))
 
 
-def test_jpeg_drafts_change_boxes_by_two_pixels_at_most(data_dir, photo, tmp_path):  # noqa: ARG001
+def test_jpeg_drafts_change_boxes_by_two_pixels_at_most(
+    data_dir,  # noqa: ARG001 - holds the detector
+    photo,
+    tmp_path,
+    monkeypatch,
+):
     paths, images = [], []
     for i, width in enumerate((2048, 3000, 5000)):
         image = Image.fromarray(photo).resize((width, round(width * 0.525)))
@@ -309,8 +315,22 @@ def test_jpeg_drafts_change_boxes_by_two_pixels_at_most(data_dir, photo, tmp_pat
         scale = 1024 / max(image.shape)
         order_a, order_b = np.argsort(a.boxes[:, 0]), np.argsort(b.boxes[:, 0])
         assert np.abs(a.boxes[order_a] - b.boxes[order_b]).max() * scale < 2
-    crops = draft.transform(paths)  # from the original pixels
-    assert np.abs(crops.astype(int) - plain.transform(paths)).mean() < 8
+    sides = []
+
+    def decode(source, *, least_side=None):
+        sides.append(least_side)
+        return decode_image(source, least_side=least_side)
+
+    monkeypatch.setattr("emotion_estimators.images.loader.decode_image", decode)
+    draft.set_params(n_threads=1)
+    # the faces have 85 px and more in the drafts: enough for the small crops only
+    for output_size, n_decoded in ((64, 1), (160, 2)):
+        sides.clear()
+        crops = draft.set_params(output_size=output_size).transform(paths)
+        assert sides == [1024, None][:n_decoded] * 3
+        # crops of boxes that lie a pixel or two elsewhere
+        expected = plain.set_params(output_size=output_size).transform(images)
+        assert np.abs(crops.astype(int) - expected).mean() < 8
 
 
 def test_results_do_not_depend_on_threads_and_neighbours(data_dir, photo):  # noqa: ARG001

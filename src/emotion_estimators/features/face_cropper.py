@@ -1,11 +1,9 @@
-"""Photographs in, face crops out; detectors are in `_face_detection`, cuts in `_face_geometry`."""
+"""Photographs in, face crops out; what is done with each of them is in `_face_cutting`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -16,34 +14,13 @@ from sklearn.utils import Tags
 
 from emotion_estimators._sklearn import Interval, StrOptions, fit_context
 from emotion_estimators._validation import check_photographs
-from emotion_estimators.exceptions import InvalidImagesError
-from emotion_estimators.features._face_alignment import eye_angle
-from emotion_estimators.features._face_detection import Detector, find_faces, open_detector
-from emotion_estimators.features._face_geometry import choose_face, cut_face
+from emotion_estimators.features._face_cutting import PreparedCropper
+from emotion_estimators.features._face_detection import open_detector
 from emotion_estimators.features.faces import Faces
-from emotion_estimators.images import resize_images, to_grey, to_rgb
 from emotion_estimators.images.photographs import Photograph, Photographs
 from emotion_estimators.images.threads import count_threads
 
-__all__ = ["FaceCropper", "PreparedCropper"]
-
-
-@dataclass(frozen=True)
-class PreparedCropper:
-    """A `FaceCropper` with its detector open; several threads may call it.
-
-    Attributes
-    ----------
-    cut_all : callable
-        From one photograph, a path, encoded bytes, PIL image or array, to its `Faces` and their
-        crops, an array ``(n_faces, height, width[, 3])``; raises `InvalidImagesError` if it
-        cannot be read.
-    n_threads : int
-        Calls at the same time that are allowed and wanted.
-    """
-
-    cut_all: Callable[[Any], tuple[Faces, NDArray[Any]]]
-    n_threads: int
+__all__ = ["FaceCropper"]
 
 
 class FaceCropper(TransformerMixin, BaseEstimator):
@@ -88,8 +65,9 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         None never shrinks.
     jpeg_draft : bool, default=False
         Decode JPEG files at a half, a quarter or an eighth of their size to find the faces,
-        where that is still `max_size` or more. Quicker for large photographs; boxes move by a
-        pixel or two, of those of the shrunken photograph.
+        where that is still `max_size` or more, and to cut them out, where all faces still have
+        `output_size` or more. Up to three times as fast for large photographs; boxes move by a
+        pixel or two, of those of the shrunken photograph, and crops with them.
     image_shape : tuple of int, default=None
         How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
         them -1. Not used for images.
@@ -255,10 +233,10 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         WeightsError, ConnectionError
             If the detector cannot be had.
         """
-        detector = self._open()
+        prepared = self._open()
         photographs = check_photographs(self, X, reset=False)
         crops: NDArray[Any] | None = None
-        for row, crop in enumerate(self._map(partial(self._crop, detector), photographs, detector)):
+        for row, crop in enumerate(self._map(prepared.crop, photographs, prepared.n_threads)):
             if crops is None:
                 crops = np.empty((len(photographs), *crop.shape), crop.dtype)
             crops[row] = crop
@@ -288,10 +266,9 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         WeightsError, ConnectionError
             If the detector cannot be had.
         """
-        detector = self._open()
+        prepared = self._open()
         photographs = check_photographs(self, X, reset=False)
-        find = partial(self._find, detector)
-        return [faces for faces, _ in self._map(find, photographs, detector)]
+        return list(self._map(prepared.find, photographs, prepared.n_threads))
 
     @fit_context(prefer_skip_nested_validation=True)
     def prepare(self) -> PreparedCropper:
@@ -309,25 +286,12 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         WeightsError, ConnectionError
             If the detector cannot be had.
         """
-        detector = self._open()
-        return PreparedCropper(partial(self._cut_all, detector), self._count_threads(detector))
+        return self._open()
 
-    def _cut_all(self, detector: Detector, item: Any) -> tuple[Faces, NDArray[Any]]:
-        photo = Photograph(item)
-        faces, pixels = self._find(detector, photo)
-        if len(faces) == 0:
-            return faces, np.empty((0, *self._size()), np.uint8)
-        pixels = photo.pixels() if pixels is None else pixels
-        crops = [self._cut(detector, pixels, faces, face) for face in range(len(faces))]
-        return faces, np.stack(crops)
-
-    def _count_threads(self, detector: Detector) -> int:
-        return count_threads(self.n_threads) if detector.in_threads else 1
-
-    def _open(self) -> Detector:
-        """Check the parameters against one another and return the detector."""
+    def _open(self) -> PreparedCropper:
+        """Check the parameters against one another and open the detector."""
         name = type(self).__name__
-        self._size()
+        size = self._size()
         detector = open_detector(
             name, self.detector, min_score=self.min_score, verbose=self.verbose
         )
@@ -341,7 +305,21 @@ class FaceCropper(TransformerMixin, BaseEstimator):
                 f"{name} cannot select by score: detector={self.detector!r} gives none. Set "
                 "select='largest' or 'center', or take another detector."
             )
-        return detector
+        return PreparedCropper(
+            owner=name,
+            detector=detector,
+            detector_name=self.detector,
+            size=size,
+            n_threads=count_threads(self.n_threads) if detector.in_threads else 1,
+            select=self.select,
+            margin=self.margin,
+            align=self.align,
+            color=self.color,
+            on_no_face=self.on_no_face,
+            min_score=self.min_score,
+            max_size=self.max_size,
+            jpeg_draft=self.jpeg_draft,
+        )
 
     def _size(self) -> tuple[int, int]:
         size: Any = self.output_size
@@ -354,69 +332,14 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         return int(pair[0]), int(pair[1])
 
     def _map(
-        self, function: Callable[[Photograph], Any], photographs: Photographs, detector: Detector
+        self, function: Callable[[Photograph], Any], photographs: Photographs, n_threads: int
     ) -> Iterator[Any]:
-        results = photographs.map(function, n_threads=self._count_threads(detector))
+        results = photographs.map(function, n_threads=n_threads)
         if not self.verbose:
             return results
         from tqdm import tqdm
 
         return iter(tqdm(results, total=len(photographs), unit="image", desc=type(self).__name__))
-
-    def _find(self, detector: Detector, photo: Photograph) -> tuple[Faces, NDArray[Any] | None]:
-        """Return the faces, and the pixels where all of them were read."""
-        is_file = not isinstance(photo.item, np.ndarray)
-        if self.jpeg_draft and self.max_size is not None and is_file:
-            size = photo.size()
-            draft = photo.pixels(least_side=self.max_size)
-            faces = find_faces(detector, draft, self.max_size, size)
-            return faces, draft if draft.shape[:2] == size else None
-        pixels = photo.pixels()
-        return find_faces(detector, pixels, self.max_size, pixels.shape[:2]), pixels
-
-    def _crop(self, detector: Detector, photo: Photograph) -> NDArray[Any]:
-        """Return the crop of the face that was selected, or what stands for none."""
-        faces, pixels = self._find(detector, photo)
-        if len(faces) == 0 and self.on_no_face == "raise":
-            raise InvalidImagesError(
-                f"shows no face that detector={self.detector!r} finds with min_score="
-                f"{self.min_score:g}. Leave it out, or set on_no_face to 'whole' or 'nan'"
-            )
-        pixels = photo.pixels() if pixels is None else pixels
-        if len(faces) == 0 and self.on_no_face == "nan":
-            shape = (*self._size(), 3) if self.color == "rgb" else self._size()
-            dtype = np.float64 if pixels.dtype == np.float64 else np.float32
-            return np.full(shape, np.nan, dtype)
-        if len(faces) == 0:
-            whole = resize_images(pixels, self._size(), channels=pixels.ndim == 3)
-            return self._finish(whole)
-        face = choose_face(faces, self.select, pixels.shape[:2])
-        return self._cut(detector, pixels, faces, face)
-
-    def _cut(
-        self, detector: Detector, pixels: NDArray[Any], faces: Faces, face: int
-    ) -> NDArray[Any]:
-        """Return the crop of one face."""
-        angle = 0.0
-        if self.align and faces.landmarks is None:
-            raise ValueError(
-                f"{type(self).__name__} cannot align faces: detector={self.detector!r} gave no "
-                "landmarks. Set align=False."
-            )
-        if self.align:
-            angle = eye_angle(detector, pixels, faces, face)
-        crop = cut_face(pixels, faces.boxes[face], angle, margin=self.margin, size=self._size())
-        return self._finish(crop)
-
-    def _finish(self, crop: NDArray[Any]) -> NDArray[Any]:
-        """Return a crop in the colour and type wanted."""
-        if self.color == "grey" and crop.ndim == 3:
-            crop = to_grey(crop)
-        elif self.color == "rgb" and crop.ndim == 2:
-            crop = to_rgb(crop)
-        if self.on_no_face == "nan" and crop.dtype == np.uint8:
-            return crop.astype(np.float32) / np.float32(255)
-        return crop
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

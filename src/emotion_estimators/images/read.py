@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 import warnings
@@ -126,9 +125,9 @@ def decode_image(source: ImageSource, *, least_side: int | None = None) -> NDArr
     """
     with _open_image(source) as image:
         if least_side is not None and image is not source:
-            scale = least_side / max(image.size)
-            least = math.ceil(image.width * scale), math.ceil(image.height * scale)
-            image.draft(image.mode, least)  # does nothing for other formats
+            longer = max(image.size)  # decides alone: the other side is rounded down
+            least = [max(1, side * least_side // longer) for side in image.size]
+            image.draft(image.mode, (least[0], least[1]))  # does nothing for other formats
         image.load()  # before the orientation is asked for: Pillow turns TIFF files itself
         array = _to_array(image)
         turn = _UPRIGHT.get(_orientation(image))
