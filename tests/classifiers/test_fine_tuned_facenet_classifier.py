@@ -133,6 +133,7 @@ def test_a_prediction_does_not_load_skorch(faces, tmp_path):
 # ---- training
 
 
+@pytest.mark.timeout(900)  # half a minute of one core, of which a busy machine has little
 def test_learns_more_than_a_linear_classifier_on_frozen_vectors():
     settings = {"emotions": ["angry", "happy", "surprise"], "image_size": 48}
     X, y = make_faces(192, random_state=0, **settings)
