@@ -14,9 +14,11 @@ Needs torch, pytorch-lightning, numpy, scikit-learn, pillow and pandas alone.
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import os
 import platform
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -163,7 +165,11 @@ def timed(variants: dict[str, Callable[[], Any]], rounds: int) -> dict[str, floa
 
 
 def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Print ratios of ours and the plain loop."""
+    """Print the times of ours over those of the plain loop."""
+    print(
+        "| backbone | side | images | training / loop | images/s | prediction / loop | images/s |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     device = torch.device(options.device)
     precision = autocast_dtype("auto", device)
     rows = []
@@ -192,7 +198,8 @@ def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
         # the order of sums in the head differs
         np.testing.assert_allclose(fitted.predict_proba(X), predict(), rtol=0, atol=1e-3)
         answers = timed(
-            {"loop": predict, "ours": lambda f=fitted, x=X: f.predict_proba(x)}, options.rounds
+            {"loop": predict, "ours": lambda f=fitted, x=X: f.predict_proba(x)},
+            5 * options.rounds,  # they are short
         )
         row = {
             "backbone": backbone, "size": size, "images": n,
@@ -203,9 +210,9 @@ def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
         }  # fmt: skip
         rows.append(row)
         print(
-            f"{backbone:16} {size:4} px {n:6} images   training {row['training']:.3f}x the loop "
-            f"({row['training images/s']:.0f} images/s)   prediction {row['prediction']:.3f}x "
-            f"({row['prediction images/s']:.0f} images/s)",
+            f"| {backbone} | {size} px | {n} | {row['training']:.3f} | "
+            f"{row['training images/s']:.0f} | {row['prediction']:.3f} | "
+            f"{row['prediction images/s']:.0f} |",
             flush=True,
         )
     return rows
@@ -238,6 +245,9 @@ def compare_on_cuda(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Print images per second of ours and of what else there is."""
     peak = matrix_peak(torch.bfloat16)
     print(f"{torch.cuda.get_device_name()}: {peak / 1e12:.0f} Tflop/s in bfloat16 matrix products")
+    print("Training images per second, and how many times as fast ours is:\n")
+    print("| backbone | side | ours | loop, float32 | loop, bfloat16 | former | share of peak |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     rows = []
     for backbone, size, n in options.cuda_cases:
         X, Y = make_data(n, size)
@@ -261,9 +271,8 @@ def compare_on_cuda(options: argparse.Namespace) -> list[dict[str, Any]]:
         speed = {name: n * options.epochs / value for name, value in seconds.items()}
         share = speed["ours"] * flops_of_training(backbone, size) / peak
         rows.append({"backbone": backbone, "size": size, **speed, "share of peak": share})
-        print(f"{backbone} {size} px: ours at {share:.1%} of the peak")
-        for name, value in speed.items():
-            print(f"  {name:16} {value:9.0f} images/s   {speed['ours'] / value:6.2f}x", flush=True)
+        shown = (f"{value:.0f} ({speed['ours'] / value:.2f}x)" for value in speed.values())
+        print(f"| {backbone} | {size} px | {' | '.join(shown)} | {share:.1%} |", flush=True)
     return rows
 
 
@@ -280,6 +289,7 @@ def compare_quality(options: argparse.Namespace) -> list[dict[str, Any]]:
         "preset": "seed", "pretrained": False, "image_size": size, "precision": "32-true",
     }  # fmt: skip
     rows = []
+    print("\n| settings | seconds | macro average precision |\n| --- | ---: | ---: |")
     for name, settings in (
         ("ours", {"batch_size": 64}), ("former settings", former),
     ):  # fmt: skip
@@ -292,7 +302,7 @@ def compare_quality(options: argparse.Namespace) -> list[dict[str, Any]]:
         seconds = time.perf_counter() - start
         precision = average_precision_score(W, net.predict_proba(Z), average="macro")
         rows.append({"what": name, "seconds": seconds, "macro average precision": precision})
-        print(f"{name:16} {seconds:7.1f} s   macro average precision {precision:.4f}", flush=True)
+        print(f"| {name} | {seconds:.1f} | {precision:.4f} |", flush=True)
     return rows
 
 
@@ -324,8 +334,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args(argv)
     print(
+        f"`python benchmarks/multilabel.py {' '.join(sys.argv[1:] if argv is None else argv)}`: "
         f"{platform.machine()}, {os.cpu_count()} CPUs, {torch.get_num_threads()} threads, "
-        f"torch {torch.__version__}, medians of {options.rounds}"
+        f"torch {torch.__version__}, medians of {options.rounds}, "
+        f"{dt.datetime.now(tz=dt.UTC).date()}\n"
     )
     results: dict[str, Any] = {}
     if options.device == "cuda":
