@@ -64,6 +64,15 @@ def test_cards_are_written_out() -> None:
         assert [fact for fact in told if fact not in text] == []
 
 
+def test_pages_made_of_the_readme_find_their_sections() -> None:
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    for page in ("figures.md", "limits.md"):
+        text = (DOCS / page).read_text(encoding="utf-8")
+        begin, end = re.findall(r'^:(?:start-after|end-before): "(.*)"$', text, re.MULTILINE)
+        assert readme.count(begin) == 1
+        assert len(readme.partition(begin)[2].partition(end)[0]) > 500
+
+
 def test_every_page_is_in_a_table_of_contents() -> None:
     index = (DOCS / "index.rst").read_text(encoding="utf-8")
     pages = {
