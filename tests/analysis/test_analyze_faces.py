@@ -142,17 +142,22 @@ def test_columns_have_the_same_types_whatever_is_found(photos, cropper):
 
 
 def test_messages(photos, cropper):
-    from sklearn.svm import LinearSVC
+    from sklearn.exceptions import NotFittedError
+    from sklearn.svm import SVC, LinearSVC
 
     for X, match in (
         ("photo.jpg", r"got one \(photo\.jpg\)\. Pass a list"),
         (photos[0][..., 0], "got a table of shape"),
         (pd.DataFrame({"path": ["a.jpg"]}), "Pass the column that holds their paths"),
     ):
-        with pytest.raises(TypeError, match=match):
+        with pytest.raises(TypeError, match=f"analyze_faces expected .*{match}"):
             analyze_faces(X, cropper=cropper)
+        with pytest.raises(TypeError, match=f"iterate_faces expected .*{match}"):
+            iterate_faces(X, cropper=cropper)  # at once, before the first row is asked for
     with pytest.raises(TypeError, match="has predict_proba, got LinearSVC"):
-        next(iterate_faces(photos, cropper=cropper, classifier=LinearSVC()))
+        iterate_faces(photos, cropper=cropper, classifier=LinearSVC())
+    with pytest.raises(NotFittedError, match="SVC instance is not fitted yet"):
+        analyze_faces(photos, cropper=cropper, classifier=SVC(probability=True))
     with pytest.raises(ValueError, match="cannot align faces"):
         analyze_faces(photos, cropper=FaceCropper(detector=two_faces, align=True))
 

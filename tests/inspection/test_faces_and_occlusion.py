@@ -45,8 +45,9 @@ def test_draw_faces_messages(tmp_path):
     photo = np.zeros((60, 80), np.uint8)
     with pytest.raises(ValueError, match="rows of one photograph, got those of 2"):
         draw_faces(photo, [ROW, ROW | {"row": 1}])
-    with pytest.raises(ValueError, match="expected rows with status, x"):
-        draw_faces(photo, [{"x": 3}])
+    without = {name: value for name, value in ROW.items() if name != "width"}
+    with pytest.raises(ValueError, match=r"expected rows with status, x, .*; width is missing"):
+        draw_faces(photo, [ROW, without])
     with pytest.raises(ImageReadError, match="No such file"):
         draw_faces(tmp_path / "missing.png", [ROW])
     assert not draw_faces(photo, []).any()

@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators.classifiers.pretrained_emotion_classifier import (
     PretrainedEmotionClassifier,
 )
 from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.features._face_cutting import PreparedCropper
 from emotion_estimators.features.face_cropper import FaceCropper
 from emotion_estimators.features.faces import Faces
 from emotion_estimators.images.sequences import as_sequence, is_source, item_name, item_problem
 from emotion_estimators.images.threads import map_in_threads
 
-__all__ = ["BOX", "iterate_faces", "standard_cropper", "table_columns"]
+__all__ = ["BOX", "iterate_faces", "standard_cropper", "start_iteration", "table_columns"]
 
 BOX = ("x", "y", "width", "height")
 
@@ -59,6 +61,8 @@ def iterate_faces(
         If X is one photograph, or the classifier gives no probabilities.
     ValueError
         If a parameter of `cropper` cannot be used.
+    NotFittedError
+        If the classifier must be fitted first.
 
     Notes
     -----
@@ -76,18 +80,44 @@ def iterate_faces(
     >>> rows[0]["status"], rows[0]["face"]
     ('no face', None)
     """
-    items = _as_iterable(X)
+    return start_iteration("iterate_faces", X, cropper, classifier)
+
+
+def start_iteration(
+    owner: str, X: Iterable[Any], cropper: Any, classifier: Any
+) -> Iterator[list[dict[str, Any]]]:
+    """Check the arguments of `iterate_faces` now, and look at photographs as they are asked for.
+
+    Parameters
+    ----------
+    owner : str
+        What was called, for messages.
+    X, cropper, classifier
+        As for `iterate_faces`.
+
+    Returns
+    -------
+    rows : iterator of list of dict
+    """
+    items = _as_iterable(owner, X)
     if cropper is None:
         cropper = standard_cropper()
     if classifier is None:
         classifier = PretrainedEmotionClassifier()
     if not hasattr(classifier, "predict_proba"):
         raise TypeError(
-            "iterate_faces expected a classifier that has predict_proba, got "
+            f"{owner} expected a classifier that has predict_proba, got "
             f"{type(classifier).__name__}."
         )
-    prepared = cropper.prepare()
+    if hasattr(classifier, "fit"):
+        check_is_fitted(classifier)
     classes = [str(name) for name in classifier.classes_]
+    return _iterate(items, cropper.prepare(), classifier, classes)
+
+
+def _iterate(
+    items: Iterable[Any], prepared: PreparedCropper, classifier: Any, classes: list[str]
+) -> Iterator[list[dict[str, Any]]]:
 
     def look(item: Any) -> tuple[Any, tuple[Faces, NDArray[Any]] | InvalidImagesError]:
         name = item_name(item) if isinstance(item, str) or hasattr(item, "__fspath__") else None
@@ -151,15 +181,14 @@ def table_columns(classes: Iterable[Any]) -> list[str]:
     return fixed + [f"emotion_{name}" for name in classes]
 
 
-def _as_iterable(X: Any) -> Iterable[Any]:
+def _as_iterable(owner: str, X: Any) -> Iterable[Any]:
     if is_source(X) or getattr(X, "ndim", 3) < 1:
         raise TypeError(
-            f"iterate_faces expected several photographs, got one ({item_name(X)}). Pass a list: "
-            "[X]."
+            f"{owner} expected several photographs, got one ({item_name(X)}). Pass a list: [X]."
         )
     if hasattr(X, "columns") or (isinstance(X, np.ndarray) and X.ndim == 2):
         raise TypeError(
-            f"iterate_faces expected photographs, got a table of shape {X.shape}. Pass the column "
+            f"{owner} expected photographs, got a table of shape {X.shape}. Pass the column "
             "that holds their paths, or X[numpy.newaxis] for one grey image."
         )
     items = as_sequence(X)

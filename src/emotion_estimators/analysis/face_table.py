@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from emotion_estimators._optional import import_optional
-from emotion_estimators.analysis.face_rows import BOX, iterate_faces, table_columns
+from emotion_estimators.analysis.face_rows import BOX, start_iteration, table_columns
 from emotion_estimators.classifiers.pretrained_emotion_classifier import (
     PretrainedEmotionClassifier,
 )
@@ -47,6 +47,8 @@ def analyze_faces(
         If X is one photograph, or the classifier gives no probabilities.
     ValueError
         If a parameter of `cropper` cannot be used.
+    NotFittedError
+        If the classifier must be fitted first.
     MissingDependencyError
         If pandas is not installed.
 
@@ -74,7 +76,7 @@ def analyze_faces(
     pandas = import_optional("pandas", extra="table", needed_by="analyze_faces")
     if classifier is None:
         classifier = PretrainedEmotionClassifier()
-    per_photograph = iterate_faces(X, cropper=cropper, classifier=classifier)
+    per_photograph = start_iteration("analyze_faces", X, cropper, classifier)
     if verbose:
         from tqdm import tqdm
 

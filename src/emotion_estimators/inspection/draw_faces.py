@@ -54,8 +54,12 @@ def draw_faces(image: Any, table: Any) -> NDArray[np.uint8]:
     """
     rows = table.to_dict("records") if hasattr(table, "to_dict") else list(table)
     needed = ("status", "x", "y", "width", "height", "emotion")
-    if any(name not in row for row in rows for name in needed):
-        raise ValueError(f"draw_faces expected rows with {', '.join(needed)}, got {rows[0]}.")
+    missing = [name for name in needed if any(name not in row for row in rows)]
+    if missing:
+        raise ValueError(
+            f"draw_faces expected rows with {', '.join(needed)}, as analyze_faces makes them; "
+            f"{', '.join(missing)} is missing."
+        )
     photographs = {row.get("row") for row in rows}
     if len(photographs) > 1:
         raise ValueError(

@@ -124,7 +124,9 @@ class OcclusionDisplay:
         )
         return display.plot() if plot else display
 
-    def plot(self, *, ax: Any = None, cmap: str = "coolwarm", alpha: float = 0.5) -> Any:
+    def plot(
+        self, *, ax: Any = None, cmap: str = "coolwarm", alpha: float = 0.5
+    ) -> OcclusionDisplay:
         """Draw the heat map over the image.
 
         Parameters
