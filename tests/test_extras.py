@@ -1,0 +1,154 @@
+"""What is imported: by the package nothing heavy, by each extra's classes only what it brings."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import metadata, requires
+
+import pytest
+from packaging.requirements import Requirement
+
+# by their names as modules; scikit-learn 1.6 imports pandas by itself where it is installed
+OPTIONAL = {
+    "cv2": None,
+    "jax": None,
+    "keras": {"keras"},
+    "matplotlib": {"plot"},
+    "pandas": {"table", "parquet"},
+    "pyarrow": {"parquet"},
+    "pytorch_lightning": {"lightning"},
+    "scikeras": {"keras"},
+    "skimage": {"cascade"},
+    "skorch": {"torch"},
+    "tensorflow": None,
+    "timm": {"timm"},
+    "torch": {"torch", "lightning", "timm", "keras"},  # one of the backends of Keras
+    "torchvision": None,
+}
+
+# For each extra, what is done with it alone; "" is an install without extras.
+USES = {
+    "": """
+        from emotion_estimators import (
+            FaceCropper, FacenetEmbedder, MirrorKernelRidgeClassifier,
+            PretrainedEmotionClassifier, make_facenet_classifier, make_hog_classifier,
+        )
+        from emotion_estimators.model_selection import IterativeStratifiedKFold
+        X, y = make_faces(14, random_state=0)
+        make_hog_classifier().fit(X, y).predict(X)
+        MirrorKernelRidgeClassifier().fit(X, y).predict(X)
+        PretrainedEmotionClassifier(model="embedded-small").predict(X)
+        FacenetEmbedder(weights="random", image_size=80).fit_transform(X[:1])
+        FaceCropper(detector=lambda photo: [[0, 0, 9, 9]]).fit_transform(X)
+        from emotion_estimators.analysis import iterate_faces
+        cropper = FaceCropper(detector=lambda photo: [[0, 0, 9, 9]])
+        assert len(list(iterate_faces(X, cropper=cropper))) == 14
+    """,
+    "plot": """
+        import matplotlib
+        matplotlib.use("agg")
+        from emotion_estimators.inspection import PredictionDisplay
+        X, y = make_faces(4, random_state=0)
+        PredictionDisplay.from_predictions(X, y, y)
+    """,
+    "table": """
+        from emotion_estimators import FaceCropper
+        from emotion_estimators.analysis import analyze_faces
+        X, _ = make_faces(2, random_state=0)
+        cropper = FaceCropper(detector=lambda photo: [[0, 0, 9, 9]])
+        assert len(analyze_faces(X, cropper=cropper)) == 2
+    """,
+    "cascade": """
+        from emotion_estimators import FaceCropper
+        X, _ = make_faces(2, random_state=0)
+        FaceCropper(detector="cascade", on_no_face="whole").fit_transform(X)
+    """,
+    "torch": """
+        from emotion_estimators import EmotionCNNClassifier
+        X, y = make_faces(14, random_state=0)
+        EmotionCNNClassifier(max_epochs=1, random_state=0).fit(X, y).predict(X)
+    """,
+    "keras": """
+        from emotion_estimators import EmojiCNNClassifier
+        X, y = make_faces(14, random_state=0)
+        EmojiCNNClassifier(epochs=1, random_state=0).fit(X, y).predict(X)
+    """,
+    "lightning": """
+        import numpy as np
+        from emotion_estimators import LightningMultiLabelClassifier
+        X, y = make_faces(14, random_state=0)
+        Y = np.stack([y == "happy", y == "sad"], axis=1).astype(int)
+        LightningMultiLabelClassifier(max_epochs=1, random_state=0).fit(X, Y).predict(X)
+    """,
+}
+
+# Python as it is where these packages are not installed
+START = """
+import sys
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            return None
+        return self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+sys.meta_path[:] = [Without(f) if hasattr(f, "find_spec") else f for f in sys.meta_path]
+from emotion_estimators.datasets import make_faces
+"""
+
+
+def run(code):
+    environment = {**os.environ, "KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_every_optional_package_is_known_here():
+    extras = set(metadata("emotion-estimators").get_all("Provides-Extra"))
+    assert extras == set().union(*filter(None, OPTIONAL.values())) | {"all"}
+    named = {}
+    for line in requires("emotion-estimators"):
+        requirement = Requirement(line)
+        for extra in extras - {"all"}:
+            if requirement.marker and requirement.marker.evaluate({"extra": extra}):
+                named.setdefault(extra, set()).add(requirement.name.replace("-", "_"))
+    modules = {"scikit_image": "skimage"}
+    for extra, packages in named.items():
+        for package in packages:
+            assert extra in OPTIONAL[modules.get(package, package)]
+
+
+def test_public_names_import_no_optional_package():
+    printed = run(
+        "import sys, sklearn.base, sklearn.pipeline, sklearn.svm, sklearn.model_selection\n"
+        "before = set(sys.modules)\n"
+        "import importlib, emotion_estimators\n"
+        "for part in ('', '.analysis', '.classifiers', '.datasets', '.features', '.images',\n"
+        "             '.inspection', '.labels', '.model_selection', '.testing', '.weights'):\n"
+        "    module = importlib.import_module('emotion_estimators' + part)\n"
+        "    for name in module.__all__:\n"
+        "        getattr(module, name)\n"
+        f"heavy = { ({*OPTIONAL, 'numba', 'onnx', 'h5py'})!r}\n"
+        "print(sorted(heavy & set(sys.modules) - before))"
+    )
+    assert printed.strip() == "[]"
+
+
+@pytest.mark.parametrize("extra", USES)
+def test_an_extra_alone_is_enough_for_its_classes(extra):
+    blocked = {name for name, extras in OPTIONAL.items() if extra not in (extras or ())}
+    wanted = sorted(set(OPTIONAL) - blocked - {"torch"})
+    for name in wanted:
+        pytest.importorskip(name, reason=f"the extra {extra} brings it")
+    lines = USES[extra].splitlines()
+    code = START.format(blocked=blocked) + "\n".join(line[8:] for line in lines)
+    run(code)
