@@ -30,7 +30,11 @@ from emotion_estimators.training.inference import load_weights
 from emotion_estimators.training.label_sets import check_positive_weights, tune_thresholds
 from emotion_estimators.training.multilabel_losses import LOSS_OPTIONS
 from emotion_estimators.training.multilabel_module import Progress
-from emotion_estimators.training.multilabel_training import check_devices, train_multilabel
+from emotion_estimators.training.multilabel_training import (
+    check_devices,
+    device_of_process,
+    train_multilabel,
+)
 from emotion_estimators.training.training_checkpoint import find_checkpoint, load_checkpoint
 
 if TYPE_CHECKING:
@@ -80,7 +84,7 @@ def fit_multilabel(
     owner = type(estimator).__name__
     check_devices(owner, settings.devices, settings.strategy, settings.random_state)
     check_backbone(owner, settings.backbone)
-    device = torch_device(owner, settings.accelerator)
+    device = device_of_process(torch_device(owner, settings.accelerator), settings.devices)
     pos_weight = check_positive_weights(owner, settings.pos_weight, targets, labels)
     unknown = sorted(set(settings.loss_options or {}) - set(LOSS_OPTIONS[settings.loss]))
     if unknown:

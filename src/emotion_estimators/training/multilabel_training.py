@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -27,7 +28,7 @@ from emotion_estimators.training.tensor_batches import TensorBatches
 from emotion_estimators.training.training_checkpoint import save_checkpoint
 from emotion_estimators.training.training_set import stack_images
 
-__all__ = ["check_devices", "train_multilabel"]
+__all__ = ["check_devices", "device_of_process", "train_multilabel"]
 
 _EVALUATION_BATCH = 64
 _LARGEST_BATCH = 128  # where batch_size="auto" begins to look
@@ -73,6 +74,22 @@ def check_devices(owner: str, devices: int, strategy: str, random_state: Any) ->
             f"{owner} with devices={devices} needs an int as random_state, since all processes "
             f"must split and shuffle alike, got {random_state!r}."
         )
+
+
+def device_of_process(device: torch.device, devices: int) -> torch.device:
+    """Return the device that Lightning gives this process where several share the training.
+
+    Parameters
+    ----------
+    device : torch.device
+        The one to train on where there is one only.
+    devices : int
+        How many.
+    """
+    if devices == 1 or device.type != "cuda":
+        return device
+    # Lightning starts a process for each further device and tells it which is its own
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def train_multilabel(
@@ -152,6 +169,13 @@ def train_multilabel(
                 network, sources, train, make_losses(device), precision, device
             )
         progress = Progress()
+
+        def end_epoch(module: MultiLabelModule) -> None:
+            if settings.checkpoint_dir is not None and module.trainer.is_global_zero:
+                content = checkpoint | _state(module, generator, device)
+                save_checkpoint(settings.checkpoint_dir, content)
+            on_epoch(progress)
+
         module = MultiLabelModule(
             network,
             settings=settings,
@@ -166,15 +190,8 @@ def train_multilabel(
             ),
             held_out=None if held_out is None else _Evaluated(sources, held_out),
             progress=progress,
-            on_epoch=lambda module: end_epoch(module),
+            on_epoch=end_epoch,
         )
-
-        def end_epoch(module: MultiLabelModule) -> None:
-            if settings.checkpoint_dir is not None and module.trainer.is_global_zero:
-                content = checkpoint | _state(module, generator, device)
-                save_checkpoint(settings.checkpoint_dir, content)
-            on_epoch(progress)
-
         if resumed is not None:
             _restore(module, resumed, generator, device)
         is_over = progress.n_epochs >= settings.max_epochs
@@ -302,7 +319,13 @@ def _fit(
             if isinstance(error.__context__, KeyboardInterrupt):
                 return True
             raise
-        return bool(trainer.interrupted)
+        else:
+            return bool(trainer.interrupted)
+        finally:
+            # A Trainer and its parts refer to each other: left alone, they would hold the images
+            # and the optimizer of every fit until Python looks for such rings.
+            for part in (trainer.strategy, trainer):
+                vars(part).clear()
 
 
 def _make_loss(
@@ -333,19 +356,23 @@ def _largest_batch(
     device: torch.device,
 ) -> int:
     """Return the largest power of 2 for which one step of a copy fits in memory."""
-    size = min(_LARGEST_BATCH, len(rows))
-    while True:
+
+    def step(size: int) -> None:  # a function, so that all that a trial takes goes with it
         trial = copy.deepcopy(network).train()
         optimizer = torch.optim.AdamW(trial.parameters(), lr=0.0)
         batches = sources.batches(rows, batch_size=size, generator=torch.Generator())
+        with torch.random.fork_rng(devices=[device.index] if device.type == "cuda" else []):
+            images, labels = next(iter(batches))
+            with torch.autocast(device.type, precision, enabled=precision is not None):
+                scores = trial(images)
+            loss: Any = masked_mean(losses, scores.float(), labels)
+            loss.backward()
+            optimizer.step()  # takes the memory of its state
+
+    size = min(_LARGEST_BATCH, len(rows))
+    while True:
         try:
-            with torch.random.fork_rng(devices=[device.index] if device.type == "cuda" else []):
-                images, labels = next(iter(batches))
-                with torch.autocast(device.type, precision, enabled=precision is not None):
-                    scores = trial(images)
-                loss: Any = masked_mean(losses, scores.float(), labels)
-                loss.backward()
-                optimizer.step()  # takes the memory of its state
+            step(size)
         except torch.cuda.OutOfMemoryError:
             if size == 1:
                 raise
@@ -353,7 +380,6 @@ def _largest_batch(
         else:
             return size
         finally:
-            del trial, optimizer, batches
             if device.type == "cuda":
                 torch.cuda.empty_cache()
 
