@@ -32,14 +32,12 @@ extensions = [
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 default_role = "autolink"  # `name` in docstrings: a link where the name is known, else emphasis
-suppress_warnings = ["config.cache"]  # sphinx_gallery_conf holds functions
 
 smartquotes = False  # code and options stand in plain text, too
 
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc sections state the types
 numpydoc_show_class_members = False  # the template of a class lists its methods
-numpydoc_xref_param_type = False
 
 # Links into other projects need their inventories from the network: asked for, or left out.
 _INVENTORIES = {
