@@ -356,6 +356,21 @@ def test_callables():
     assert FaceCropper(detector=lambda _: made).detect([photo])[0].boxes.tolist() == [[1, 2, 3, 4]]
 
 
+def test_photographs_up_to_a_quarter_above_max_size_are_searched_as_they_are():
+    seen = []
+
+    def look(photo):
+        seen.append(photo.shape)
+        return [[8, 4, 20, 10]]
+
+    cropper = FaceCropper(detector=look, max_size=80)
+    boxes = [cropper.detect([np.full((50, width), 9, np.uint8)])[0].boxes for width in (100, 101)]
+    assert seen == [(50, 100, 3), (40, 80, 3)]
+    assert boxes[0].tolist() == [[8, 4, 20, 10]]
+    # 101 / 80 and 50 / 40 times as large
+    assert_allclose(boxes[1], [[10.1, 5, 25.25, 12.5]], rtol=1e-12)
+
+
 def test_messages(tmp_path):
     photos = [_squares((3, 4))]
     cases = [

@@ -277,7 +277,9 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         Returns
         -------
         prepared : PreparedCropper
-            A function from one photograph to all its faces and their crops.
+            Its ``cut_all`` takes one photograph, in any form but a row, and returns its `Faces`
+            and their crops, an array of shape ``(n_faces, height, width[, 3])``; ``n_threads``
+            threads at once may call it. Later changes of the parameters do not reach it.
 
         Raises
         ------
