@@ -49,9 +49,9 @@ def iterate_faces(
         What takes the crops and has ``predict_proba`` and ``classes_``. None is
         ``PretrainedEmotionClassifier()``.
 
-    Yields
-    ------
-    rows : list of dict
+    Returns
+    -------
+    rows : iterator of list of dict
         For each photograph, in order, one row for each of its faces, and one if it has none or
         cannot be read; with the keys of `table_columns`.
 
