@@ -121,7 +121,7 @@ def draw_sheet(X: Any, Y: Any, predicted: Any, labels: list[str], path: Path) ->
         for place, (text, colour) in enumerate(lines or [("nothing", RIGHT)]):
             ax.text(
                 0.0,
-                -0.04 - 0.11 * place,
+                -0.04 - 0.105 * place,
                 textwrap.shorten(text, 24),
                 color=colour,
                 fontsize=7,
@@ -129,7 +129,7 @@ def draw_sheet(X: Any, Y: Any, predicted: Any, labels: list[str], path: Path) ->
                 va="top",
             )
     figure.suptitle("Labels given: right (green), wrong (red), [missed] (grey)", fontsize=10)
-    figure.subplots_adjust(left=0.01, right=0.99, top=0.95, bottom=0.11, hspace=0.7, wspace=0.08)
+    figure.subplots_adjust(left=0.01, right=0.99, top=0.95, bottom=0.11, hspace=0.8, wspace=0.08)
     figure.savefig(path, dpi=120)
     plt.close(figure)
     print(f"Wrote {path}.")
