@@ -34,7 +34,7 @@ for row, (pictures, title) in enumerate([(X_train, "to learn from"), (X_test, "t
 # %%
 # Training
 # --------
-# Ten epochs instead of the 160 of the default, so that this page is built in seconds.
+# Ten epochs instead of the 240 of the default, so that this page is built in seconds.
 
 network = EmojiCNNClassifier(epochs=10, filters=(32, 48), random_state=0)
 network.fit(X_train, y_train)

@@ -58,7 +58,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
     dropout : float, default=0.5
         Share of the features before the last layer of "default" dropped in training.
     epochs : int or "auto", default="auto"
-        Passes over the pictures; "auto" is 160, and 45 for "seed".
+        Passes over the pictures; "auto" is 240, and 45 for "seed".
     batch_size : int or "auto", default="auto"
         Pictures in a training step at most; "auto" is 32, and 6 for "seed".
     learning_rate : float or "auto", default="auto"
@@ -72,7 +72,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
         that is best on it are kept. 0 trains on all and keeps the last weights.
     patience : int, None or "auto", default="auto"
         Epochs after which training stops if neither accuracy nor loss on the held-out part, or
-        the training loss where there is none, gets better; None never does. "auto" is 80, and
+        the training loss where there is none, gets better; None never does. "auto" is 120, and
         None for "seed".
     test_time_augmentation : bool or "auto", default="auto"
         Average the probabilities of ten views of each picture: as it is and moved by 1/24 of
@@ -175,11 +175,11 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
     # What "auto" stands for.
     recipes: ClassVar[dict[str, dict[str, Any]]] = {
         "default": {
-            "epochs": 160,
+            "epochs": 240,
             "batch_size": 32,
             "learning_rate": 3e-3,
             "augmentation": 1.0,
-            "patience": 80,
+            "patience": 120,
         },
         "seed": {
             "epochs": 45,
