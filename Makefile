@@ -74,6 +74,7 @@ bench: $(VENV)/.installed-bench $(KERAS_VENV)/.installed
 	$(PY) benchmarks/emoji.py
 	$(PY) benchmarks/facenet.py
 	$(PY) benchmarks/multilabel.py
+	$(PY) benchmarks/photographs.py --keras-python $(KERAS_VENV)/bin/python
 
 # of each target; what is found lies in tests/fuzz/corpus/ afterwards
 FUZZ_MINUTES ?= 10
