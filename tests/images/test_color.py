@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from emotion_estimators.images import to_grey, to_rgb
+from emotion_estimators.images import color, to_grey, to_rgb
 from emotion_estimators.images.color import flatten_alpha
 
 ALL_LEVELS = np.arange(256, dtype=np.uint8)
@@ -62,3 +62,14 @@ def test_flattened_floats_stay_in_range(rgba: np.ndarray) -> None:
 def test_opaque_and_clear_pixels() -> None:
     rgba = np.array([[0.25, 0.5, 0.75, 1.0], [0.25, 0.5, 0.75, 0.0]], dtype=np.float32)
     assert_array_equal(flatten_alpha(rgba), [[0.25, 0.5, 0.75], [1, 1, 1]])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_opacity_is_removed_in_parts_to_the_same_bits(dtype, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (3, 7, 5, 4), dtype=np.uint8)
+    if dtype != np.uint8:
+        images = images.astype(dtype) / 255
+    whole = flatten_alpha(images)
+    monkeypatch.setattr(color, "_PART_PIXELS", 11)
+    assert_array_equal(flatten_alpha(images), whole)
+    assert_array_equal(flatten_alpha(images[:, ::-1]), whole[:, ::-1])

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -200,3 +202,15 @@ def test_impossible_sizes(images: np.ndarray, size: tuple[int, int]) -> None:
 def test_other_pixels(dtype: type) -> None:
     with pytest.raises(ValueError, match="expected uint8 or float images"):
         resize_images(np.zeros((2, 4, 4), dtype), (3, 3))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("size", [(5, 4), (40, 50), (31, 8)])
+def test_huge_images_are_resized_in_parts_to_the_same_bits(dtype, size, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (2, 31, 23, 3), dtype=np.uint8)
+    if dtype != np.uint8:
+        images = images.astype(dtype) / 255
+    whole = resize_images(images, size, channels=True)
+    # the package's name for the function hides the module
+    monkeypatch.setattr(sys.modules[resize_images.__module__], "_PART_VALUES", 100)
+    assert_array_equal(resize_images(images, size, channels=True), whole)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 __all__ = ["LUMA", "flatten_alpha", "to_grey", "to_rgb"]
 
+_PART_PIXELS = 2**18  # pixels whose opacity is removed together
+
 LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue by ITU-R BT.601
 
 
@@ -89,11 +91,16 @@ def flatten_alpha(images: NDArray[Any]) -> NDArray[Any]:
     opaque : ndarray of shape (..., channels)
         Same dtype; uint8 is rounded to the nearest level.
     """
-    color, alpha = images[..., :-1], images[..., -1:]
-    if images.dtype == np.uint8:
-        opacity = alpha.astype(np.uint32)
-        white = np.uint32(255) * (np.uint32(255) - opacity)
-        opaque = (color * opacity + white + np.uint32(127)) // np.uint32(255)
-    else:
-        opaque = color * alpha + (1 - alpha)
-    return opaque.astype(images.dtype, copy=False)
+    pixels = images.reshape(-1, images.shape[-1])
+    opaque = np.empty((len(pixels), images.shape[-1] - 1), images.dtype)
+    # a huge image a part at a time: what is computed on the way is several times as wide
+    for start in range(0, len(pixels), _PART_PIXELS):
+        part = slice(start, start + _PART_PIXELS)
+        color, alpha = pixels[part, :-1], pixels[part, -1:]
+        if images.dtype == np.uint8:
+            opacity = alpha.astype(np.uint32)
+            white = np.uint32(255) * (np.uint32(255) - opacity)
+            opaque[part] = (color * opacity + white + np.uint32(127)) // np.uint32(255)
+        else:
+            opaque[part] = color * alpha + (1 - alpha)
+    return opaque.reshape(*images.shape[:-1], -1)

@@ -32,6 +32,7 @@ _UPRIGHT: dict[object, Image.Transpose] = {  # EXIF orientation: what makes the 
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_PART_PIXELS = 2**22  # pixels whose opacity is removed together
 _SIXTEEN_BITS_IN_32 = ("PNG", "PPM")  # formats whose 16-bit pixels Pillow may hold in mode "I"
 
 
@@ -223,10 +224,23 @@ def _to_array(image: Image.Image) -> NDArray[np.uint8]:
         )
     grey = mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
-        opaque = flatten_alpha(np.asarray(image.convert("LA" if grey else "RGBA")))
+        opaque = _without_opacity(image, "LA" if grey else "RGBA")
         return opaque[..., 0] if grey else opaque
     wanted = "L" if grey else "RGB"
     return np.array(image if mode == wanted else image.convert(wanted))
+
+
+def _without_opacity(image: Image.Image, mode: str) -> NDArray[np.uint8]:
+    """Return the image on white; rows of a huge one in turn, as Pillow copies what it hands out."""
+    width, height = image.size
+    opaque = np.empty((height, width, len(mode) - 1), np.uint8)
+    step = max(1, _PART_PIXELS // width)
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        part = image if step >= height else image.crop((0, top, width, bottom))
+        part = part if part.mode == mode else part.convert(mode)
+        opaque[top:bottom] = flatten_alpha(np.asarray(part))
+    return opaque
 
 
 def _from_16_bits(levels: NDArray[np.integer], transparent: object) -> NDArray[np.uint8]:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 __all__ = ["resize_images"]
 
+_PART_VALUES = 2**24  # values of images that are resampled together: 64 MiB of float32
+
 
 def resize_images(
     images: NDArray[Any], size: tuple[int, int], *, channels: bool = False
@@ -88,8 +90,16 @@ def _resample(values: NDArray[Any], axis: int, n_out: int, dtype: Any) -> NDArra
     work, and their number would decide how levels are rounded.
     """
     first = np.moveaxis(values, axis, 0)
-    columns = first.reshape(len(first), -1).astype(dtype, copy=False)
-    resampled = _axis_weights(len(first), n_out, dtype) @ columns  # (n_out, all other axes)
+    columns = first.reshape(len(first), -1)
+    weights = _axis_weights(len(first), n_out, dtype)
+    step = max(1, _PART_VALUES // len(first))
+    if columns.shape[1] <= step:
+        resampled = weights @ columns.astype(dtype, copy=False)  # (n_out, all other axes)
+    else:  # of a huge image a part at a time is held in the wider type
+        resampled = np.empty((n_out, columns.shape[1]), dtype)
+        for start in range(0, columns.shape[1], step):
+            part = columns[:, start : start + step].astype(dtype)
+            resampled[:, start : start + step] = weights @ part
     return np.moveaxis(resampled.reshape(n_out, *first.shape[1:]), 0, axis)
 
 
