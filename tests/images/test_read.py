@@ -326,6 +326,19 @@ def test_warning_filters_are_put_back() -> None:
     assert list(warnings.filters) == before
 
 
+def test_a_program_is_not_run(monkeypatch) -> None:
+    from PIL import EpsImagePlugin
+
+    def ghostscript(*_args: object, **_kwargs: object) -> None:
+        raise AssertionError("a program in a picture's place was run")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ghostscript)
+    encoded = encode(noise(9, 11, 3), "eps")
+    for read in (read_image, read_image_size):
+        with pytest.raises(ImageReadError, match="is a PostScript program, which is not run"):
+            read(encoded)
+
+
 @pytest.mark.parametrize("source", [None, 3, np.zeros((2, 2), np.uint8)])
 def test_what_is_no_source(source: object) -> None:
     with pytest.raises(TypeError, match=r"str.*os\.PathLike"):

@@ -54,7 +54,8 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
     ------
     ImageReadError
         If there is no such file, it is a folder, not an image, cut off, larger than
-        ``PIL.Image.MAX_IMAGE_PIXELS`` pixels, or holds floating-point or 32-bit pixels.
+        ``PIL.Image.MAX_IMAGE_PIXELS`` pixels, a program (EPS, which Pillow would have
+        Ghostscript run), or holds floating-point or 32-bit pixels.
 
     Notes
     -----
@@ -148,6 +149,10 @@ def _open_image(source: ImageSource) -> Iterator[Image.Image]:
     elif not source:
         raise ImageReadError("is empty")
     with _named_errors(), Image.open(file) as image:
+        if image.format == "EPS":
+            raise ImageReadError(
+                "is a PostScript program, which is not run. Convert it to PNG if you trust it"
+            )
         width, height = image.size
         if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
             raise ImageReadError(_too_many_pixels(f"{height} x {width} px"))
