@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -18,22 +18,16 @@ from emotion_estimators.images.batches import ImageBatches
 from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
 from emotion_estimators.training.augmentation import augment_images
 from emotion_estimators.training.device import exact_convolutions
-from emotion_estimators.training.labelled_images import Batch, LabelledImages
 from emotion_estimators.training.multilabel_losses import make_loss, masked_mean
 from emotion_estimators.training.multilabel_module import MultiLabelModule, Progress
+from emotion_estimators.training.multilabel_sources import Evaluated, Sources
 from emotion_estimators.training.quiet_lightning import quiet_lightning
 from emotion_estimators.training.seeds import seeded
-from emotion_estimators.training.streamed_images import StreamedBatches, StreamedImages
-from emotion_estimators.training.tensor_batches import TensorBatches
 from emotion_estimators.training.training_checkpoint import save_checkpoint
-from emotion_estimators.training.training_set import stack_images
 
 __all__ = ["check_devices", "device_of_process", "train_multilabel"]
 
-_EVALUATION_BATCH = 64
 _LARGEST_BATCH = 128  # where batch_size="auto" begins to look
-_SHARE_OF_MEMORY = 0.4  # of a device's free memory that the images may take
-_N_FOR_STATISTICS = 1000  # images that are decoded for mean and spread where they are streamed
 
 
 def check_devices(owner: str, devices: int, strategy: str, random_state: Any) -> None:
@@ -157,7 +151,7 @@ def train_multilabel(
     ValueError
         If the loss is no longer finite.
     """
-    sources = _Sources(settings, images, targets, weights.astype(np.float32), device)
+    sources = Sources(settings, images, targets, weights.astype(np.float32), device)
     with exact_convolutions(device, full_precision=False), seeded(seed, device) as generator:
         network: Any = make_network(sources.examples(train))
         network.to(device, memory_format=torch.channels_last)
@@ -188,7 +182,7 @@ def train_multilabel(
                 generator=generator,
                 transform=augment,
             ),
-            held_out=None if held_out is None else _Evaluated(sources, held_out),
+            held_out=None if held_out is None else Evaluated(sources, held_out),
             progress=progress,
             on_epoch=end_epoch,
         )
@@ -209,80 +203,6 @@ def train_multilabel(
         last = network if module.average is None else module.average.module
         state = {key: tensor.detach().cpu().clone() for key, tensor in last.state_dict().items()}
     return interrupted, state
-
-
-class _Sources:
-    """Where batches come from: memory, the device's memory, or files decoded as needed."""
-
-    def __init__(
-        self,
-        settings: Any,
-        images: ImageBatches,
-        targets: NDArray[np.float32],
-        weights: NDArray[np.float32],
-        device: torch.device,
-    ) -> None:
-        self.images, self.targets, self.weights = images, targets, weights
-        self.device, self.n_workers = device, settings.num_workers
-        self.pixels = stack_images(images) if self.n_workers == 0 else None
-
-    def examples(self, rows: NDArray[np.intp]) -> NDArray[Any]:
-        """Return images that show mean and spread of the pixels."""
-        if self.pixels is not None:
-            return self.pixels[rows]
-        step = max(1, len(rows) // _N_FOR_STATISTICS)
-        return np.stack([self.images.image(int(row)) for row in np.sort(rows)[::step]])
-
-    def batches(
-        self, rows: NDArray[np.intp], part: tuple[int, int] = (0, 1), **settings: Any
-    ) -> Any:
-        """Return shuffled batches."""
-        if self.pixels is None:
-            dataset = StreamedImages(self.images, self.targets, self.weights, rows)
-            return StreamedBatches(
-                dataset, device=self.device, n_workers=self.n_workers, part=part, **settings
-            )
-        return TensorBatches(self._in_memory(rows), device=self.device, part=part, **settings)
-
-    def ordered(self, rows: NDArray[np.intp]) -> Iterator[Batch]:
-        """Yield batches in order."""
-        if self.pixels is None:
-            dataset = StreamedImages(self.images, self.targets, self.weights, rows)
-            yield from StreamedBatches(
-                dataset,
-                batch_size=_EVALUATION_BATCH,
-                device=self.device,
-                generator=torch.Generator(),
-                n_workers=self.n_workers,
-                shuffle=False,
-            )
-            return
-        data = self._arrays(rows)
-        for start in range(0, len(rows), _EVALUATION_BATCH):
-            yield data.batch(slice(start, start + _EVALUATION_BATCH), self.device)
-
-    def _arrays(self, rows: NDArray[np.intp]) -> LabelledImages:
-        assert self.pixels is not None  # noqa: S101 - asked for only then
-        arrays = (self.pixels[rows], self.targets[rows], self.weights[rows])
-        return LabelledImages(*(torch.from_numpy(array) for array in arrays))
-
-    def _in_memory(self, rows: NDArray[np.intp]) -> LabelledImages:
-        data = self._arrays(rows)
-        if self.device.type == "cuda":
-            free, _ = torch.cuda.mem_get_info(self.device)
-            if data.n_bytes <= _SHARE_OF_MEMORY * free:
-                return data.to(self.device)
-        return data
-
-
-class _Evaluated:
-    """The held-out batches, in order, as often as they are asked for."""
-
-    def __init__(self, sources: _Sources, rows: NDArray[np.intp]) -> None:
-        self.sources, self.rows = sources, rows
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self.sources.ordered(self.rows)
 
 
 def _fit(
@@ -349,7 +269,7 @@ def _augmentation(settings: Any, generator: torch.Generator) -> Callable[[Tensor
 
 def _largest_batch(
     network: Any,
-    sources: _Sources,
+    sources: Sources,
     rows: NDArray[np.intp],
     losses: Callable[[Tensor, Tensor], Tensor],
     precision: torch.dtype | None,
