@@ -222,6 +222,14 @@ def test_class_folders_that_cannot_be_written_or_read(folder, tmp_path):
         load_emoji_folders(tmp_path)
 
 
+def test_a_name_that_is_too_long_for_a_file_is_missing(tmp_path):
+    for name in ("happy", "sad"):
+        (tmp_path / f"{name}_emojis").mkdir()
+    (tmp_path / "happy_emojis" / "happy.txt").write_text("-".join(["1F600"] * 100))
+    with pytest.raises(ValueError, match="load_emoji_folders found no picture in the two folders"):
+        load_emoji_folders(tmp_path)
+
+
 def test_a_list_that_is_not_utf_8_is_refused(tmp_path):
     for name in ("happy", "sad"):
         (tmp_path / f"{name}_emojis").mkdir()

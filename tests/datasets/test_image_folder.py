@@ -196,6 +196,14 @@ def test_unusual_compression_is_refused(faces, tmp_path, kind):
         load_image_folder(path)
 
 
+def test_a_zip_entry_without_a_name_is_passed_over(faces, tmp_path):
+    path = zip_of(faces, tmp_path / "z.zip")
+    expected = load_image_folder(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(""), b"nobody's")
+    assert load_image_folder(path).filenames.tolist() == expected.filenames.tolist()
+
+
 def test_a_zip_without_a_readable_directory(faces, tmp_path):
     path = zip_of(faces, tmp_path / "z.zip")
     content = path.read_bytes()

@@ -61,7 +61,7 @@ def walk_zip(path: Path, *, owner: str) -> tuple[list[str], set[str]]:
     with _opened(path, owner) as archive:
         for entry in archive.infolist():
             name = PurePosixPath(entry.filename)
-            if any(is_hidden(part) for part in name.parts):
+            if not entry.filename or any(is_hidden(part) for part in name.parts):
                 continue
             folders.update(str(parent) for parent in name.parents if parent.name)
             if entry.is_dir():
