@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -34,12 +35,23 @@ def count_threads(n_threads: int | None) -> int:
     """
     if n_threads is not None:
         return int(n_threads)
-    from joblib import cpu_count
-
     # joblib sets the variable in its workers, so that together they fill the machine once
     allowed = os.environ.get("OMP_NUM_THREADS", "")
-    n_cpus = int(cpu_count())
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    n_cpus = _count_cpus(affinity, os.environ.get("LOKY_MAX_CPU_COUNT"))
     return max(1, min(n_cpus, int(allowed))) if allowed.isdigit() else n_cpus
+
+
+@cache
+def _count_cpus(_affinity: int, _limit: str | None) -> int:
+    """Return joblib's count, anew where what it depends on has changed.
+
+    It reads the limits of the container from files, which takes as long as a tenth of a small
+    network does for an image.
+    """
+    from joblib import cpu_count
+
+    return int(cpu_count())
 
 
 def map_in_threads(
