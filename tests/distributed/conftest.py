@@ -20,7 +20,7 @@ def cluster():
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
-        dashboard_address=None,  # its web server wants a port, and bokeh
+        dashboard_address=":0",  # any free port: None takes one that others want, too
     ) as cluster:
         yield cluster
 
