@@ -95,6 +95,12 @@ class Without:
             return None
         return self.finder.find_spec(name, path, target)
 
+    def find_distributions(self, *context):
+        find = getattr(self.finder, "find_distributions", lambda *_: ())
+        for distribution in find(*context):
+            if distribution.name.lower() not in {blocked!r}:  # torchmetrics asks for these
+                yield distribution
+
     def __getattr__(self, name):
         return getattr(self.finder, name)
 

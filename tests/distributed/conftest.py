@@ -12,7 +12,7 @@ pytest.importorskip("dask", reason="Dask spreads the work")
 distributed = pytest.importorskip("distributed", reason="Dask's processes come with it")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # gone before other tests measure time and memory
 def cluster():
     """Two worker processes of one thread each, which are replaced when they die."""
     with distributed.LocalCluster(
