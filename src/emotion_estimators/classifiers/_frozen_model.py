@@ -1,6 +1,6 @@
 """What a name or a file, and a user's parameters, say together about a frozen classifier.
 
-Imports `networks`, `weights` and `labels`; for `pretrained_emotion_classifier`.
+Imports `training`, `networks`, `weights` and `labels`; for `pretrained_emotion_classifier`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.images import to_rgb
 from emotion_estimators.labels import canonical_emotion
 from emotion_estimators.networks.onnx_network import OnnxNetwork, choose_providers, open_network
+from emotion_estimators.training.training_set import check_labels
 from emotion_estimators.weights import (
     fetch_weights,
     file_sha256,
@@ -26,7 +27,7 @@ from emotion_estimators.weights import (
     list_cards,
 )
 
-__all__ = ["FrozenModel", "load_model"]
+__all__ = ["FrozenModel", "check_vocabulary", "load_model"]
 
 _SUFFIXES = (".onnx", ".hdf5", ".h5")
 
@@ -181,6 +182,43 @@ def load_model(
         low=low,
         high=high,
         softmax=activation == "softmax",
+    )
+
+
+def check_vocabulary(owner: str, y: Any, n_samples: int, classes: NDArray[Any]) -> NDArray[Any]:
+    """Return the classes as y writes them: names, or their positions.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, for messages.
+    y : array-like of shape (n_samples,)
+        Labels.
+    n_samples : int
+        Number of images.
+    classes : ndarray of shape (n_classes,)
+        All that the model knows, sorted.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+
+    Raises
+    ------
+    ValueError
+        If y holds others.
+    """
+    labels, _ = check_labels(owner, y, n_samples)
+    present = set(labels.tolist())
+    if present <= set(classes.tolist()):
+        return classes
+    if labels.dtype.kind in "iu" and present == set(range(len(classes))):
+        return np.arange(len(classes))
+    raise ValueError(
+        f"{owner} has a fixed set of classes, {classes.tolist()}, and expected y to hold "
+        f"these names, or all integers 0..{len(classes) - 1} as their positions; got "
+        f"{sorted(present - set(classes.tolist()), key=str)[:10]}. "
+        "emotion_estimators.labels.canonical_emotion turns other spellings into these."
     )
 
 

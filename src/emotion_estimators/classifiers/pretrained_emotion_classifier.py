@@ -24,10 +24,9 @@ from emotion_estimators._sklearn import (
     fit_context,
 )
 from emotion_estimators._validation import check_images
-from emotion_estimators.classifiers._frozen_model import FrozenModel, load_model
+from emotion_estimators.classifiers._frozen_model import FrozenModel, check_vocabulary, load_model
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.images.threads import count_threads
-from emotion_estimators.training.training_set import check_labels
 
 __all__ = ["PretrainedEmotionClassifier"]
 
@@ -221,7 +220,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         images = check_images(door, X, reset=True)
         classes: NDArray[Any] = np.array(sorted(model.labels))
         if y is not None:
-            classes = self._check_y(y, images.n_samples, classes)
+            classes = check_vocabulary(type(self).__name__, y, images.n_samples, classes)
         self.classes_ = classes
         self.weights_sha256_ = model.sha256
         for attribute in ("image_size_", "n_features_in_", "feature_names_in_"):
@@ -402,22 +401,6 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
             columns = model.probabilities(batch, run_size=run_size, n_threads=n_threads)
             probabilities[rows] = columns[:, order]
         return probabilities
-
-    def _check_y(self, y: Any, n_samples: int, classes: NDArray[Any]) -> NDArray[Any]:
-        """Return the classes as y writes them: names, or their positions."""
-        name = type(self).__name__
-        labels, _ = check_labels(name, y, n_samples)
-        present = set(labels.tolist())
-        if present <= set(classes.tolist()):
-            return classes
-        if labels.dtype.kind in "iu" and present == set(range(len(classes))):
-            return np.arange(len(classes))
-        raise ValueError(
-            f"{name} has a fixed set of classes, {classes.tolist()}, and expected y to hold "
-            f"these names, or all integers 0..{len(classes) - 1} as their positions; got "
-            f"{sorted(present - set(classes.tolist()), key=str)[:10]}. "
-            "emotion_estimators.labels.canonical_emotion turns other spellings into these."
-        )
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

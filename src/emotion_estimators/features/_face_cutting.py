@@ -78,7 +78,7 @@ class PreparedCropper:
         photo = Photograph(item)
         faces, pixels, size = self._look(photo)
         if len(faces) == 0:
-            return faces, np.empty((0, *self.size), np.uint8)
+            return faces, np.empty((0, *self._crop_shape()), np.uint8)
         pixels, seen = self._sharp_enough(photo, faces, pixels, size)
         return faces, np.stack([self._cut(pixels, seen, face) for face in range(len(seen))])
 
@@ -109,12 +109,14 @@ class PreparedCropper:
                 f"{self.min_score:g}. Leave it out, or set on_no_face to 'whole' or 'nan'"
             )
         if self.on_no_face == "nan":
-            shape = (*self.size, 3) if self.color == "rgb" else self.size
             dtype = np.float64 if pixels.dtype == np.float64 else np.float32
-            return np.full(shape, np.nan, dtype)
+            return np.full(self._crop_shape(), np.nan, dtype)
         if pixels.shape[:2] != size:
             pixels = photo.pixels()
         return self._finish(resize_images(pixels, self.size, channels=pixels.ndim == 3))
+
+    def _crop_shape(self) -> tuple[int, ...]:
+        return (*self.size, 3) if self.color == "rgb" else self.size
 
     def _look(self, photo: Photograph) -> tuple[Faces, NDArray[Any], tuple[int, int]]:
         """Return the faces, pixels, which may be those of a draft, and height and width."""
