@@ -1,4 +1,4 @@
-"""The script that trains the embedded model, on a few drawn faces."""
+"""The scripts that train the embedded model and join two, on a few drawn faces."""
 
 import json
 import subprocess
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from PIL import Image
 from sklearn.metrics import accuracy_score
 
@@ -16,7 +17,18 @@ pytest.importorskip("skorch", reason="the script trains with skorch")
 from emotion_estimators.classifiers import PretrainedEmotionClassifier
 from emotion_estimators.datasets import load_image_folder, make_faces
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "train_embedded_model.py"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def _run(script, *arguments):
+    command = [sys.executable, EXAMPLES / script, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _mirrored(paths):
+    return [np.fliplr(np.asarray(Image.open(path))) for path in paths]
 
 
 def test_trains_writes_and_measures(tmp_path):
@@ -30,10 +42,8 @@ def test_trains_writes_and_measures(tmp_path):
         "--data": tmp_path / "train", "--test": tmp_path / "test", "--out": out, "--epochs": 2,
         "--validation": 0.2, "--seed": 3, "--threads": 1, "--every": 1,
     }  # fmt: skip
-    command = [sys.executable, SCRIPT, *(str(v) for pair in arguments.items() for v in pair)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("epoch  ") == 2
+    options = [v for pair in arguments.items() for v in pair]
+    assert _run("train_embedded_model.py", *options).count("epoch  ") == 2
     assert sorted(path.name for path in out.parent.iterdir()) == [
         "cnn.history.json", "cnn.metrics.json", "cnn.npz", "cnn.onnx"
     ]  # fmt: skip
@@ -42,10 +52,21 @@ def test_trains_writes_and_measures(tmp_path):
     history = json.loads(out.with_suffix(".history.json").read_text())
     assert figures["held_out"] == history[figures["best_epoch"] - 1]
     with np.load(out.with_suffix(".npz")) as weights:
-        assert figures["n_weights"] == sum(array.size for array in weights.values())
+        sizes = {name: array.size for name, array in weights.items()}
+        assert figures["n_weights"] == sum(sizes.values()) - sizes["description"]
     assert figures["onnx_bytes"] == out.stat().st_size < 4_000_000
 
     X, y = load_image_folder(tmp_path / "test", return_X_y=True)
     predicted = PretrainedEmotionClassifier(model=out).predict(X)
     assert figures["test"]["accuracy"] == accuracy_score(y.astype(str), predicted)
     assert np.sum(figures["test_with_flip"]["confusion"]) == 20
+
+    average = tmp_path / "average.onnx"
+    weights = out.with_suffix(".npz")
+    _run("average_embedded_models.py", weights, weights, "--out", average)
+    one = PretrainedEmotionClassifier(model=out)
+    expected = (one.predict_proba(X) + one.predict_proba(_mirrored(X))) / 2
+    joined = PretrainedEmotionClassifier(model=average)
+    assert joined.classes_.tolist() == ["happy", "sad"]
+    # 8 bits round a weight by at most 1/254 of its channel's largest
+    assert_allclose(joined.predict_proba(X), expected, rtol=0, atol=0.02)

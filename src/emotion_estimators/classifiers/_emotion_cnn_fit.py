@@ -117,6 +117,7 @@ def _architecture(estimator: EmotionCNNClassifier, n_classes: int) -> dict[str, 
     return {
         "n_classes": n_classes,
         "stem_width": int(estimator.stem_width),
+        "stem_stride": int(estimator.stem_stride),
         "widths": [int(v) for v in estimator.widths],
         "n_blocks": [int(v) for v in estimator.n_blocks],
     }

@@ -19,7 +19,7 @@ __all__ = ["EmotionCNN"]
 class EmotionCNN(nn.Module):
     """Plain residual network for small grey images.
 
-    A 5 x 5 convolution halves the resolution at once, where feature maps are largest and a
+    A 5 x 5 convolution may halve the resolution at once, where feature maps are largest and a
     layer is dearest. Stages of 3 x 3 convolutions follow, a max pooling between two of them,
     and a linear layer reads the mean of the last maps.
 
@@ -29,6 +29,8 @@ class EmotionCNN(nn.Module):
         Number of scores.
     stem_width : int
         Channels of the first convolution.
+    stem_stride : int
+        Pixels from one of its outputs to the next.
     widths : sequence of int
         Channels of each stage.
     n_blocks : sequence of int
@@ -48,6 +50,7 @@ class EmotionCNN(nn.Module):
         n_classes: int,
         *,
         stem_width: int,
+        stem_stride: int = 2,
         widths: Sequence[int],
         n_blocks: Sequence[int],
         dropout: float = 0.0,
@@ -57,7 +60,7 @@ class EmotionCNN(nn.Module):
         super().__init__()
         self.register_buffer("pixel_mean", torch.tensor(float(mean)))
         self.register_buffer("pixel_std", torch.tensor(float(std)))
-        layers: list[nn.Module] = [ConvBlock(1, stem_width, kernel=5, stride=2)]
+        layers: list[nn.Module] = [ConvBlock(1, stem_width, kernel=5, stride=stem_stride)]
         width = stem_width
         for stage, (n_out, n_residual) in enumerate(zip(widths, n_blocks, strict=True)):
             if stage > 0:
