@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,16 @@ class FrozenModel:
     high: NDArray[np.float32]
     softmax: bool
 
+    @cached_property
+    def classes(self) -> NDArray[Any]:
+        """The labels, sorted."""
+        return np.array(sorted(self.labels))
+
+    @cached_property
+    def order(self) -> NDArray[np.intp]:
+        """The outputs in the order of the sorted labels."""
+        return np.argsort(self.labels)
+
     def is_current(self) -> bool:
         """Whether the file is still the one that was read."""
         try:
@@ -76,7 +87,7 @@ class FrozenModel:
     def probabilities(
         self, images: NDArray[Any], *, run_size: int, n_threads: int
     ) -> NDArray[np.float64]:
-        """Return the probabilities of the labels, (n, n_labels), in the order of the outputs.
+        """Return the probabilities of the labels for images.
 
         Parameters
         ----------
@@ -90,6 +101,7 @@ class FrozenModel:
         Returns
         -------
         probabilities : float64 array of shape (n, n_labels)
+            In the order of the sorted labels.
 
         Raises
         ------
@@ -106,7 +118,8 @@ class FrozenModel:
                 f"Expected one label for each output of the network, got {len(self.labels)} "
                 f"labels and {outputs.shape[1]} outputs."
             )
-        return _softmax(outputs) if self.softmax else _check_probabilities(outputs)
+        values = _softmax(outputs) if self.softmax else _check_probabilities(outputs)
+        return values[:, self.order]
 
     def _prepare(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Scale images, uint8 in 0..255 or float in 0..1, as the network expects them."""
@@ -114,14 +127,24 @@ class FrozenModel:
             images = to_rgb(images)
         is_integer = images.dtype == np.uint8
         scaled = images.astype(np.float32)  # (n, h, w[, 3])
-        if is_integer and np.all(self.low == 0) and np.all(self.high == 255):
+        if is_integer and self._takes(0, 255):
             return scaled
         if is_integer:
             scaled /= 255
-        if np.any(self.low != 0) or np.any(self.high != 1):
+        if not self._takes(0, 1):
             scaled *= self.high - self.low
             scaled += self.low
         return scaled
+
+    def _takes(self, low: float, high: float) -> bool:
+        """Whether black and white are these values in all channels."""
+        return self._range == (low, high)
+
+    @cached_property
+    def _range(self) -> tuple[float, float] | None:
+        """The values of black and white where they are the same in all channels."""
+        low, high = np.unique(self.low), np.unique(self.high)
+        return (float(low[0]), float(high[0])) if len(low) == len(high) == 1 else None
 
 
 def load_model(
@@ -364,7 +387,7 @@ def _check_probabilities(outputs: NDArray[np.float32]) -> NDArray[np.float64]:
     values = outputs.astype(np.float64)  # (n, n_classes)
     sums = values.sum(axis=1, keepdims=True)
     # Sums of a few float32 probabilities miss 1 by some 1e-7; scores miss it by far more.
-    if not (values.min() >= 0 and np.all(np.abs(sums - 1) < 1e-3)):
+    if not (values.min() >= 0 and sums.min() > 1 - 1e-3 and sums.max() < 1 + 1e-3):
         raise ValueError(
             f"Expected the network to give probabilities, got outputs from {values.min():g} to "
             f'{values.max():g}. Set activation="softmax" if they are scores (logits).'

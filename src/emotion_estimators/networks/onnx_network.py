@@ -137,7 +137,9 @@ class OnnxNetwork:
                 ) from error
             return outputs[:n_real]
 
-        if n_threads == 1 or len(starts) == 1:
+        if len(starts) == 1:
+            return run_from(0)
+        if n_threads == 1:
             return np.concatenate([run_from(start) for start in starts])
 
         def run_some(some: range) -> list[NDArray[np.float32]]:
