@@ -5,25 +5,32 @@ image::
 
     python examples/average_embedded_models.py first.npz second.npz --out average.onnx
 
-The files come from ``examples/train_embedded_model.py``, which writes the weights beside the
-model; the second network is trained with ``--teacher first.onnx``.
+The files come from ``examples/train_embedded_model.py``, which writes them beside the model.
+Kernels are stored in 8 bits.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from emotion_estimators.classifiers import EmotionCNNClassifier
-from emotion_estimators.labels import EMOTIONS
 from emotion_estimators.networks.emotion_cnn import EmotionCNN
 from emotion_estimators.networks.emotion_cnn_onnx import emotion_cnn_to_onnx
-from emotion_estimators.networks.onnx_average import average_onnx
 from emotion_estimators.training.inference import restore_network
+
+
+def read_network(path: Path) -> tuple[EmotionCNN, list[str]]:
+    """Return the network of a file, and its classes."""
+    with np.load(path) as file:
+        weights = dict(file)
+    described = json.loads(str(weights.pop("description")))
+    network = restore_network(partial(EmotionCNN, **described["architecture"]), weights)
+    return network, described["classes"]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -33,27 +40,24 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("emotion_cnn_average.onnx"))
     arguments = parser.parse_args(argv)
 
-    defaults = EmotionCNNClassifier()
-    architecture = {
-        "n_classes": len(EMOTIONS),
-        "stem_width": defaults.stem_width,
-        "widths": list(defaults.widths),
-        "n_blocks": list(defaults.n_blocks),
-    }
+    networks, classes = zip(*map(read_network, arguments.weights), strict=True)
+    if any(names != classes[0] for names in classes):
+        sys.exit(f"Expected networks of the same classes, got {classes}.")
     size = (48, 48)
-    metadata = {
-        "classes": json.dumps(sorted(EMOTIONS)),
-        "image_size": json.dumps(size),
-        "color": json.dumps("grey"),
-        "scaling": json.dumps([0, 1]),
-    }
-    models = []
-    for path in arguments.weights:
-        with np.load(path) as file:
-            network = restore_network(partial(EmotionCNN, **architecture), dict(file))
-        models.append(emotion_cnn_to_onnx(network, size, flip=True, half=True, metadata=metadata))
-    arguments.out.write_bytes(average_onnx(models, small=True).SerializeToString())
-    print(f"wrote {arguments.out}, {arguments.out.stat().st_size:,} bytes")
+    model = emotion_cnn_to_onnx(
+        networks,
+        size,
+        flip=True,
+        stored="int8",
+        metadata={
+            "classes": json.dumps(classes[0]),
+            "image_size": json.dumps(size),
+            "color": json.dumps("grey"),
+            "scaling": json.dumps([0, 1]),
+        },
+    )
+    arguments.out.write_bytes(model)
+    print(f"wrote {arguments.out}, {len(model):,} bytes")
 
 
 if __name__ == "__main__":

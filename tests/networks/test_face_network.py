@@ -200,7 +200,7 @@ def test_torch_keeps_its_number_of_threads(face_state, standardised):
 
 
 def test_the_onnx_model_is_valid(face_state):
-    model = inception_resnet_v1_to_onnx(face_state)
+    model = onnx.load_from_string(inception_resnet_v1_to_onnx(face_state))
     onnx.checker.check_model(model, full_check=True)
     assert {node.op_type for node in model.graph.node} == {
         "Conv", "Relu", "MaxPool", "Concat", "Add", "GlobalAveragePool", "Flatten", "Identity"

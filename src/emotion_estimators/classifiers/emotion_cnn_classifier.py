@@ -1,6 +1,6 @@
 """Grey face crops in, emotions out: a convolutional network trained from scratch.
 
-Imports torch, skorch and onnx inside functions only, through `training` and `networks`.
+Imports torch and skorch inside functions only, through `training` and `networks`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     image_shape : tuple of int or None, default=None
         How to read 2-D rows, for example ``(48, 48)``; one entry may be -1.
     stem_width : int, default=32
-        Channels of the first convolution, 5 x 5, which halves the resolution.
+        Channels of the first convolution, 5 x 5.
+    stem_stride : int, default=2
+        Its stride: 2 halves the resolution, 1 keeps it, which takes several times as long.
     widths : tuple of int, default=(48, 96, 192)
         Channels of the stages of 3 x 3 convolutions; a max pooling stands between two stages.
     n_blocks : tuple of int, default=(0, 1, 1)
@@ -174,6 +176,7 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
         "image_shape": ["array-like", None],
         "stem_width": [Interval(Integral, 1, None, closed="left")],
+        "stem_stride": [Interval(Integral, 1, None, closed="left")],
         "widths": ["array-like"],
         "n_blocks": ["array-like"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -212,6 +215,7 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         image_size: int | tuple[int, int] | None = 48,
         image_shape: tuple[int, ...] | None = None,
         stem_width: int = 32,
+        stem_stride: int = 2,
         widths: tuple[int, ...] = (48, 96, 192),
         n_blocks: tuple[int, ...] = (0, 1, 1),
         dropout: float = 0.3,
@@ -244,6 +248,7 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         self.image_size = image_size
         self.image_shape = image_shape
         self.stem_width = stem_width
+        self.stem_stride = stem_stride
         self.widths = widths
         self.n_blocks = n_blocks
         self.dropout = dropout
@@ -380,10 +385,10 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         from emotion_estimators.networks.emotion_cnn_onnx import emotion_cnn_to_onnx
 
         model = emotion_cnn_to_onnx(
-            self._restore_network(),
+            [self._restore_network()],
             self.image_size_,
             flip=self.test_time_flip if flip is None else flip,
-            half=half,
+            stored="float16" if half else "float32",
             metadata={
                 "classes": json.dumps(self.classes_.tolist()),
                 "image_size": json.dumps(self.image_size_),
@@ -393,7 +398,7 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         )
         path = Path(path)
         unfinished = path.with_name(path.name + ".part")
-        unfinished.write_bytes(model.SerializeToString())
+        unfinished.write_bytes(model)
         unfinished.replace(path)
         return path
 

@@ -95,11 +95,9 @@ class KerasGraph(OnnxGraph):
             ["batch", *(size or f"{name}_{axis}" for axis, size in enumerate(shape, start=1))]
             for name, shape in ((source.name, source.shape), ("output", last.shape))
         ]
-        model = self.to_model(
+        return self.serialise(
             "keras",
             (source.name, shapes[0]),
             (last.name, "output", shapes[1]),
             opset=OPSET,
         )
-        serialised: bytes = model.SerializeToString()
-        return serialised

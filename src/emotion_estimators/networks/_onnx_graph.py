@@ -1,8 +1,8 @@
 """A graph under construction: nodes and constants in, an ONNX model out.
 
 Written by hand rather than with ``torch.onnx``, which needs further packages and gives another
-graph with each version of torch. Imports NumPy and, only for the model, onnx; for the
-converters of this folder.
+graph with each version of torch. Imports NumPy and `_onnx_format`; for the converters of this
+folder.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from emotion_estimators.networks import _onnx_format
 
 __all__ = ["OnnxGraph"]
 
@@ -53,7 +55,7 @@ class OnnxGraph:
         """Add a list of int64, as shapes and pads are given."""
         return self.constant(f"integers {list(values)}", np.array(values, dtype=np.int64))
 
-    def to_model(
+    def serialise(
         self,
         name: str,
         source: tuple[str, Sequence[int | str]],
@@ -61,7 +63,7 @@ class OnnxGraph:
         *,
         opset: int,
         metadata: Mapping[str, str] | None = None,
-    ) -> Any:
+    ) -> bytes:
         """Return the model with one input and one output, both float32.
 
         Parameters
@@ -79,30 +81,23 @@ class OnnxGraph:
 
         Returns
         -------
-        model : onnx.ModelProto
+        model : bytes
+            A file ``.onnx``.
         """
-        from onnx import TensorProto, helper, numpy_helper
-
         value, output, shape = result
-        nodes = [
-            helper.make_node(operator, inputs, outputs, name=outputs[0], **attributes)
-            for operator, inputs, outputs, attributes in self._nodes
-        ]
         # Identity gives the output its fixed name also where the model is its input.
-        nodes.append(helper.make_node("Identity", [value], [output], name=output))
-        graph = helper.make_graph(
-            nodes,
+        nodes = [*self._nodes, ("Identity", [value], [output], {})]
+        graph = _onnx_format.graph(
             name,
-            [helper.make_tensor_value_info(source[0], TensorProto.FLOAT, source[1])],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
-            [numpy_helper.from_array(array, name) for name, array in self._constants.items()],
+            [_onnx_format.node(*node) for node in nodes],
+            [_onnx_format.tensor(name, array) for name, array in self._constants.items()],
+            _onnx_format.value(*source),
+            _onnx_format.value(output, shape),
         )
-        model = helper.make_model(
+        return _onnx_format.model(
             graph,
-            producer_name="emotion_estimators",
-            opset_imports=[helper.make_opsetid("", opset)],
             ir_version=_IR_VERSIONS[opset],
+            opset=opset,
+            producer="emotion_estimators",
+            metadata=metadata or {},
         )
-        if metadata:
-            helper.set_model_props(model, dict(metadata))
-        return model

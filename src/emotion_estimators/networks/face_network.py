@@ -178,7 +178,7 @@ class _OnnxFaceNetwork:
 
         # Threads that wait busily between two layers save a fifth of the time of one face.
         self._session = start_session(
-            inception_resnet_v1_to_onnx(state).SerializeToString(),
+            inception_resnet_v1_to_onnx(state),
             Path("InceptionResnetV1"),
             ("CPUExecutionProvider",),
             n_threads=n_threads,

@@ -1,4 +1,4 @@
-"""InceptionResnetV1 as an ONNX model, from NumPy arrays alone; imports onnx inside a function."""
+"""InceptionResnetV1 as an ONNX model, from NumPy arrays alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from emotion_estimators.networks._onnx_graph import OnnxGraph
 __all__ = ["inception_resnet_v1_to_onnx"]
 
 
-def inception_resnet_v1_to_onnx(state: Mapping[str, Any]) -> Any:
+def inception_resnet_v1_to_onnx(state: Mapping[str, Any]) -> bytes:
     """Return the network as an ONNX model from standardised faces to vectors.
 
     Parameters
@@ -29,9 +29,9 @@ def inception_resnet_v1_to_onnx(state: Mapping[str, Any]) -> Any:
 
     Returns
     -------
-    model : onnx.ModelProto
-        Input ``images``, float32 (n, 3, height, width); output ``embeddings``, float32
-        (n, 512), not normalised.
+    model : bytes
+        A file ``.onnx``: input ``images``, float32 (n, 3, height, width); output
+        ``embeddings``, float32 (n, 512), not normalised.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def inception_resnet_v1_to_onnx(state: Mapping[str, Any]) -> Any:
     # A convolution rather than Gemm, whose sums ONNX Runtime orders by the number of rows: each
     # face has the same vector, bit for bit, alone and in any batch.
     x = graph.node("Flatten", [graph.convolution("last_linear", x)])  # (n, 512)
-    return graph.to_model(
+    return graph.serialise(
         "InceptionResnetV1",
         ("images", ["n", 3, "height", "width"]),
         (x, "embeddings", ["n", N_FEATURES]),
