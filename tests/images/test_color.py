@@ -65,11 +65,18 @@ def test_opaque_and_clear_pixels() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_opacity_is_removed_in_parts_to_the_same_bits(dtype, monkeypatch):
+def test_parts_give_the_same_bits(dtype, monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (3, 7, 5, 4), dtype=np.uint8)
     if dtype != np.uint8:
         images = images.astype(dtype) / 255
-    whole = flatten_alpha(images)
+    whole, grey = flatten_alpha(images), to_grey(images[..., :3])
     monkeypatch.setattr(color, "_PART_PIXELS", 11)
     assert_array_equal(flatten_alpha(images), whole)
+    assert_array_equal(to_grey(images[..., :3]), grey)
     assert_array_equal(flatten_alpha(images[:, ::-1]), whole[:, ::-1])
+
+
+def test_no_image_stays_no_image() -> None:
+    nothing = np.empty((0, 2, 4), np.uint8)
+    assert flatten_alpha(nothing).shape == (0, 2, 3)
+    assert to_grey(nothing[..., :3]).shape == (0, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ from numpy.typing import NDArray
 
 __all__ = ["LUMA", "flatten_alpha", "to_grey", "to_rgb"]
 
-_PART_PIXELS = 2**18  # pixels whose opacity is removed together
+# Pixels that are converted together: what is computed on the way, which is several times as wide,
+# stays in the cache.
+_PART_PIXELS = 2**16
 
 LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue by ITU-R BT.601
 
@@ -46,13 +49,16 @@ def to_grey(images: NDArray[Any]) -> NDArray[Any]:
     """
     if images.ndim == 0 or images.shape[-1] != 3:
         raise ValueError(f"to_grey expected RGB on the last axis, got shape {images.shape}.")
-    red, green, blue = images[..., 0], images[..., 1], images[..., 2]
-    if images.dtype == np.uint8:
-        luma = red * np.uint32(19595) + green * np.uint32(38470) + blue * np.uint32(7471)
-        grey = (luma + np.uint32(0x8000)) // np.uint32(0x10000)
-    else:
-        grey = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
-    return grey.astype(images.dtype, copy=False)
+    pixels = images.reshape(-1, 3)
+    grey = np.empty(len(pixels), images.dtype)
+    for part in _parts(len(pixels)):
+        red, green, blue = pixels[part].T
+        if images.dtype == np.uint8:
+            luma = red * np.uint32(19595) + green * np.uint32(38470) + blue * np.uint32(7471)
+            grey[part] = (luma + np.uint32(0x8000)) // np.uint32(0x10000)
+        else:
+            grey[part] = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+    return grey.reshape(images.shape[:-1])
 
 
 def to_rgb(images: NDArray[Any]) -> NDArray[Any]:
@@ -93,14 +99,18 @@ def flatten_alpha(images: NDArray[Any]) -> NDArray[Any]:
     """
     pixels = images.reshape(-1, images.shape[-1])
     opaque = np.empty((len(pixels), images.shape[-1] - 1), images.dtype)
-    # a huge image a part at a time: what is computed on the way is several times as wide
-    for start in range(0, len(pixels), _PART_PIXELS):
-        part = slice(start, start + _PART_PIXELS)
-        color, alpha = pixels[part, :-1], pixels[part, -1:]
-        if images.dtype == np.uint8:
-            opacity = alpha.astype(np.uint32)
-            white = np.uint32(255) * (np.uint32(255) - opacity)
-            opaque[part] = (color * opacity + white + np.uint32(127)) // np.uint32(255)
-        else:
-            opaque[part] = color * alpha + (1 - alpha)
-    return opaque.reshape(*images.shape[:-1], -1)
+    for part in _parts(len(pixels)):
+        *colors, alpha = pixels[part].T
+        # 255 * 255 + 127 fits into 16 bits
+        opacity = alpha.astype(np.uint16) if images.dtype == np.uint8 else alpha
+        white = 255 * (255 - opacity) + 127 if images.dtype == np.uint8 else 1 - alpha
+        for channel, color in enumerate(colors):  # long loops, each of one channel, are fastest
+            blended = color * opacity + white
+            opaque[part, channel] = blended // 255 if images.dtype == np.uint8 else blended
+    return opaque.reshape(*images.shape[:-1], opaque.shape[1])
+
+
+def _parts(n_pixels: int) -> Iterator[slice]:
+    """Yield the pixels in parts, in order."""
+    for start in range(0, n_pixels, _PART_PIXELS):
+        yield slice(start, start + _PART_PIXELS)
