@@ -9,7 +9,7 @@ ifneq ($(wildcard ../shared/data/README.md),)
 export EMOTION_ESTIMATORS_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test test-lowest lint docs bench fuzz dist clean
+.PHONY: help demo test test-extras test-lowest lint docs bench fuzz dist clean
 .DEFAULT_GOAL := help
 # stamps say what is installed; they are kept, so a second run installs nothing
 .SECONDARY:
@@ -17,6 +17,7 @@ endif
 help:
 	@echo "make demo         run the four systems, print figures, write pictures to demo_output/"
 	@echo "make test         run the tests"
+	@echo "make test-extras  install each extra alone into an empty environment and use it"
 	@echo "make test-lowest  run the tests with the lowest supported versions"
 	@echo "make lint         ruff, mypy, import contract"
 	@echo "make docs         build the documentation, warnings are errors"
@@ -47,6 +48,23 @@ test: $(VENV)/.installed-test
 
 test-lowest:
 	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt
+
+# timm is left out: torchvision, which it needs, has no build for every torch
+EXTRAS := plot table parquet cascade torch keras lightning
+
+# a skipped test means that the extra did not bring what it should
+test-extras:
+	@for extra in $(EXTRAS); do \
+		rm -rf .venv-extra; $(PYTHON) -m venv .venv-extra; \
+		backend=$$(test $$extra != keras || echo torch); \
+		echo "extra $$extra:"; \
+		.venv-extra/bin/python -m pip install --quiet --constraint $(CONSTRAINTS) ".[$$extra]" \
+			$$backend pytest pytest-timeout && \
+		.venv-extra/bin/python -m pytest --noconftest --quiet \
+			"tests/test_extras.py::test_an_extra_alone_is_enough_for_its_classes[$$extra]" \
+			| tee .venv-extra/result && \
+		grep -q "1 passed" .venv-extra/result || exit 1; \
+	done; rm -rf .venv-extra
 
 # mypy reads the types of what the tests install, torch and pytest among them
 lint: $(VENV)/.installed-test $(VENV)/.installed-lint
@@ -89,4 +107,4 @@ dist: $(VENV)/.installed-dist
 	$(PY) benchmarks/install.py dist/*.whl
 
 clean:
-	rm -rf .venv .venv-lowest .venv-keras demo_output build dist docs/_build docs/api/generated docs/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-extra .venv-lowest .venv-keras demo_output build dist docs/_build docs/api/generated docs/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -58,6 +58,18 @@ USES = {
         cropper = FaceCropper(detector=lambda photo: [[0, 0, 9, 9]])
         assert len(analyze_faces(X, cropper=cropper)) == 2
     """,
+    "parquet": """
+        import tempfile
+        from pathlib import Path
+        from emotion_estimators.cli.table_files import open_table
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "table.parquet")
+            table, _ = open_table(path, ["image", "score"])
+            table.write([{"image": "a.png", "score": 0.5}])
+            table.close()
+            import pyarrow.parquet
+            assert pyarrow.parquet.read_table(path).num_rows == 1
+    """,
     "cascade": """
         from emotion_estimators import FaceCropper
         X, _ = make_faces(2, random_state=0)
