@@ -438,3 +438,14 @@ def test_the_largest_image_with_opacity_takes_less_than_a_gigabyte(tmp_path):
     ).stdout
     # 357 MB of Pillow's, 268 MB of ours and the interpreter
     assert int(output) * 1024 < 900e6
+
+
+def test_a_palette_before_the_beginning_is_missing_from_bytes_too(tmp_path):
+    # a PCX file of 8 bits has its palette in its last 769 bytes, and Pillow goes there
+    file = BytesIO()
+    Image.new("P", (9, 11)).save(file, "pcx")
+    path = tmp_path / "picture.pcx"
+    path.write_bytes(file.getvalue()[:236])
+    for source in (path, path.read_bytes()):
+        with pytest.raises(ImageReadError, match=r"damaged or cut off .*Invalid argument"):
+            read_image(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import warnings
@@ -143,7 +144,7 @@ def _open_image(source: ImageSource) -> Iterator[Image.Image]:
         with _named_errors():
             yield source
         return
-    file = BytesIO(source) if isinstance(source, bytes) else Path(source)
+    file = _Bytes(source) if isinstance(source, bytes) else Path(source)
     if isinstance(file, Path):
         _check_file(file)
     elif not source:
@@ -157,6 +158,18 @@ def _open_image(source: ImageSource) -> Iterator[Image.Image]:
         if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
             raise ImageReadError(_too_many_pixels(f"{height} x {width} px"))
         yield image
+
+
+class _Bytes(BytesIO):
+    """Bytes as a file: there is nothing before their beginning.
+
+    BytesIO goes to the beginning instead, and what Pillow reads there is not what it wanted.
+    """
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_END and offset < -self.getbuffer().nbytes:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return super().seek(offset, whence)
 
 
 def _check_file(path: Path) -> None:
@@ -187,7 +200,8 @@ def _named_errors() -> Iterator[None]:
             "is not an image in a format that Pillow reads, or damaged at its beginning"
         ) from error
     except Exception as error:
-        if isinstance(error, OSError) and error.strerror:
+        # a place outside of the file, to which damage points, is an invalid argument
+        if isinstance(error, OSError) and error.strerror and error.errno != errno.EINVAL:
             raise ImageReadError(f"cannot be opened: {error.strerror}") from error
         # Pillow's decoders raise nearly every built-in error, and zlib's and struct's, on damage
         raise ImageReadError(f"is damaged or cut off ({error or type(error).__name__})") from error
