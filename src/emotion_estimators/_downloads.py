@@ -1,12 +1,13 @@
 """Files from a server to disk, whole and checked or not at all; the cache and offline switch.
 
-Imports requests and pooch inside functions, so that files on disk need neither.
+Imports requests inside functions, so that files on disk do not need it.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,9 +37,30 @@ def cache_folder(part: str) -> Path:
     named = os.environ.get("EMOTION_ESTIMATORS_CACHE")
     if named:
         return Path(named) / part
-    import pooch
+    return _user_cache(sys.platform) / part
 
-    return Path(pooch.os_cache("emotion_estimators")) / part
+
+def _user_cache(platform: str) -> Path:
+    """Return the folder that pooch, and platformdirs, give to caches of that name."""
+    name = "emotion_estimators"
+    if platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        # they take the name for an author's, too
+        return (Path(local) if local else _home() / "AppData" / "Local") / name / name / "Cache"
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    if Path(named).is_absolute():  # the XDG specification: others are to be ignored
+        return Path(named) / name
+    return _home() / ("Library/Caches" if platform == "darwin" else ".cache") / name
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise OSError(
+            "The cache is expected below the user's home folder, and there is none "
+            f"({error}). Set EMOTION_ESTIMATORS_CACHE to a folder that can be written."
+        ) from error
 
 
 def is_offline() -> bool:

@@ -51,7 +51,7 @@ def assert_nothing_left(cache):
 
 
 def test_a_file_is_downloaded_once_and_silently(server, card, cache, capfd):
-    loggers = {name: logging.getLogger(name).level for name in ("pooch", "urllib3", "root")}
+    loggers = {name: logging.getLogger(name).level for name in ("urllib3", "root")}
     path = fetch_weights(card.name)
     assert path == cache / "model.onnx"
     assert path.read_bytes() == BODY

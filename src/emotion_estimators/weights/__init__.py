@@ -1,6 +1,6 @@
 """Cards of weights, and their files: embedded, on disk, or fetched once and hashed.
 
-Imports `labels` and pooch (inside functions); for features and classifiers.
+Imports `labels` and `_downloads`; for features and classifiers.
 """
 
 from emotion_estimators.weights.fetch import fetch_all, fetch_weights, find_weights
