@@ -2,7 +2,9 @@
 
 import importlib.util
 import os
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -42,14 +44,17 @@ def data_dir() -> Path:
 
 
 class Server:
-    """Answers with files by their paths, else with the next of its answers, the last for ever."""
+    """Answers with files by their paths, else with the next of its answers, the last for ever.
 
-    def __init__(self):
-        self.answers = [
-            (404, b"nothing here")
-        ]  # status, body[, size claimed[, seconds in the middle]]
-        self.files = {}  # "/path": such an answer
+    An answer is (status, body[, size claimed[, seconds in the middle]]), or a function of the
+    handler that writes it.
+    """
+
+    def __init__(self, tls=None):
+        self.answers = [(404, b"nothing here")]
+        self.files = {}  # "/path": an answer
         self.paths = []  # of all requests
+        self.headers = []  # of all requests
         self.n_requests = 0
         outer = self
 
@@ -59,7 +64,11 @@ class Server:
                 if answer is None:
                     answer = outer.answers[min(outer.n_requests, len(outer.answers) - 1)]
                 outer.n_requests += 1
+                outer.headers.append(self.headers)
                 outer.paths.append(self.path)
+                if callable(answer):
+                    answer(self)
+                    return
                 status, body = answer[:2]
                 self.send_response(status)
                 self.send_header("Content-Length", str(answer[2] if answer[2:] else len(body)))
@@ -69,6 +78,8 @@ class Server:
                 time.sleep(answer[3] if answer[3:] else 0)
                 self.wfile.write(body[len(body) // 2 :])
 
+            do_CONNECT = do_GET  # noqa: N815 - to a proxy
+
             def log_message(self, *_):
                 pass
 
@@ -77,9 +88,11 @@ class Server:
                 pass  # clients that hang up are part of these tests
 
         self.http = Quiet(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self.http.socket = tls.wrap_socket(self.http.socket, server_side=True)
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))
         self.thread.start()
-        self.root = f"http://127.0.0.1:{self.http.server_port}"
+        self.root = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.http.server_port}"
         self.url = f"{self.root}/model"
 
     def close(self):
@@ -96,13 +109,53 @@ def http_server():
 
 
 @pytest.fixture
+def second_server():
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """Return a file with a key and a certificate for 127.0.0.1 that nobody trusts, or skip."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs the command openssl to make a certificate")
+    folder = tmp_path_factory.mktemp("certificate")
+    key, signed = folder / "key.pem", folder / "certificate.pem"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=a server of these tests", "-keyout", str(key), "-out", str(signed)]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-addext", "keyUsage=critical,digitalSignature,keyCertSign"]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        reason = (process.stderr.strip() or "no message").splitlines()[-1]
+        pytest.skip(f"needs a certificate, and openssl says: {reason}")
+    with signed.open("a") as file:
+        file.write(key.read_text())
+    return signed
+
+
+@pytest.fixture
+def https_server(certificate):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    server = Server(tls)
+    yield server
+    server.close()
+
+
+@pytest.fixture
 def cache_home(tmp_path, monkeypatch):
     """Give the test a cache of its own, and no wishes of the user about data and network."""
     from emotion_estimators import _downloads
 
     for name in ("EMOTION_ESTIMATORS_DATA", "EMOTION_ESTIMATORS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("EMOTION_ESTIMATORS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(_downloads, "_PAUSES", (0.01, 0.01))

@@ -1,6 +1,6 @@
 """Files from a server to disk, whole and checked or not at all; the cache and offline switch.
 
-Imports requests inside functions, so that files on disk do not need it.
+Imports `_http` inside functions, so that files on disk need no ssl and no urllib.request.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from io import BufferedRandom
 from pathlib import Path
 
 __all__ = ["CutOffError", "Download", "NotThereError", "cache_folder", "is_offline"]
 
-_PIECE = 1 << 15  # bytes
 _PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt
 _ABANDONED = 24 * 3600  # seconds after which a part belongs to no running download
 _LARGEST = 1 << 30  # bytes of a file of which nothing is known
@@ -109,7 +108,7 @@ class Download:
 
     def _receive_patiently(self, file: BufferedRandom) -> None:
         """Write what the server sends to the file; try again where that may help."""
-        import requests
+        from emotion_estimators._http import LostError, RefusedError
 
         for pause in (*_PAUSES, None):
             try:
@@ -117,22 +116,24 @@ class Download:
                 file.flush()
                 file.seek(0)
                 self.check(file)
-            except (requests.RequestException, CutOffError) as error:
-                response = getattr(error, "response", None)
-                status = None if response is None else response.status_code
-                if pause is None or (status is not None and status < 500):
-                    lost = NotThereError if status in _GONE else ConnectionError
-                    raise lost(
-                        f"{self.what} cannot be downloaded from {self.url}: {error}. "
-                        f"{self.if_unreachable}"
-                    ) from error
+            except RefusedError as error:
+                raise self._unreachable(error, gone=error.status in _GONE) from error
+            except (LostError, CutOffError) as error:
+                if pause is None:
+                    raise self._unreachable(error) from error
                 time.sleep(pause)
             else:
                 return
 
+    def _unreachable(self, error: Exception, *, gone: bool = False) -> ConnectionError:
+        return (NotThereError if gone else ConnectionError)(
+            f"{self.what} cannot be downloaded from {self.url}: {error}. {self.if_unreachable}"
+        )
+
     def _receive(self, file: BufferedRandom) -> None:
-        import requests
         from tqdm import tqdm
+
+        from emotion_estimators._http import receive
 
         file.seek(0)
         file.truncate()
@@ -144,11 +145,9 @@ class Download:
                 desc=self.target.name,
                 disable=not self.verbose,
             ) as progress,
-            # pooch's own downloader leaves the connection open where something goes wrong
-            requests.get(self.url, stream=True, timeout=self.timeout) as response,
+            closing(receive(self.url, timeout=self.timeout)) as pieces,
         ):
-            response.raise_for_status()
-            for piece in response.iter_content(_PIECE):
+            for piece in pieces:
                 self._keep(piece, file)
                 progress.update(len(piece))
 

@@ -386,7 +386,7 @@ def test_calibration_and_stacking(classifier, faces):
 
 
 def test_importing_loads_what_scikit_learn_loads_and_little_else():
-    late = {"h5py", "onnx", "onnxruntime", "requests", "scipy.optimize", "tqdm"}
+    late = {"h5py", "onnx", "onnxruntime", "scipy.optimize", "tqdm", "urllib.request"}
     late |= {"sklearn.model_selection", "sklearn.metrics"}
     code = (
         "import sys; import sklearn.base; before = set(sys.modules); "

@@ -135,11 +135,11 @@ def test_a_damaged_copy_of_a_picture_the_server_lacks_is_not_taken(server, tmp_p
 @pytest.mark.parametrize(
     ("answer", "error", "match", "n_requests"),
     [
-        ((200, picture()[:-20], len(picture())), ConnectionError, "cannot be downloaded", 3),
+        ((200, picture()[:-20], len(picture())), ConnectionError, r"ended after \d+ of \d+", 3),
         ((200, picture()[:-20]), ConnectionError, "PNG file ended early, after", 3),
         ((200, b""), ConnectionError, "ended after 0 bytes", 3),
-        ((503, b"later"), ConnectionError, "503 Server Error.*call again", 3),
-        ((403, b"no"), ConnectionError, "403 Client Error", 1),
+        ((503, b"later"), ConnectionError, "HTTP Error 503: .*call again", 3),
+        ((403, b"no"), ConnectionError, "HTTP Error 403: Forbidden", 1),
         ((200, b"<html>Hello"), DownloadError, r"expected a PNG file .*<html>Hello", 1),
         ((200, picture(kind="jpeg", colour=0)), DownloadError, "expected a PNG file", 1),
         ((200, picture((32, 64))), DownloadError, "64 x 64 px, got one of 64 x 32", 1),
@@ -192,12 +192,10 @@ def test_a_damaged_table_and_damaged_pictures_on_disk_are_replaced(server, tmp_p
 
 
 def test_an_interrupted_download_is_taken_up_again(server, cache_home, monkeypatch):
-    keep, n_written = _downloads.Download._keep, 0
+    keep = _downloads.Download._keep
 
     def interrupt(self, piece, file):
-        nonlocal n_written
-        n_written += 1
-        if n_written >= 4:  # the table and two pictures are there
+        if self.target.name not in ("emoji.json", "1f600.png", "1f601.png"):
             raise KeyboardInterrupt
         return keep(self, piece, file)
 
