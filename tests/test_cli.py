@@ -221,6 +221,16 @@ def test_empty_folder(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("cropper")
+def test_links_that_lead_round_and_round(tmp_path, capsys):
+    for name in "abcdefg":
+        (tmp_path / name).mkdir()
+        for other in set("abcdefg") - {name}:
+            (tmp_path / name / other).symlink_to(tmp_path / other, target_is_directory=True)
+    assert run("predict", tmp_path) == 2
+    assert "more than 100 ways through links to the folder" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("cropper")
 def test_misuse_of_predict(photos, tmp_path, capsys):
     table = tmp_path / "table.csv"
     table.write_text("image,emotion\na.jpg,happy\n")

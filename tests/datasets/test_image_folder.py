@@ -1,3 +1,4 @@
+import os
 import struct
 import tracemalloc
 import zipfile
@@ -228,3 +229,27 @@ def test_real_faces(data_dir):
     assert dict(zip(names.tolist(), counts.tolist(), strict=True)) == dict(
         zip(EMOTIONS, published, strict=True)
     )
+
+
+def test_folders_that_link_to_each_other_are_refused(tmp_path):
+    # each order in which the links can be followed is a path of its own: 12! of them
+    names = [f"folder{number}" for number in range(12)]
+    for name in names:
+        (tmp_path / name).mkdir()
+        for other in set(names) - {name}:
+            (tmp_path / name / other).symlink_to(tmp_path / other, target_is_directory=True)
+    with pytest.raises(ValueError, match=r"^load_image_folder found more than 100 ways"):
+        load_image_folder(tmp_path, labels="folders")
+
+
+def test_deep_folders_take_time_in_proportion(tmp_path, monkeypatch):
+    depth = 400
+    deepest = tmp_path.joinpath("happy", *["a"] * depth)
+    deepest.mkdir(parents=True)
+    write_images(tmp_path, ["sad/0.png"])
+    (deepest / "0.png").touch()
+    asked = []
+    lstat = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path, **_: asked.append(path) or lstat(path))
+    assert len(load_image_folder(tmp_path).filenames) == 2
+    assert len(asked) < 10 * depth

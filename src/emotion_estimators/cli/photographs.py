@@ -30,6 +30,13 @@ def find_photographs(
         given.
     empty : list of Path
         Folders without an image.
+
+    Raises
+    ------
+    UsageError
+        If links to folders lead round and round.
+    OSError
+        If a folder cannot be read.
     """
     photographs: dict[str, str] = {}
     empty = []
@@ -38,9 +45,13 @@ def find_photographs(
             photographs.setdefault(os.fspath(path), path.name)
             continue
         hidden = _below(path, leave_out)
+        try:
+            files, _ = walk_folder(path, owner="The search for images")
+        except ValueError as error:
+            raise UsageError(str(error)) from error
         found = [
             name
-            for name in sorted(walk_folder(path)[0])
+            for name in sorted(files)
             if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - for speed
             and (hidden is None or not name.startswith(hidden))
         ]

@@ -104,7 +104,7 @@ def load_image_folder(
     if not path.exists():
         raise FileNotFoundError(f"load_image_folder found no folder or zip file at {path}.")
     if path.is_dir():
-        files, folders = walk_folder(path)
+        files, folders = walk_folder(path, owner=_OWNER)
     elif zipfile.is_zipfile(path):
         files, folders = walk_zip(path, owner=_OWNER)
     else:
