@@ -155,7 +155,7 @@ def test_public_names_import_no_optional_package():
         "    module = importlib.import_module('emotion_estimators' + part)\n"
         "    for name in module.__all__:\n"
         "        getattr(module, name)\n"
-        f"heavy = { ({*OPTIONAL, 'numba', 'onnx', 'h5py'})!r}\n"
+        f"heavy = { ({*OPTIONAL, 'onnx', 'h5py'})!r}\n"
         "print(sorted(heavy & set(sys.modules) - before))"
     )
     assert printed.strip() == "[]"

@@ -59,7 +59,7 @@ class ImageReadError(InvalidImagesError):
 
 
 class MissingDependencyError(ImportError):
-    """An optional package is not installed; the message says which extra brings it."""
+    """An optional package is not installed, or the compiled library; the message says how to."""
 
 
 class WeightsError(ValueError):

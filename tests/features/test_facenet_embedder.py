@@ -350,7 +350,7 @@ from sklearn.base import clone
 from emotion_estimators import FacenetEmbedder
 from emotion_estimators.networks import face_network
 embedder = FacenetEmbedder(weights="random", image_size=75, device="cpu", n_threads=1)
-heavy = {"torch", "onnxruntime", "onnx", "h5py", "numba", "tqdm"}
+heavy = {"torch", "onnxruntime", "onnx", "h5py", "tqdm"}
 after_init = sorted(heavy & set(sys.modules))
 X = np.zeros((2, 80, 80), np.uint8)
 for one in (embedder, clone(embedder), pickle.loads(pickle.dumps(embedder.fit(X)))):

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,13 +12,13 @@ from hypothesis import strategies as st
 from skimage.feature import _hoghistogram
 from skimage.feature import hog as skimage_hog
 
-import emotion_estimators
 from emotion_estimators.features import _hog_kernel
 from emotion_estimators.features._hog_kernel import (
     hog_descriptors,
     hog_feature_shape,
     hog_pictures,
 )
+from emotion_estimators.features._hog_library import HogLoops, open_library
 
 # The required bound is 1e-6. Sums are rounded to float32 in the reference's order, so what is
 # left is one float32 rounding that a last bit of hypot may turn the other way: 6e-8.
@@ -356,112 +350,57 @@ def test_wrong_arrays_are_named() -> None:
         hog_descriptors(images, dtype=np.float32, out=np.empty((2, 81)))
 
 
-DESCRIBE = """
-import sys
-import emotion_estimators.features.hog_transformer
-assert "numba" not in sys.modules, "numba is loaded with the transformer"
-import numpy as np
-from emotion_estimators.features._hog_kernel import hog_descriptors
-images = np.random.default_rng(0).integers(0, 256, (3, 32, 32), dtype=np.uint8)
-np.save(sys.argv[1], hog_descriptors(images))
-"""
-
-
-def describe_in_a_new_process(folder: Path, **environment: str) -> np.ndarray:
-    """Return descriptors of random images from a fresh interpreter."""
-    result = folder / "descriptors.npy"
-    subprocess.run(
-        [sys.executable, "-c", DESCRIBE, str(result)],
-        env={**os.environ, **environment},
-        check=True,
-        timeout=240,
-    )
-    return np.load(result)
-
-
-def expected_from_a_new_process() -> np.ndarray:
-    """Return the descriptors of the same images, computed here."""
-    return hog_descriptors(np.random.default_rng(0).integers(0, 256, (3, 32, 32), dtype=np.uint8))
-
-
-def test_cache_folder(tmp_path: Path) -> None:
-    expected = expected_from_a_new_process()
-    cache = tmp_path / "cache"
-    first = describe_in_a_new_process(tmp_path, NUMBA_CACHE_DIR=str(cache))
-    np.testing.assert_array_equal(first, expected)
-    written = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nbc")}
-    assert len(written) == 2  # histograms and blocks
-
-    second = describe_in_a_new_process(tmp_path, NUMBA_CACHE_DIR=str(cache))
-    np.testing.assert_array_equal(second, expected)
-    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.nbc")} == written
-
-    for path in (*cache.rglob("*.nbc"), *cache.rglob("*.nbi")):
-        path.write_bytes(path.read_bytes()[:50])
-    damaged = describe_in_a_new_process(tmp_path, NUMBA_CACHE_DIR=str(cache))
-    np.testing.assert_array_equal(damaged, expected)
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyError, AttributeError, MemoryError])
-def test_whatever_a_damaged_cache_raises(
-    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("channels", [(), (3,)])
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_cells_of_more_pixels_than_are_worked_on_at_once(
+    dtype: str, channels: tuple[int, ...]
 ) -> None:
-    compile_with = numba.njit
-
-    def njit(*functions: Any, **settings: Any) -> Any:
-        if settings.get("cache"):
-            raise error("damaged")
-        return compile_with(*functions, **settings)
-
-    def twice(x: int) -> int:
-        return 2 * x
-
-    monkeypatch.setattr(numba, "njit", njit)
-    assert _hog_kernel._call(twice, 21) == 42
-    assert not numba.config.SLP_VECTORIZE
+    for shape in ((2, 43, 130, *channels), (2, 9, 700, *channels)):
+        images = draw_images("few grey levels", shape, dtype, seed=5)
+        parameters = {"pixels_per_cell": (shape[1] // 2, 9), "cells_per_block": (2, 2)}
+        np.testing.assert_allclose(
+            hog_descriptors(images, **parameters),
+            reference(images, **parameters),
+            rtol=0,
+            atol=TOLERANCE,
+        )
 
 
-def test_each_type_of_array_is_compiled_with_the_same_settings(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    settings_seen = []
-
-    def njit(**_: bool) -> Any:
-        def call(x: np.ndarray) -> None:  # numba compiles at the first call with a type
-            settings_seen.append((x.dtype.name, numba.config.SLP_VECTORIZE))
-
-        return lambda _: call
-
-    def nothing(x: np.ndarray) -> None:
-        """Stand for a loop."""
-
-    monkeypatch.setattr(numba, "njit", njit)
-    for dtype in ("float64", "float32", "float64"):
-        _hog_kernel._call(nothing, np.zeros(1, dtype))
-    assert settings_seen == [("float64", 1), ("float32", 1), ("float64", 0)]
+@pytest.mark.parametrize("orientations", [1, 2, 4, 8, 12, 16])
+def test_float_edges(orientations: int) -> None:
+    edges, n_inexact = _hog_kernel._float_edges(orientations)
+    assert n_inexact % 4 == edges.shape[1] % 4 == 0
+    angles = np.degrees(np.arctan2(edges[1], edges[0]))
+    exact = angles[n_inexact:][~np.isnan(angles[n_inexact:])]
+    assert set(exact) == {45, 90, 135} & set(180 / orientations * np.arange(1, orientations))
+    every = np.sort(angles[~np.isnan(angles)])
+    # some roundings of numbers up to 180
+    np.testing.assert_allclose(every, 180 / orientations * np.arange(1, orientations), atol=1e-13)
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_without_a_place_for_the_cache(tmp_path: Path, named: bool) -> None:
-    # A copy of the package whose __pycache__ is a file, and a home that is one: neither can be
-    # written, not even by root.
-    package = Path(emotion_estimators.__file__).parent
-    copy = tmp_path / "source" / package.name
-    for path in package.rglob("*"):
-        if path.suffix in (".py", ".pyi"):
-            target = copy / path.relative_to(package)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(path.read_bytes())
-    (copy / "features" / "__pycache__").write_text("not a folder")
-    blocked = tmp_path / "blocked"
-    blocked.write_text("not a folder")
-    got = describe_in_a_new_process(
-        tmp_path,
-        PYTHONPATH=str(copy.parent),
-        HOME=str(blocked),
-        XDG_CACHE_HOME=str(blocked),
-        LOCALAPPDATA=str(blocked),
-        NUMBA_CACHE_DIR=str(blocked / "cache") if named else "",
-    )
-    np.testing.assert_array_equal(got, expected_from_a_new_process())
-    assert not list(tmp_path.rglob("*.nbi"))
+LEVELS = range(open_library().hog_loops_level() + 1)
+
+
+@given(drawn_calls())
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_all_levels_of_instructions_give_the_same_bits(call: tuple[np.ndarray, dict]) -> None:
+    images, parameters = call
+    shared = {
+        name: parameters[name] for name in ("orientations", "pixels_per_cell", "transform_sqrt")
+    }
+    results = []
+    for level in LEVELS:
+        loops = HogLoops(open_library(), level)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_hog_kernel, "load_hog_loops", lambda loops=loops: loops)
+            results.append(
+                [
+                    result.tobytes()
+                    for dtype in (np.float32, np.float64)
+                    for result in (
+                        hog_descriptors(images, dtype=dtype, **parameters),
+                        hog_pictures(images, dtype=dtype, **shared),
+                    )
+                ]
+            )
+    assert all(result == results[0] for result in results[1:])

@@ -1,9 +1,8 @@
 """HOG of uint8 and float images, equal to scikit-image's, many times faster.
 
-Arrays in, arrays out. Compiles the loops of ``_hog_cell_loops`` and ``_hog_block_loops`` at
-first use; numba is imported then and not before. Imports NumPy and those two; only
-``hog_transformer`` calls it, which checks the parameters: positive integers, and blocks that fit
-into the images.
+Arrays in, arrays out. The loops are C, in ``_hog_loops.h``; ``_hog_library`` loads them at first
+use. Imports NumPy and that module; only ``hog_transformer`` calls it, which checks the parameters:
+positive integers, and blocks that fit into the images.
 
 The reference is :func:`skimage.feature.hog`. What is copied from it: gradients are 0 at the
 border; the channel of the largest magnitude counts, the first of equals; bin edges
@@ -14,7 +13,7 @@ below the last whole cell only count as neighbours. Descriptors agree to some 1e
 
 from __future__ import annotations
 
-import threading
+import ctypes
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -24,11 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emotion_estimators.features._hog_block_loops import draw_cell_pictures, normalise_blocks
-from emotion_estimators.features._hog_cell_loops import (
-    histograms_of_float64,
-    histograms_of_uint8,
-)
+from emotion_estimators.features._hog_library import address_of, load_hog_loops
 
 __all__ = ["hog_descriptors", "hog_feature_shape", "hog_pictures"]
 
@@ -36,11 +31,8 @@ Array = npt.NDArray[Any]
 
 _NORMS = {"L1": 0, "L1-sqrt": 1, "L2": 2, "L2-Hys": 3}
 # Of the pixels and of the histograms that a thread works on at once: bounds memory, fits the
-# caches. Smaller chunks start the compiled loops more often, which takes microseconds each time.
+# caches. Smaller chunks call the loops more often, which takes microseconds each time.
 _CHUNK_BYTES = 2**20
-
-_compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
-_compiling = threading.Lock()
 
 
 def hog_feature_shape(
@@ -133,13 +125,13 @@ def hog_descriptors(
         for part, histograms in _histograms(
             images, rows, orientations, pixels_per_cell, transform_sqrt
         ):
-            _call(
-                normalise_blocks,
-                histograms,
-                orientations,
+            load_hog_loops().normalise_blocks(
+                address_of(histograms),
+                *histograms.shape,
                 *cells_per_block,
                 _NORMS[block_norm],
-                out[part],
+                out.dtype == np.float32,
+                address_of(out[part]),
             )
 
     _in_threads(describe, images.shape[0], n_threads)
@@ -197,13 +189,15 @@ def hog_pictures(
         for part, histograms in _histograms(
             images, rows, orientations, pixels_per_cell, transform_sqrt
         ):
-            _call(
-                draw_cell_pictures,
-                histograms,
-                orientations,
-                row_ends,
-                column_ends,
-                pictures[part],
+            load_hog_loops().draw_cell_pictures(
+                address_of(histograms),
+                *histograms.shape,
+                address_of(row_ends),
+                address_of(column_ends),
+                height,
+                width,
+                pictures.dtype == np.float32,
+                address_of(pictures[part]),
             )
 
     _in_threads(draw, n, n_threads)
@@ -254,7 +248,7 @@ def _in_threads(work: Callable[[slice], None], n: int, n_threads: int) -> None:
         work(slice(0, n))
         return
     bounds = [n * k // n_threads for k in range(n_threads + 1)]
-    # Plain threads: the loops release the GIL, and no pool outlives the call, so that forked
+    # Plain threads: ctypes releases the GIL, and no pool outlives the call, so that forked
     # processes and callers with threads of their own are safe.
     with ThreadPoolExecutor(n_threads) as pool:
         list(pool.map(work, map(slice, bounds[:-1], bounds[1:])))
@@ -276,68 +270,67 @@ def _histograms(
     histogram_bytes = cell_rows * cells_per_row * orientations * 4
     step = _CHUNK_BYTES // max(pixel_bytes, histogram_bytes)
     step = max(1, min(step, rows.stop - rows.start))
-    buffer = np.empty((step, cell_rows, cells_per_row * orientations), np.float32)
-    settings = *pixels_per_cell, orientations
+    buffer = np.empty((step, cell_rows, cells_per_row, orientations), np.float32)
     for start in range(rows.start, rows.stop, step):
         part = slice(start, min(start + step, rows.stop))
         histograms = buffer[: part.stop - part.start]
-        pixels = images[part].reshape(len(histograms), -1)
+        pixels = images[part].reshape(len(histograms), height, width, channels)
         if integer:
-            if not pixels.flags.carray:  # read-only arrays would be compiled for once more
-                pixels = pixels.copy()
-            _call(
-                histograms_of_uint8,
-                pixels,
-                width,
-                channels,
-                *settings,
-                _integer_cotangents(orientations),
-                histograms,
+            pixels = np.ascontiguousarray(pixels)
+            cotangents = _integer_cotangents(orientations)
+            load_hog_loops().histograms_of_uint8(
+                address_of(pixels),
+                *pixels.shape,
+                *pixels_per_cell,
+                orientations,
+                address_of(cotangents),
+                cotangents.size,
+                address_of(histograms),
             )
         else:
             if transform_sqrt and images.dtype == np.uint8:
                 pixels = np.sqrt(np.arange(256.0))[pixels]
             elif transform_sqrt:
                 pixels = np.sqrt(pixels)
-            if pixels.dtype != np.float64 or not pixels.flags.carray:
-                pixels = pixels.astype(np.float64)
-            _float_histograms(
-                pixels, width, channels, images.dtype == np.float32, settings, histograms
-            )
+            if pixels.dtype != np.float64 or not pixels.flags.c_contiguous & pixels.flags.aligned:
+                pixels = pixels.astype(np.float64, order="C")
+            _float_histograms(pixels, images.dtype == np.float32, pixels_per_cell, histograms)
         yield part, histograms
 
 
 def _float_histograms(
-    pixels: Array,
-    width: int,
-    channels: int,
-    single: bool,
-    settings: tuple[int, int, int],
-    histograms: Array,
+    pixels: Array, single: bool, pixels_per_cell: tuple[int, int], histograms: Array
 ) -> None:
-    """Fill the cell histograms of float images, (n, height * width * channels)."""
-    orientations = settings[2]
-    edges = _float_edges(orientations)
-    near_vectors = np.empty((2, pixels.shape[1] // channels))
-    unknown = np.empty(0, np.int32)
-    image, near_bins = 0, unknown
-    while image < len(pixels):
-        image, count = _call(
-            histograms_of_float64,
-            pixels,
-            width,
-            channels,
+    """Fill the cell histograms of float images, (n, height, width, channels)."""
+    n, height, width, _ = pixels.shape
+    orientations = histograms.shape[3]
+    edges, n_inexact = _float_edges(orientations)
+    near_vectors = np.empty((2, height * width))
+    near_bins = np.empty(0, np.int32)
+    count = ctypes.c_int64()
+    image = 0
+    while True:
+        image = load_hog_loops().histograms_of_float64(
+            address_of(pixels),
+            *pixels.shape,
             single,
-            *settings,
-            edges,
+            *pixels_per_cell,
+            orientations,
+            address_of(edges),
+            edges.shape[1],
+            n_inexact,
             image,
-            near_bins,
-            near_vectors,
-            histograms,
+            address_of(near_bins),
+            near_bins.size,
+            address_of(near_vectors),
+            address_of(histograms),
+            ctypes.byref(count),
         )
+        if image == n:
+            return
         # The reference's formula with the reference's arctan2; behind the last edge is 180.0,
         # which has no bin.
-        angles = np.arctan2(*near_vectors[:, :count]) * (180 / np.pi) % 180
+        angles = np.arctan2(*near_vectors[:, : count.value]) * (180 / np.pi) % 180
         places = np.searchsorted(_bin_edges(orientations), angles, side="right") - 1
         near_bins = places.astype(np.int32)
 
@@ -346,6 +339,11 @@ def _bin_edges(orientations: int) -> Array:
     """Return the edges of the bins in degrees, (orientations + 1,)."""
     # Multiplied as the reference does: 180 / 26 * 13 is not 90.
     return 180.0 / orientations * np.arange(orientations + 1)
+
+
+def _multiple_of_four(n_edges: int) -> int:
+    """Return how long an array of bin edges is: the loops take four at a time, NaN are none."""
+    return -(-n_edges // 4) * 4
 
 
 @lru_cache(maxsize=64)
@@ -358,7 +356,7 @@ def _integer_cotangents(orientations: int) -> Array:
     """
     x, y = np.meshgrid(np.arange(-255.0, 256.0), np.arange(1.0, 256.0))
     angles = np.arctan2(y, x) * (180 / np.pi) % 180
-    cotangents = np.full(max(4, -(-(orientations - 1) // 4) * 4), np.nan, np.float32)
+    cotangents = np.full(max(4, _multiple_of_four(orientations - 1)), np.nan, np.float32)
     for k, edge in enumerate(_bin_edges(orientations)[1:-1]):
         behind = angles >= edge
         # Only a horizontal gradient, y = 0, lies before the first pair or behind the last.
@@ -368,41 +366,17 @@ def _integer_cotangents(orientations: int) -> Array:
 
 
 @lru_cache(maxsize=64)
-def _float_edges(orientations: int) -> Array:
-    """Return cosines and sines of the inner bin edges and whether they are inexact, (3, k)."""
+def _float_edges(orientations: int) -> tuple[Array, int]:
+    """Return cosines and sines of the inner bin edges, (2, 4 * k), and how many are inexact.
+
+    Exact up to a common factor are the diagonals and the vertical, which come last.
+    """
+    exact = {45: (1, 1), 90: (0, 1), 135: (-1, 1)}
     degrees = _bin_edges(orientations)[1:-1]
-    radians = degrees * (np.pi / 180)
-    edges = np.stack([np.cos(radians), np.sin(radians), np.full(len(degrees), -1.0)])
-    for degree, vector in ((45, (1, 1, 0)), (90, (0, 1, 0)), (135, (-1, 1, 0))):
-        edges[:, degrees == degree] = np.reshape(vector, (3, 1))
-    return edges
-
-
-def _call(plain: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function compiled: at first use by numba, from then on cached on disk."""
-    # numba compiles once more for each type of array
-    key = plain, *(array.dtype for array in arguments if isinstance(array, np.ndarray))
-    function = _compiled.get(key)
-    if function is not None:
-        return function(*arguments)
-    with _compiling:
-        if key in _compiled:
-            return _compiled[key](*arguments)
-        import numba
-
-        # Off by default, as it slows down programs with many tuples; the sums over a block take
-        # a quarter less time with it.
-        slp_vectorize = numba.config.SLP_VECTORIZE
-        numba.config.SLP_VECTORIZE = 1
-        try:
-            function = numba.njit(nogil=True, cache=True)(plain)
-            result = function(*arguments)
-        except Exception:
-            # There is no place for the cache, or it cannot be read or written: unpickling damaged
-            # bytes raises nearly anything. Should the fault be another one, it is met again here.
-            function = numba.njit(nogil=True)(plain)
-            result = function(*arguments)
-        finally:
-            numba.config.SLP_VECTORIZE = slp_vectorize
-        _compiled[key] = function
-    return result
+    inexact = degrees[~np.isin(degrees, list(exact))] * (np.pi / 180)
+    n_inexact = _multiple_of_four(inexact.size)
+    edges = np.full((2, n_inexact + 4 * (inexact.size < degrees.size)), np.nan)
+    edges[:, : inexact.size] = np.cos(inexact), np.sin(inexact)
+    for k, degree in enumerate(degrees[np.isin(degrees, list(exact))]):
+        edges[:, n_inexact + k] = exact[degree]
+    return edges, n_inexact

@@ -102,7 +102,6 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
     uint8 and float32 images are worked on in single precision where that stays within 1e-6 of
     the reference, float64 images in double precision. An image is described the same whatever
     stands beside it, with any number of threads. Beside X and the result, memory is bounded.
-    The first call compiles the kernel (seconds); the compiled code is cached on disk.
 
     References
     ----------
