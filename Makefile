@@ -23,14 +23,17 @@ help:
 	@echo "make docs         build the documentation, warnings are errors"
 	@echo "make bench        print the benchmark tables"
 	@echo "make fuzz         damaged files against all that reads files, FUZZ_MINUTES=10 each"
-	@echo "make dist         build wheel and sdist, install the wheel into an empty environment"
+	@echo "make dist         build sdist and wheels, install this system's into an empty environment"
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade "pip>=25.1"
 
-$(VENV)/.installed-%: pyproject.toml $(CONSTRAINTS) | $(PY)
+# compiled when the package is installed
+COMPILED := hatch_build.py $(wildcard src/emotion_estimators/features/_hog_*.[ch])
+
+$(VENV)/.installed-%: pyproject.toml $(CONSTRAINTS) $(COMPILED) | $(PY)
 	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable . --group $*
 	@touch $@
 
@@ -100,11 +103,17 @@ FUZZ_MINUTES ?= 10
 fuzz: $(VENV)/.installed-test
 	$(PY) tests/fuzz/campaign.py --minutes $(FUZZ_MINUTES)
 
+# the systems that wheels are for, as hatch_build.py and zig call them
+WHEELS ?= x86_64-linux-gnu.2.17 aarch64-linux-gnu.2.17 x86_64-macos.10.13 aarch64-macos.11.0 x86_64-windows-gnu
+
 dist: $(VENV)/.installed-dist
 	rm -rf dist
-	$(PY) -m build
+	$(PY) -m build --sdist --no-isolation
+	for target in $(WHEELS); do \
+		EMOTION_ESTIMATORS_BUILD_TARGET=$$target $(PY) -m build --wheel --no-isolation || exit 1; \
+	done
 	$(PY) -m twine check --strict dist/*
 	$(PY) benchmarks/install.py dist/*.whl
 
 clean:
-	rm -rf .venv .venv-extra .venv-lowest .venv-keras demo_output build dist docs/_build docs/api/generated docs/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-extra .venv-lowest .venv-keras demo_output build dist docs/_build docs/api/generated docs/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache src/emotion_estimators/features/*.native.*

@@ -1,8 +1,8 @@
-"""Install a wheel into an empty environment and measure it: python benchmarks/install.py WHEEL.
+"""Install a wheel into an empty environment and measure it: python benchmarks/install.py WHEEL...
 
-Prints a table of what each package takes on the disk, and what scikit-learn takes alone, which
-is the floor of any such library; then runs the first example of README.md there without a
-network and compares what it prints.
+Of wheels for several systems it takes the one for this. Prints a table of what each package takes
+on the disk, and what scikit-learn takes alone, which is the floor of any such library; then runs
+the first example of README.md there without a network and compares what it prints.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ import tempfile
 import venv
 from datetime import UTC, datetime
 from pathlib import Path
+
+from packaging.tags import sys_tags
+from packaging.utils import parse_wheel_filename
 
 README = Path(__file__).parents[1] / "README.md"
 MIB = 2**20
@@ -49,6 +52,14 @@ def install(folder: Path, requirement: str) -> dict[str, tuple[str, int]]:
     listed = subprocess.run([python, "-c", LIST], check=True, capture_output=True)  # noqa: S603
     sizes = json.loads(listed.stdout)
     return {name: sizes[name] for name in sizes if name not in ("pip", "setuptools")}
+
+
+def choose_wheel(wheels: list[Path]) -> Path:
+    """Return the first wheel that can be installed here."""
+    for wheel in wheels:
+        if not parse_wheel_filename(wheel.name)[3].isdisjoint(sys_tags()):
+            return wheel
+    sys.exit(f"none of {', '.join(wheel.name for wheel in wheels)} is for this system")
 
 
 def run_example(folder: Path) -> None:
@@ -92,12 +103,12 @@ def run_example(folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("wheel", type=Path)
+    parser.add_argument("wheels", type=Path, nargs="+", metavar="wheel")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         floor = install(Path(temporary, "floor"), "scikit-learn")
         folder = Path(temporary, "core")
-        core = install(folder, str(chosen.wheel.resolve()))
+        core = install(folder, str(choose_wheel(chosen.wheels).resolve()))
         print("| package | version | MiB | in scikit-learn's own install |\n|---|---|---|---|")
         for name, (version, size) in sorted(core.items(), key=lambda item: -item[1][1]):
             print(f"| {name} | {version} | {size / MIB:.1f} | {'yes' if name in floor else ''} |")
