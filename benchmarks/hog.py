@@ -13,7 +13,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -21,7 +20,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numba
 import numpy as np
 from joblib import Parallel, delayed
 from skimage.feature import hog
@@ -116,104 +114,25 @@ def time_case(n: int, shape: tuple[int, ...], dtype: str, repeats: int, pool: Pa
         print("OpenCV takes uint8 only")
 
 
-@numba.njit
-def update_histogram(turns: int, bins: np.ndarray, values: np.ndarray, sums: np.ndarray) -> None:
-    for _ in range(turns):
-        for i in range(bins.size):
-            b = np.uint64(bins[i])
-            sums[b] = np.float32(np.float64(sums[b]) + values[i])
-
-
-@numba.njit
-def take_roots(turns: int, values: np.ndarray) -> None:
-    for _ in range(turns):
-        for i in range(values.size):
-            values[i] = np.sqrt(values[i])
-
-
-@numba.njit
-def multiply_and_add(turns: int, values: np.ndarray) -> None:
-    for _ in range(turns):
-        for i in range(values.size):
-            x = values[i]
-            y = x
-            for _ in range(12):  # unrolled: 24 operations between a load and a store
-                y = y * x + np.float32(0.5)
-            values[i] = y * np.float32(1e-3)
-
-
-def print_floor(shape: tuple[int, ...], repeats: int) -> None:
-    """Print what the parts of the work that cannot be left out take on this machine."""
-    rng = np.random.default_rng(0)
-    n_pixels = shape[0] * shape[1]
-    n_features = (shape[0] // 8 - 1) * (shape[1] // 8 - 1) * 36
-    pixels = 1024  # of one band: all arrays below stay in the first-level cache
-    bins = rng.integers(0, 9 * 16, pixels).astype(np.int32)
-    values = rng.random(pixels)
-    source = np.zeros(2**26, np.uint8)
-    target = np.zeros(2**26, np.uint8)
-    turns = 1000
-
-    def best(call: Callable[..., object], units: int, *arguments: Any) -> float:
-        call(*arguments)
-        times = []
-        for _ in range(3 * repeats):
-            started = time.process_time()
-            call(*arguments)
-            times.append(time.process_time() - started)
-        return min(times) / units
-
-    sums = np.zeros(9 * 16, np.float32)
-    steps = turns * pixels
-    # Gradient 2, squares 3, upper half plane 4, for each of 8 edges multiply, compare, add.
-    operations = (2 + 3 + 4 + 8 * 3) * n_pixels
-    rows = (
-        (
-            "bytes read and written",
-            n_pixels + 8 * n_features,
-            best(np.copyto, 2 * source.size, target, source),
-        ),
-        (
-            "histogram updates, in order",
-            n_pixels,
-            best(update_histogram, steps, turns, bins, values, sums),
-        ),
-        ("square roots, float64", n_pixels, best(take_roots, steps, turns, values)),
-        (
-            "float32 operations, in vectors",
-            operations,
-            best(multiply_and_add, 25 * steps, turns, values.astype(np.float32)),
-        ),
-    )
-    print(f"\nFloor for one {shape[0]} x {shape[1]} grey uint8 image, one thread")
-    for name, count, seconds in rows:
-        print(f"{name:34}{count:10,}  at {seconds * 1e9:7.4f} ns = {count * seconds * 1e6:6.2f} us")
-    whole = sum(count * seconds for _, count, seconds in rows) * 1e6
-    print(f"{'one after the other':34}{whole:35.2f} us, without the block norms")
-
-
 FIRST_CALL = """
 import time, numpy as np
 from emotion_estimators import HOGTransformer
+transformer = HOGTransformer()
 images = np.zeros((1, 48, 48), np.uint8)
-started, started_cpu = time.perf_counter(), time.process_time()
-HOGTransformer().transform(images)
-print(f"{time.perf_counter() - started:.2f} s wall, {time.process_time() - started_cpu:.2f} s CPU")
+for _ in range(2):
+    started = time.perf_counter()
+    transformer.transform(images)
+    print(f"{(time.perf_counter() - started) * 1e3:.2f} ms")
 """
 
 
 def print_first_calls() -> None:
-    """Print how long the first call takes without and with the cache on disk."""
-    with tempfile.TemporaryDirectory() as folder:
-        for what in ("compiles", "finds the cache"):
-            result = subprocess.run(  # noqa: S603 - our own code
-                [sys.executable, "-c", FIRST_CALL],
-                env={**os.environ, "NUMBA_CACHE_DIR": folder},
-                capture_output=True,
-                check=True,
-                text=True,
-            )
-            print(f"first call in a process, {what}: {result.stdout.strip()}")
+    """Print how long the first call in a process takes, which loads the library, and the next."""
+    result = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", FIRST_CALL], capture_output=True, check=True, text=True
+    )
+    first, second = result.stdout.splitlines()
+    print(f"one image: {first} for the first call in a process, {second} for the second")
 
 
 def describe_machine() -> str:
@@ -224,7 +143,7 @@ def describe_machine() -> str:
             x.split(":")[1].strip() for x in info.read_text().splitlines() if "model name" in x
         ]
         cpu = names[0] if names else cpu
-    packages = ["numpy", "numba", "scikit-image", "scikit-learn", "emotion-estimators"]
+    packages = ["numpy", "scikit-image", "scikit-learn", "emotion-estimators"]
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     try:
         import cv2
@@ -252,8 +171,6 @@ def main() -> None:
         for dtype in options.dtypes:
             for n, shape in CASES:
                 time_case(n, shape, dtype, options.repeats, pool)
-    for _, shape in CASES[:2]:
-        print_floor(shape, options.repeats)
 
 
 if __name__ == "__main__":
