@@ -59,7 +59,7 @@ class ImageReadError(InvalidImagesError):
 
 
 class MissingDependencyError(ImportError):
-    """An optional package is not installed, or the compiled library; the message says how to."""
+    """An optional package or the compiled library is not installed; the message says what to do."""
 
 
 class WeightsError(ValueError):
