@@ -31,7 +31,7 @@ WHEELS = {
     "aarch64-macos.11.0": "macosx_11_0_arm64",
     "x86_64-windows-gnu": "win_amd64",
 }
-ZIGLANG = "ziglang>=0.13"
+ZIGLANG = "ziglang>=0.17"  # earlier ones have no __builtin_cpu_supports to link
 BASELINE = "-mcpu=baseline"  # or zig compiles for this very processor
 FOLDER = "emotion_estimators/features"
 SOURCES = ("_hog_loops.c", "_hog_pictures.c")
@@ -169,6 +169,8 @@ def compile_library(folder: Path, library: Path, compiler: list[str]) -> None:
     """
     sources = [str(folder / name) for name in SOURCES]
     command = [*compiler, *FLAGS, *sources, "-o", str(library), "-lm"]
+    if library.suffix == ".dylib":  # else the path of the temporary folder stands in it
+        command.append(f"-Wl,-install_name,@rpath/{library.name}")
     cache = str(library.with_name("zig"))
     caches = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
     try:
