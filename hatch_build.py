@@ -31,7 +31,7 @@ WHEELS = {
     "aarch64-macos.11.0": "macosx_11_0_arm64",
     "x86_64-windows-gnu": "win_amd64",
 }
-ZIGLANG = "ziglang>=0.17"  # earlier ones have no __builtin_cpu_supports to link
+ZIGLANG = "ziglang>=0.13"
 BASELINE = "-mcpu=baseline"  # or zig compiles for this very processor
 FOLDER = "emotion_estimators/features"
 SOURCES = ("_hog_loops.c", "_hog_pictures.c")

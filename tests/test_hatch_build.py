@@ -61,7 +61,7 @@ def test_compiler(hatch_build, environment, working, command):
 
 
 @pytest.mark.usefixtures("no_wishes")
-@pytest.mark.parametrize(("works", "needs"), [(True, []), (False, ["ziglang>=0.17"])])
+@pytest.mark.parametrize(("works", "needs"), [(True, []), (False, ["ziglang>=0.13"])])
 def test_ziglang_is_asked_for_where_no_compiler_is(
     hatch_build, monkeypatch, tmp_path, works, needs
 ):
@@ -69,7 +69,7 @@ def test_ziglang_is_asked_for_where_no_compiler_is(
     if sys.platform != "win32":
         assert make_hook(hatch_build, tmp_path).dependencies() == needs
     monkeypatch.setenv(hatch_build.TARGET, "aarch64-macos.11.0")
-    assert make_hook(hatch_build, tmp_path).dependencies() == ["ziglang>=0.17"]
+    assert make_hook(hatch_build, tmp_path).dependencies() == ["ziglang>=0.13"]
 
 
 def test_a_compiler_without_headers_or_linker_does_not_work(hatch_build, monkeypatch, tmp_path):

@@ -12,6 +12,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "_hog_loops.h"
 
@@ -120,17 +123,21 @@ static inline Strip cut_strip(
 #pragma GCC pop_options
 #endif
 
+/* Asked for here and not by __builtin_cpu_supports, which always says no in what zig links. */
 EXPORT int64_t hog_loops_level(void)
 {
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi")
-        || !__builtin_cpu_supports("bmi2"))
+    const unsigned for_1 = bit_AVX2 | bit_BMI | bit_BMI2;
+    const unsigned for_2 = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL;
+    const unsigned xmm_and_ymm = 0x06, zmm = 0xe0; /* what the system saves of registers */
+    unsigned a, b, c, d, saved, upper;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
         return 0;
-    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw")
-        || !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq")
-        || !__builtin_cpu_supports("avx512vl"))
-        return 1;
-    return 2;
+    __asm__ volatile("xgetbv" : "=a"(saved), "=d"(upper) : "c"(0));
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d))
+        return 0;
+    if ((b & for_1) != for_1 || (saved & xmm_and_ymm) != xmm_and_ymm)
+        return 0;
+    return (b & for_2) == for_2 && (saved & zmm) == zmm ? 2 : 1;
 }
 
 #else
