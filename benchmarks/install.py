@@ -2,7 +2,8 @@
 
 Of wheels for several systems it takes the one for this. Prints a table of what each package takes
 on the disk, and what scikit-learn takes alone, which is the floor of any such library; then runs
-the first example of README.md there without a network and compares what it prints.
+the first example of README.md there without a network and compares what it prints. Packages named
+by ``--beside`` are then installed, each alone with what it needs, and their totals printed.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
 """
 
 
-def install(folder: Path, requirement: str) -> dict[str, tuple[str, int]]:
+def install(folder: Path, *requirements: str) -> dict[str, tuple[str, int]]:
     """Return version and bytes of every package in a new environment, pip and setuptools apart."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", requirement], check=True)  # noqa: S603
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)  # noqa: S603
     listed = subprocess.run([python, "-c", LIST], check=True, capture_output=True)  # noqa: S603
     sizes = json.loads(listed.stdout)
     return {name: sizes[name] for name in sizes if name not in ("pip", "setuptools")}
@@ -104,6 +105,13 @@ def run_example(folder: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("wheels", type=Path, nargs="+", metavar="wheel")
+    parser.add_argument(
+        "--beside",
+        nargs="+",
+        default=[],
+        metavar="PACKAGE",
+        help="other packages; with +, what is installed with them, as in fer+torch==2.13.0",
+    )
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         floor = install(Path(temporary, "floor"), "scikit-learn")
@@ -118,6 +126,13 @@ def main(arguments: list[str] | None = None) -> None:
         machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
         print(f"\n{machine}, {datetime.now(UTC).date()}\n")
         run_example(folder)
+        print("| package | packages | MiB |\n|---|---|---|" if chosen.beside else "")
+        for name in chosen.beside:
+            folder = Path(temporary, "beside")
+            sizes = install(folder, *name.split("+"))
+            total = sum(size for _, size in sizes.values()) / MIB
+            print(f"| {name} | {len(sizes)} | {total:.0f} |", flush=True)
+            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
