@@ -132,7 +132,8 @@ def choose_compiler(
         return [*zig, "-target", environment[TARGET], "-s"]
     if environment.get("CC"):
         named = shlex.split(environment["CC"], posix=os.name == "posix")
-        return [*named, *([BASELINE] if "zig" in environment["CC"] else [])]
+        is_zig = "ziglang" in named or Path(named[0]).stem == "zig"
+        return [*named, *([BASELINE] if is_zig else [])]
     # On Windows, what is called gcc may be of another word length or C library than Python.
     for name in ("cc", "gcc", "clang") if os.name == "posix" else ():
         if (works or can_compile)(name):

@@ -6,9 +6,11 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from emotion_estimators.features import _hog_library
+from emotion_estimators.features import _hog_kernel, _hog_library
+from emotion_estimators.features._hog_kernel import hog_descriptors
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "emotion_estimators" / "features"
@@ -48,6 +50,7 @@ ZIG = [sys.executable, "-m", "ziglang", "cc"]
         ({"CC": "ccache gcc-13"}, {"cc"}, ["ccache", "gcc-13"]),
         ({"CC": ""}, {"cc"}, ["cc"]),
         ({"CC": "zig cc"}, {"cc"}, ["zig", "cc", "-mcpu=baseline"]),
+        ({"CC": "/opt/zig/bin/gcc"}, {"cc"}, ["/opt/zig/bin/gcc"]),
         (
             {"EMOTION_ESTIMATORS_BUILD_TARGET": "x86_64-windows-gnu", "CC": "gcc"},
             {"cc"},
@@ -97,14 +100,17 @@ def test_failure_is_reported_with_the_compilers_words(hatch_build, tmp_path, com
 
 
 @pytest.mark.usefixtures("no_wishes")
-def test_compiles_and_loads(hatch_build, tmp_path):
+def test_compiles_and_loads(hatch_build, tmp_path, monkeypatch):
     command = hatch_build.choose_compiler({})
     if "ziglang" in command and importlib.util.find_spec("ziglang") is None:
         pytest.skip("needs a C compiler")
     library = tmp_path / hatch_build.library_name(None)
     hatch_build.compile_library(SOURCE, library, command)
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32), dtype=np.uint8)
+    expected = hog_descriptors(images)
     loops = _hog_library.HogLoops(ctypes.CDLL(str(library)), 0)
-    assert loops.normalise_blocks(0, 0, 8, 8, 9, 2, 2, 3, 0, 0) == 0
+    monkeypatch.setattr(_hog_kernel, "load_hog_loops", lambda: loops)
+    np.testing.assert_array_equal(hog_descriptors(images), expected)
 
 
 @pytest.mark.usefixtures("no_wishes")

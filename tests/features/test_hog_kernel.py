@@ -355,9 +355,24 @@ def test_wrong_arrays_are_named() -> None:
 def test_cells_of_more_pixels_than_are_worked_on_at_once(
     dtype: str, channels: tuple[int, ...]
 ) -> None:
-    for shape in ((2, 43, 130, *channels), (2, 9, 700, *channels)):
+    for shape in ((2, 43, 130, *channels), (2, 11, 700, *channels)):
         images = draw_images("few grey levels", shape, dtype, seed=5)
         parameters = {"pixels_per_cell": (shape[1] // 2, 9), "cells_per_block": (2, 2)}
+        np.testing.assert_allclose(
+            hog_descriptors(images, **parameters),
+            reference(images, **parameters),
+            rtol=0,
+            atol=TOLERANCE,
+        )
+
+
+@pytest.mark.parametrize("shape", [(2, 40, 130, 3), (2, 9, 700, 3)])
+def test_channels_of_equal_magnitude_in_whole_images(shape: tuple[int, ...]) -> None:
+    # differences of these have many equal sums of squares, at the borders, too
+    levels = np.array([0, 1, 2, 4, 5, 7, 8, 10, 11], np.uint8)
+    images = np.random.default_rng(0).choice(levels, shape)
+    for cell in ((3, 3), (shape[1] // 3, shape[2] // 4), (1, 1)):
+        parameters = {"orientations": 16, "pixels_per_cell": cell, "cells_per_block": (1, 1)}
         np.testing.assert_allclose(
             hog_descriptors(images, **parameters),
             reference(images, **parameters),

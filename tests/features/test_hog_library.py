@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from emotion_estimators import HOGTransformer
 from emotion_estimators.exceptions import MissingDependencyError
 from emotion_estimators.features import _hog_library
+from emotion_estimators.features._hog_kernel import _float_edges
 from emotion_estimators.features._hog_library import (
     HogLoops,
     address_of,
@@ -53,6 +55,13 @@ def test_of_another_system(library_elsewhere: Path) -> None:
         MissingDependencyError, match=r"HOGTransformer .* cannot be loaded: .* another system"
     ):
         HOGTransformer().fit_transform(IMAGES)
+
+
+def test_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    open_library.cache_clear()
+    monkeypatch.setattr(_hog_library, "_INTERFACE", _hog_library._INTERFACE + 1)
+    with pytest.raises(MissingDependencyError, match=r"compiled for another version\..*install"):
+        open_library()
 
 
 def test_loaded_at_first_use() -> None:
@@ -100,6 +109,53 @@ def test_no_memory() -> None:
         loops.histograms_of_uint8(nothing, 0, 8, width, 1, 8, 8, 9, nothing, 0, nothing)
     with pytest.raises(MemoryError, match="HOG finds no memory"):
         loops.normalise_blocks(nothing, 0, 8, width, 9, 2, 2, 3, 0, nothing)
+
+
+def test_fewer_bins_than_gradients_near_an_edge() -> None:
+    # as when another thread writes into the images between two calls
+    y, x = np.mgrid[:24, :24] / 24
+    images = x * np.cos(np.radians(20)) + y * np.sin(np.radians(20))  # along an edge
+    edges, n_inexact = _float_edges(9)
+    near_vectors = np.empty((2, images.size))
+    histograms = np.zeros((3, 3 * 9), np.float32)
+    count = ctypes.c_int64()
+
+    def call(near_bins: np.ndarray) -> None:
+        load_hog_loops().histograms_of_float64(
+            *(address_of(images), 1, 24, 24, 1, 0, 8, 8, 9),
+            *(address_of(edges), edges.shape[1], n_inexact, 0),
+            *(address_of(near_bins), len(near_bins), address_of(near_vectors)),
+            *(address_of(histograms), ctypes.byref(count)),
+        )
+
+    call(np.empty(0, np.int32))
+    assert count.value > 1
+    # behind the one bin stand numbers that would lead far out of the histograms
+    memory = np.full(1000, -(2**30), np.int32)
+    memory[0] = 3
+    call(memory[:1])
+    assert np.isfinite(histograms).all()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float64])
+def test_memory_is_given_back(kind: type) -> None:
+    pytest.importorskip("resource", reason="the system does not tell how much a process has")
+    # each call takes a few hundred bytes for each pixel of a strip, which is 1.6 MB here
+    code = (
+        "import numpy, resource\n"
+        "from emotion_estimators.features._hog_kernel import hog_descriptors\n"
+        f"images = numpy.ones((1, 3, 30000), numpy.{kind.__name__})\n"
+        "def call(n):\n"
+        "    for _ in range(n):\n"
+        "        hog_descriptors(images, pixels_per_cell=(3, 3), cells_per_block=(1, 1))\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = call(10)\n"
+        "print(call(300) - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert int(done.stdout) < 20_000  # KiB on Linux, bytes on macOS
 
 
 @pytest.mark.parametrize("writeable", [True, False])

@@ -228,7 +228,8 @@ EXPORT int64_t NAME(histograms_of_float64)(
                     if (!known) {
                         near_vectors[count] = chosen_y[x];
                         near_vectors[height * width + count] = chosen_x[x];
-                    } else if (near_bins[count] < orientations) {
+                    /* fewer bins than gradients: another thread has changed the pixels */
+                    } else if (count < n_near_bins && near_bins[count] < orientations) {
                         target[x] = first_bin[x] + near_bins[count];
                     } else {
                         magnitude[x] = 0.0;

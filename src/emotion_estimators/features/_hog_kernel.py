@@ -1,8 +1,9 @@
 """HOG of uint8 and float images, equal to scikit-image's, many times faster.
 
-Arrays in, arrays out. The loops are C, in ``_hog_loops.h``; ``_hog_library`` loads them at first
-use. Imports NumPy and that module; only ``hog_transformer`` calls it, which checks the parameters:
-positive integers, and blocks that fit into the images.
+Arrays in, arrays out. The loops are C, in ``_hog_loops.c`` and what it includes;
+``_hog_library`` loads them at first use. Imports NumPy and that module; only
+``hog_transformer`` calls it, which checks the parameters: positive integers, and blocks that
+fit into the images.
 
 The reference is :func:`skimage.feature.hog`. What is copied from it: gradients are 0 at the
 border; the channel of the largest magnitude counts, the first of equals; bin edges

@@ -1,6 +1,7 @@
 """The compiled loops of HOG: finds the library, loads it once, declares its functions.
 
-``hatch_build.py`` compiles it from ``_hog_loops.c`` when the package is installed. Imports NumPy
+``hatch_build.py`` compiles it from ``_hog_loops.c`` and ``_hog_pictures.c`` when the package is
+installed. Imports NumPy
 and `exceptions`; only ``_hog_kernel`` calls it.
 """
 
@@ -23,6 +24,7 @@ _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 # With one dot only, pkgutil would list it as a module of Python.
 _PATH = Path(__file__).with_name(f"lib_hog_loops.native{_SUFFIX}")
 
+_INTERFACE = 1  # as hog_loops_interface in _hog_loops.c says
 _INTEGER, _POINTER = ctypes.c_int64, ctypes.c_void_p
 # The types of the parameters, as in the .h and .c files.
 _PARAMETERS: dict[str, list[Any]] = {
@@ -87,7 +89,7 @@ def open_library() -> ctypes.CDLL:
     Raises
     ------
     MissingDependencyError
-        If it is not there or cannot be loaded.
+        If it is not there, cannot be loaded, or is of another version of the package.
     """
     how = (
         "It is compiled when the package is installed. In a source tree, install that first: "
@@ -99,13 +101,21 @@ def open_library() -> ctypes.CDLL:
             path=str(_PATH),
         )
     try:
-        return ctypes.CDLL(str(_PATH))
+        library = ctypes.CDLL(str(_PATH))
     except OSError as error:
         raise MissingDependencyError(
             f"HOGTransformer needs its compiled library, and {_PATH} cannot be loaded: {error}. "
             f"It may be of another system or processor. {how}",
             path=str(_PATH),
         ) from error
+    interface = library.hog_loops_interface() if hasattr(library, "hog_loops_interface") else 0
+    if interface != _INTERFACE:
+        raise MissingDependencyError(
+            f"HOGTransformer needs its compiled library of interface {_INTERFACE}, and {_PATH} "
+            f"has {interface}: it was compiled for another version. {how}",
+            path=str(_PATH),
+        )
+    return library
 
 
 @lru_cache(maxsize=1)

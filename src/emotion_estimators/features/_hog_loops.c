@@ -81,6 +81,11 @@ static inline Strip cut_strip(
     return strip;
 }
 
+/* Which parameters the functions have: raised with every change of them, here and in
+ * _hog_library.py, so that Python does not call a library of another time.
+ */
+EXPORT int64_t hog_loops_interface(void) { return 1; }
+
 #define LEVEL 0
 #include "_hog_blocks.h"
 #include "_hog_sums.h"
