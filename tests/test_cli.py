@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -222,12 +223,29 @@ def test_empty_folder(tmp_path, capsys):
 
 @pytest.mark.usefixtures("cropper")
 def test_links_that_lead_round_and_round(tmp_path, capsys):
-    for name in "abcdefg":
+    for name in "abcdefgh":
         (tmp_path / name).mkdir()
-        for other in set("abcdefg") - {name}:
+        for other in set("abcdefgh") - {name}:
             (tmp_path / name / other).symlink_to(tmp_path / other, target_is_directory=True)
     assert run("predict", tmp_path) == 2
-    assert "more than 100 ways through links to the folder" in capsys.readouterr().err
+    assert "Remove links to folders that lead to each other" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("cropper")
+def test_a_folder_that_cannot_be_read_costs_nothing_else(photos, tmp_path, monkeypatch, capsys):
+    (photos / "locked").mkdir()
+    scandir = os.scandir
+
+    def refuse(folder):
+        if Path(folder).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert run("predict", photos, "--out", tmp_path / "t.csv") == 1
+    said = capsys.readouterr().err
+    assert f"the folder {photos / 'locked'} cannot be read and is left out" in said
+    assert "a.png" in (tmp_path / "t.csv").read_text()
 
 
 @pytest.mark.usefixtures("cropper")

@@ -48,7 +48,7 @@ def attempts(monkeypatch):
     return made
 
 
-# as pooch.os_cache gives it, which is platformdirs.user_cache_dir: caches from then stay in use
+# as platformdirs.user_cache_dir("emotion_estimators") gives it
 @pytest.mark.parametrize(
     ("platform", "named", "expected"),
     [

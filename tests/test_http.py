@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -197,6 +198,8 @@ def test_a_server_that_stops(http_server, responses, sent):
         (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), "Temporary"),
         (OSError(errno.ENETUNREACH, "Network is unreachable"), "unreachable"),
         (OSError(errno.EHOSTUNREACH, "No route to host"), "No route"),
+        (OSError(errno.ENETDOWN, "Network is down"), "is down"),
+        (ssl.SSLError("record layer failure"), "record layer"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "refused"),
         (TimeoutError("timed out"), "timed out"),
     ],
@@ -256,6 +259,13 @@ def test_redirects_are_followed(http_server, second_server, responses, code):
 def test_redirects_to_other_schemes_are_refused(http_server, responses, target):
     http_server.answers = [redirect(target)]
     with pytest.raises(RefusedError, match=f"Redirection to url '{target}' is not allowed"):
+        get(http_server.url)
+    assert [response.closed for response in responses] == [True]
+
+
+def test_redirects_to_another_user_are_refused(http_server, responses):
+    http_server.answers = [redirect("http://user:secret@127.0.0.1/there")]
+    with pytest.raises(RefusedError, match="names a user is not followed"):
         get(http_server.url)
     assert [response.closed for response in responses] == [True]
 

@@ -40,11 +40,11 @@ def cache_folder(part: str) -> Path:
 
 
 def _user_cache(platform: str) -> Path:
-    """Return the folder that pooch, and platformdirs, give to caches of that name."""
+    """Return the folder for caches of a system, as the package platformdirs has it."""
     name = "emotion_estimators"
     if platform == "win32":
         local = os.environ.get("LOCALAPPDATA")
-        # they take the name for an author's, too
+        # the name stands there for an author's, too
         return (Path(local) if local else _home() / "AppData" / "Local") / name / name / "Cache"
     named = os.environ.get("XDG_CACHE_HOME", "")
     if Path(named).is_absolute():  # the XDG specification: others are to be ignored

@@ -182,7 +182,9 @@ class _Redirects(HTTPRedirectHandler):
     ) -> Request | None:
         """Return the next request."""
         fp.close()  # the body means nothing, may have any length, and would be read
-        scheme = urlsplit(newurl).scheme
+        scheme, netloc, *_ = urlsplit(newurl)
+        if "@" in netloc:
+            raise RefusedError("Redirection to an address that names a user is not followed", code)
         if scheme not in _SCHEMES or (scheme, urlsplit(req.full_url).scheme) == ("http", "https"):
             raise RefusedError(f"Redirection to url {newurl[:_LONGEST]!r} is not allowed", code)
         following = super().redirect_request(req, fp, code, msg, headers, newurl)

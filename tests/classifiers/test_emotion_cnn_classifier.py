@@ -105,6 +105,13 @@ def test_learns():
     assert cnn.score(*make_faces(150, random_state=1, **settings)) > 0.6
 
 
+@pytest.mark.parametrize("stem_stride", [1, 2])
+def test_stem_stride(faces, stem_stride):
+    settings = TINY | {"max_epochs": 1, "stem_stride": stem_stride}
+    network = EmotionCNNClassifier(**settings).fit(*faces)._restore_network()
+    assert network.layers[0].conv.stride == (stem_stride, stem_stride)
+
+
 @pytest.mark.parametrize("n_classes", [1, 2, 9])
 def test_any_number_of_classes(n_classes):
     X, _ = make_faces(36, image_size=24, random_state=0)

@@ -238,7 +238,7 @@ def test_folders_that_link_to_each_other_are_refused(tmp_path):
         (tmp_path / name).mkdir()
         for other in set(names) - {name}:
             (tmp_path / name / other).symlink_to(tmp_path / other, target_is_directory=True)
-    with pytest.raises(ValueError, match=r"^load_image_folder found more than 100 ways"):
+    with pytest.raises(ValueError, match=r"^load_image_folder was led by links .*Remove links"):
         load_image_folder(tmp_path, labels="folders")
 
 
@@ -253,3 +253,26 @@ def test_deep_folders_take_time_in_proportion(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "lstat", lambda path, **_: asked.append(path) or lstat(path))
     assert len(load_image_folder(tmp_path).filenames) == 2
     assert len(asked) < 10 * depth
+
+
+def test_many_classes_may_link_to_one_folder(tmp_path):
+    write_images(tmp_path, ["pool/0.png", *(f"root/class{number}/0.png" for number in range(120))])
+    for folder in (tmp_path / "root").iterdir():
+        (folder / "more").symlink_to(tmp_path / "pool", target_is_directory=True)
+    assert len(load_image_folder(tmp_path / "root", labels="folders").filenames) == 240
+
+
+def test_folders_that_cannot_be_read_are_named(tmp_path, monkeypatch):
+    write_images(tmp_path, ["happy/0.png", "sad/0.png"])
+    scandir = os.scandir
+
+    def refuse(folder):
+        if Path(folder).name == "sad":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(
+        PermissionError, match=r"^load_image_folder cannot read the folder .*sad: Permission denied"
+    ):
+        load_image_folder(tmp_path)

@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image, ImageOps, features
 
 from emotion_estimators.exceptions import ImageReadError
-from emotion_estimators.images import read_image, read_image_size
+from emotion_estimators.images import read, read_image, read_image_size
 
 HEIGHT, WIDTH = 5, 7
 ORIENTED = {  # EXIF orientation: the stored pixels of an upright image, by the EXIF standard
@@ -334,9 +334,9 @@ def test_a_program_is_not_run(monkeypatch) -> None:
 
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ghostscript)
     encoded = encode(noise(9, 11, 3), "eps")
-    for read in (read_image, read_image_size):
+    for reader in (read_image, read_image_size):
         with pytest.raises(ImageReadError, match="is a PostScript program, which is not run"):
-            read(encoded)
+            reader(encoded)
 
 
 @pytest.mark.parametrize("source", [None, 3, np.zeros((2, 2), np.uint8)])
@@ -438,6 +438,22 @@ def test_the_largest_image_with_opacity_takes_less_than_a_gigabyte(tmp_path):
     ).stdout
     # 357 MB of Pillow's, 268 MB of ours and the interpreter
     assert int(output) * 1024 < 900e6
+
+
+@pytest.mark.parametrize(
+    ("offset", "whence"), [(-1, 0), (-6, 1), (-13, 2), (0, 0), (-5, 1), (-12, 2)]
+)
+def test_bytes_are_sought_as_files_are(tmp_path, offset, whence):
+    (tmp_path / "file").write_bytes(b"twelve bytes")
+    outcomes = []
+    with (tmp_path / "file").open("rb", buffering=0) as file:
+        for source in (file, read._Bytes(b"twelve bytes")):
+            source.seek(5)
+            try:
+                outcomes.append(source.seek(offset, whence))
+            except OSError as error:
+                outcomes.append(error.errno)
+    assert outcomes[0] == outcomes[1]
 
 
 def test_a_palette_before_the_beginning_is_missing_from_bytes_too(tmp_path):

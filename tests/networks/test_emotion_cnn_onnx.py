@@ -81,6 +81,11 @@ def test_networks_of_other_classes_are_refused():
         emotion_cnn_to_onnx(networks, (12, 12))
 
 
+def test_other_stores_are_refused():
+    with pytest.raises(ValueError, match="float32, float16 or int8, got 'half'"):
+        emotion_cnn_to_onnx([_network((6,), (1,))], (12, 12), stored="half")
+
+
 # float16 keeps 11 bits of each weight; int8 rounds one by at most 1/254 of its channel's largest
 @pytest.mark.parametrize(
     ("stored", "share", "atol"), [("float16", 0.55, 0.01), ("int8", 0.3, 0.05)]
@@ -104,7 +109,9 @@ def test_a_kernel_of_zeros_stays_zero():
 
 
 def test_interface_and_metadata():
-    model = emotion_cnn_to_onnx([_network((6,), (1,))], (12, 15), metadata={"answer": "42"})
+    model = emotion_cnn_to_onnx(
+        [_network((6,), (1,))], (np.int64(12), 15), metadata={"answer": "42"}
+    )
     onnx.checker.check_model(model, full_check=True)
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     (images,), (probabilities,) = session.get_inputs(), session.get_outputs()

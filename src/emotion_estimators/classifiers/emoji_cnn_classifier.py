@@ -1,6 +1,6 @@
 """Pictures of emoji in, emotions out: a small Keras network trained from scratch.
 
-Imports keras, scikeras, onnx and onnxruntime inside functions only, through `training` and
+Imports keras, scikeras and onnxruntime inside functions only, through `training` and
 `networks`.
 """
 

@@ -13,7 +13,7 @@ __all__ = ["drawing_targets", "find_photographs"]
 
 def find_photographs(
     paths: list[Path], *, leave_out: Path | None = None
-) -> tuple[dict[str, str], list[Path]]:
+) -> tuple[dict[str, str], list[Path], list[str]]:
     """Find photographs, each once.
 
     Parameters
@@ -30,23 +30,24 @@ def find_photographs(
         given.
     empty : list of Path
         Folders without an image.
+    unreadable : list of str
+        Folders that cannot be read.
 
     Raises
     ------
     UsageError
         If links to folders lead round and round.
-    OSError
-        If a folder cannot be read.
     """
     photographs: dict[str, str] = {}
     empty = []
+    unreadable: list[str] = []
     for path in paths:
         if not path.is_dir():
             photographs.setdefault(os.fspath(path), path.name)
             continue
         hidden = _below(path, leave_out)
         try:
-            files, _ = walk_folder(path, owner="The search for images")
+            files, _ = walk_folder(path, owner="The search for images", unreadable=unreadable)
         except ValueError as error:
             raise UsageError(str(error)) from error
         found = [
@@ -59,7 +60,7 @@ def find_photographs(
             empty.append(path)
         for name in found:
             photographs.setdefault(os.path.join(path, name), name)  # noqa: PTH118 - for speed
-    return photographs, empty
+    return photographs, empty, unreadable
 
 
 def _below(path: Path, folder: Path | None) -> str | None:

@@ -22,10 +22,12 @@ __all__ = ["predict"]
 def predict(arguments: argparse.Namespace) -> int:
     """Write the table, and the drawn photographs."""
     _check_out(arguments)
-    photographs, empty = find_photographs(arguments.paths, leave_out=arguments.draw)
+    photographs, empty, unreadable = find_photographs(arguments.paths, leave_out=arguments.draw)
     targets = {} if arguments.draw is None else drawing_targets(photographs, arguments.draw)
     for folder in empty:
         say(f"predict: no image in the folder {folder}.")
+    for name in unreadable:
+        say(f"predict: the folder {name} cannot be read and is left out.")
     classifier = open_classifier(arguments.model, arguments.jobs)
     cropper = _open_cropper(arguments.detector, arguments.jobs)
     columns = table_columns(classifier.classes_)
@@ -33,7 +35,7 @@ def predict(arguments: argparse.Namespace) -> int:
     writer, held = open_table(arguments.out, columns, again=again)
     todo = [path for path in photographs if path not in held.images]
     run = _Run(todo, arguments.out, held, targets)
-    return max(run.write(writer, cropper, classifier), FAILED if empty else OK)
+    return max(run.write(writer, cropper, classifier), FAILED if empty or unreadable else OK)
 
 
 class _Run:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,12 +12,14 @@ IMAGE_SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
 
-_MOST_WAYS = 100  # to one folder
+_MOST_REPEATED = 20_000  # folders that links lead to again
 
 _Chain: TypeAlias = "tuple[str, _Chain] | None"
 
 
-def walk_folder(path: Path, *, owner: str) -> tuple[list[str], set[str]]:
+def walk_folder(
+    path: Path, *, owner: str, unreadable: list[str] | None = None
+) -> tuple[list[str], set[str]]:
     """List all files and folders below a folder.
 
     Parameters
@@ -27,6 +28,8 @@ def walk_folder(path: Path, *, owner: str) -> tuple[list[str], set[str]]:
         The folder.
     owner : str
         Who asks, for messages.
+    unreadable : list of str or None, default=None
+        Gets the folders that cannot be read; None makes them an error.
 
     Returns
     -------
@@ -39,31 +42,41 @@ def walk_folder(path: Path, *, owner: str) -> tuple[list[str], set[str]]:
     Raises
     ------
     ValueError
-        If links lead to one folder in so many ways that they might have no end.
+        If links lead to the same folders so often that it might have no end.
     OSError
-        If a folder cannot be read.
+        If a folder cannot be read, of the class that says why.
     """
     files: list[str] = []
     folders: set[str] = set()
-    ways: Counter[str] = Counter()
+    seen: set[str] = set()
+    n_repeated = 0
     # a folder's name, where it really is, and the real folders that it lies in
     waiting: list[tuple[str, str, _Chain]] = [("", os.path.realpath(path), None)]
     while waiting:
         name, real, above = waiting.pop()
-        ways[real] += 1
-        if ways[real] > _MOST_WAYS:
+        n_repeated += real in seen
+        seen.add(real)
+        if n_repeated > _MOST_REPEATED:
             raise ValueError(
-                f"{owner} found more than {_MOST_WAYS} ways through links to the folder {real} "
-                f"below {path}. Remove links to folders that lead to each other."
+                f"{owner} was led by links below {path} to {_MOST_REPEATED} folders that it had "
+                f"seen before, such as {real}. Remove links to folders that lead to each other."
             )
         chain = real, above
-        for entry in _entries(real, owner):
+        try:
+            entries = _entries(real)
+        except OSError as error:
+            if unreadable is None:
+                message = f"{owner} cannot read the folder {real}: {error.strerror}."
+                raise type(error)(message) from error
+            unreadable.append(real)
+            continue
+        for entry in entries:
             below = name + entry.name
             if not _is_folder(entry):
                 files.append(below)
                 continue
             # to resolve every path would take time with the square of the depth
-            goal = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+            goal = os.path.realpath(entry.path) if _is_link(entry) else entry.path
             if _holds(chain, goal):  # it would be walked round and round
                 continue
             folders.add(below)
@@ -71,12 +84,14 @@ def walk_folder(path: Path, *, owner: str) -> tuple[list[str], set[str]]:
     return files, folders
 
 
-def _entries(folder: str, owner: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if not is_hidden(entry.name)]
-    except OSError as error:
-        raise OSError(f"{owner} cannot read the folder {folder}: {error.strerror}.") from error
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return [entry for entry in entries if not is_hidden(entry.name)]
+
+
+def _is_link(entry: os.DirEntry[str]) -> bool:
+    # what Windows calls a junction, Python 3.12 can tell
+    return entry.is_symlink() or bool(getattr(entry, "is_junction", bool)())
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

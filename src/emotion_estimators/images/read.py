@@ -166,8 +166,13 @@ class _Bytes(BytesIO):
     BytesIO goes to the beginning instead, and what Pillow reads there is not what it wanted.
     """
 
+    def __init__(self, source: bytes) -> None:
+        super().__init__(source)
+        self._n_bytes = len(source)
+
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if whence == os.SEEK_END and offset < -self.getbuffer().nbytes:
+        start = {os.SEEK_CUR: self.tell(), os.SEEK_END: self._n_bytes}.get(whence, 0)
+        if start + offset < 0:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         return super().seek(offset, whence)
 

@@ -108,10 +108,10 @@ def _fields(number: int, contents: Sequence[int | str | Message]) -> Message:
     return [piece for content in contents for piece in _field(number, content)]
 
 
-def _field(number: int, content: float | str | Message) -> Message:
+def _field(number: int, content: float | np.integer[Any] | str | Message) -> Message:
     """Return a field by its number in the definition; floats in single precision."""
-    if isinstance(content, int):
-        return [_varint(number << 3 | _VARINT), _varint(content)]
+    if isinstance(content, int | np.integer):
+        return [_varint(number << 3 | _VARINT), _varint(int(content))]
     if isinstance(content, float):
         return [_varint(number << 3 | _FIXED32), struct.pack("<f", content)]
     pieces = [content.encode()] if isinstance(content, str) else content

@@ -59,7 +59,7 @@ def emotion_cnn_to_onnx(
     Raises
     ------
     ValueError
-        If the networks have different numbers of classes.
+        If the networks have different numbers of classes, or `stored` is something else.
     TypeError
         If a network has layers that `EmotionCNN` does not have.
     """
@@ -68,6 +68,10 @@ def emotion_cnn_to_onnx(
         raise ValueError(
             "emotion_cnn_to_onnx expected networks of one number of classes, got "
             f"{sorted(n_classes)}."
+        )
+    if stored not in ("float32", "float16", "int8"):
+        raise ValueError(
+            f"emotion_cnn_to_onnx expected stored to be float32, float16 or int8, got {stored!r}."
         )
     graph = _Graph(stored)
     x = "images"

@@ -1,6 +1,6 @@
 """A Keras model in an HDF5 file to an ONNX model, without Keras or TensorFlow.
 
-Imports its neighbours, h5py and onnx (inside functions) and NumPy; for the classifiers.
+Imports its neighbours, h5py (inside functions) and NumPy; for the classifiers.
 """
 
 from __future__ import annotations
