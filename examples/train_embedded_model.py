@@ -120,7 +120,9 @@ def main(argv: list[str] | None = None) -> None:
     figures: dict[str, Any] = {
         "teacher": None if arguments.teacher is None else arguments.teacher.name,
         "parameters": {
-            k: v for k, v in cnn.get_params().items() if k not in ("on_epoch_end", "teacher")
+            k: v
+            for k, v in cnn.get_params(deep=False).items()
+            if k not in ("on_epoch_end", "teacher")
         },
         "n_weights": sum(array.size for array in cnn.weights_.values()),
         "epochs": cnn.n_iter_,

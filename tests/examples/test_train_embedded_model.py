@@ -61,6 +61,12 @@ def test_trains_writes_and_measures(tmp_path):
     assert figures["test"]["accuracy"] == accuracy_score(y.astype(str), predicted)
     assert np.sum(figures["test_with_flip"]["confusion"]) == 20
 
+    taught = tmp_path / "taught" / "cnn.onnx"
+    options = [v for pair in (arguments | {"--out": taught, "--epochs": 1}).items() for v in pair]
+    _run("train_embedded_model.py", *options, "--large", "--teacher", out)
+    figures = json.loads(taught.with_suffix(".metrics.json").read_text())
+    assert (figures["teacher"], figures["parameters"]["stem_stride"]) == ("cnn.onnx", 1)
+
     average = tmp_path / "average.onnx"
     weights = out.with_suffix(".npz")
     _run("average_embedded_models.py", weights, weights, "--out", average)
