@@ -17,6 +17,7 @@ import resource
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -134,7 +135,10 @@ def main() -> None:
         work(options.work, options.model, folder, options.single, options.batches)
         return
     with_keras = has_keras(options.keras_python)
-    print(f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
+    print(
+        f"{datetime.now(UTC).date()}; {platform.machine()}, {os.cpu_count()} CPUs, "
+        f"Python {platform.python_version()}"
+    )
     if not with_keras:
         print(f"No TensorFlow with tf_keras in {options.keras_python}: no peers to compare with.")
     for model in [options.model] if options.model else MODELS:
