@@ -1,9 +1,10 @@
 """Install a wheel into an empty environment and measure it: python benchmarks/install.py WHEEL...
 
 Of wheels for several systems it takes the one for this. Prints a table of what each package takes
-on the disk, and what scikit-learn takes alone, which is the floor of any such library; then runs
-the first example of README.md there without a network and compares what it prints. Packages named
-by ``--beside`` are then installed, each alone with what it needs, and their totals printed.
+on the disk and all together to download, and what scikit-learn takes alone, which is the floor of
+any such library; then runs the first example of README.md there without a network and compares
+what it prints. Packages named by ``--beside`` are then installed, each alone with what it needs,
+and their totals printed.
 """
 
 from __future__ import annotations
@@ -63,6 +64,14 @@ def choose_wheel(wheels: list[Path]) -> Path:
     sys.exit(f"none of {', '.join(wheel.name for wheel in wheels)} is for this system")
 
 
+def measure_download(folder: Path, requirement: str, target: Path) -> float:
+    """Return how many MB of wheels a requirement and what it needs are."""
+    python = folder / "bin" / "python"
+    command = [python, "-m", "pip", "download", "--quiet", "--dest", target, requirement]
+    subprocess.run(command, check=True)  # noqa: S603
+    return sum(path.stat().st_size for path in target.iterdir()) / 1e6
+
+
 def run_example(folder: Path) -> None:
     """Run the first block of the README and compare what it prints, but for numbers."""
     code, expected = re.search(  # type: ignore[union-attr]
@@ -116,13 +125,16 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         floor = install(Path(temporary, "floor"), "scikit-learn")
         folder = Path(temporary, "core")
-        core = install(folder, str(choose_wheel(chosen.wheels).resolve()))
+        wheel = str(choose_wheel(chosen.wheels).resolve())
+        core = install(folder, wheel)
         print("| package | version | MiB | in scikit-learn's own install |\n|---|---|---|---|")
         for name, (version, size) in sorted(core.items(), key=lambda item: -item[1][1]):
             print(f"| {name} | {version} | {size / MIB:.1f} | {'yes' if name in floor else ''} |")
         for label, packages in (("all", core), ("scikit-learn alone", floor)):
             total = sum(size for _, size in packages.values()) / MIB
             print(f"| **{label}** | {len(packages)} packages | {total:.1f} | |")
+        download = measure_download(folder, wheel, Path(temporary, "download"))
+        print(f"\nTo download: {download:.0f} MB")
         machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
         print(f"\n{machine}, {datetime.now(UTC).date()}\n")
         run_example(folder)
