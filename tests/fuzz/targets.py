@@ -133,8 +133,8 @@ def plant(content: bytes, folder: Path) -> None:
         goal = Path(os.path.normpath(path.parent / goal.lstrip("/")))
         if not (path.is_relative_to(folder) and goal.is_relative_to(folder)):
             continue
-        # names that the system does not take, or that are there already
-        with suppress(OSError, ValueError):
+        # names that the system does not take, that are there already, or too deep for mkdir
+        with suppress(OSError, ValueError, RecursionError):
             path.parent.mkdir(parents=True, exist_ok=True)
             if arrow:
                 path.symlink_to(goal)

@@ -428,16 +428,20 @@ def test_the_largest_image_with_opacity_takes_less_than_a_gigabyte(tmp_path):
         "import sys\n"
         "from types import SimpleNamespace\n"
         "from emotion_estimators._validation import check_images\n"
+        "def peak():\n"
+        "    status = open('/proc/self/status').read()\n"
+        "    return int(status.partition('VmHWM:')[2].split()[0])\n"
+        "before = peak()\n"
         "wishes = SimpleNamespace(color='rgb', image_size=(8, 8))\n"
         "list(check_images(wishes, sys.argv[1:], reset=True).batches(1))\n"
-        "status = open('/proc/self/status').read()\n"
-        "print(status.partition('VmHWM:')[2].split()[0])\n"
+        "print(peak() - before)\n"
     )
     output = subprocess.run(
         [sys.executable, "-c", code, str(path)], check=True, capture_output=True, text=True
     ).stdout
-    # 357 MB of Pillow's, 268 MB of ours and the interpreter
-    assert int(output) * 1024 < 900e6
+    # 357 MB of Pillow's, 268 MB of ours, and parts; the libraries in memory, some 200 MB, are
+    # left out, as how much of their files lies there depends on the system
+    assert int(output) * 1024 < 720e6
 
 
 @pytest.mark.parametrize(
