@@ -103,6 +103,15 @@ def test_files_of_any_size_and_color(faces, tmp_path):
     )
 
 
+def test_the_place_in_the_batch_changes_no_bit():
+    # BLAS sums the rows of a product of this size in ways that depend on their place
+    X, y = make_faces(203, image_size=48, random_state=0)
+    classifier = MirrorKernelRidgeClassifier(transformer=HOGTransformer()).fit(X, y)
+    order = np.random.default_rng(0).permutation(64)
+    scores = classifier.decision_function(X[:64])
+    np.testing.assert_array_equal(classifier.decision_function(X[:64][order]), scores[order])
+
+
 def test_progress_is_shown_only_when_asked_for(faces, capsys):
     X, y = faces
     model = MirrorKernelRidgeClassifier(transformer=SMALL).fit(X, y)

@@ -25,7 +25,7 @@ from emotion_estimators.training.training_set import check_labels
 __all__ = ["MirrorKernelRidgeClassifier"]
 
 _BATCH = 64  # images described and compared at once, always: a prediction has no neighbours
-_KERNEL_ROWS = 2048  # rows of the kernel matrix computed at once: bounds the working memory
+_KERNEL_COLUMNS = 2048  # of the kernel matrix, computed at once: bounds the working memory
 
 _Floats: TypeAlias = NDArray[Any]  # float32 or float64
 
@@ -194,10 +194,10 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         self.features_ = (features * self.scale_).astype(np.float32)
 
         kernel = np.empty((len(pixels), len(pixels)), np.float32)
-        starts = range(0, len(pixels), _KERNEL_ROWS)
+        starts = range(0, len(pixels), _KERNEL_COLUMNS)
         for start in tqdm(starts, desc=f"{name}: kernel", disable=not self.verbose):
-            rows = slice(start, start + _KERNEL_ROWS)
-            kernel[rows] = self._kernel(self.features_[rows], self.features_)
+            columns = slice(start, start + _KERNEL_COLUMNS)
+            kernel[:, columns] = self._kernel(self.features_, self.features_[columns])
         kernel[np.diag_indices_from(kernel)] += np.float32(self.alpha)
         targets = np.eye(len(self.classes_), dtype=np.float32)[codes]  # (n_samples, n_classes)
         self.intercept_ = targets.mean(axis=0)
@@ -259,7 +259,8 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         for rows, batch in bar:
             features = np.zeros((_BATCH, learned.shape[1]))
             features[: len(batch)] = (self._describe(batch) - self.mean_) * self.scale_
-            scores[rows] = (self._kernel(features, learned) @ self.dual_coef_)[: len(batch)]
+            kernel = self._kernel(learned, features)  # (n_learned, _BATCH)
+            scores[rows] = (self.dual_coef_.T @ kernel).T[: len(batch)]
         scores += self.intercept_
         return scores
 
@@ -278,17 +279,19 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
             images = images.astype(np.float32) / np.float32(255)
         return images if self.image_shape is None else images.reshape(len(images), -1)
 
-    def _kernel(self, features: _Floats, learned: _Floats) -> _Floats:
+    def _kernel(self, learned: _Floats, features: _Floats) -> _Floats:
         """Return the kernel between two sets of scaled features, in their precision."""
         gamma = features.dtype.type(self.gamma)
         swapped = np.roll(features, features.shape[1] // 2, axis=1)  # the mirror images
         squares = gamma * np.einsum("ij,ij->i", learned, learned)
         own_squares = gamma * np.einsum("ij,ij->i", features, features)
-        kernel = np.zeros((len(features), len(learned)), features.dtype)
+        kernel = np.zeros((len(learned), len(features)), features.dtype)
         for view in (features, swapped):
-            product = (2 * gamma * view) @ learned.T
-            product -= own_squares[:, np.newaxis]
-            product -= squares
+            # OpenBLAS sums the rows of a product by their place, and the columns all alike: an
+            # image is a column, so that its score does not depend on the images before it
+            product = learned @ (2 * gamma * view).T
+            product -= own_squares
+            product -= squares[:, np.newaxis]
             kernel += np.exp(product, out=product)
         return kernel
 
