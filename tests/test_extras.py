@@ -14,7 +14,7 @@ OPTIONAL = {
     "jax": None,
     "keras": {"keras"},
     "matplotlib": {"plot"},
-    "pandas": {"table", "parquet"},
+    "pandas": {"table"},
     "pyarrow": {"parquet"},
     "pytorch_lightning": {"lightning"},
     "scikeras": {"keras"},
