@@ -36,13 +36,14 @@ def client(cluster):
 @pytest.fixture
 def wait_to_be_killed(tmp_path):
     """Return a function that holds the first process which calls it until `killer` came."""
-    note = tmp_path / "process"
+    note, other = tmp_path / "process", tmp_path / "other"
 
     def wait():
         try:
             with note.open("x") as file:
                 file.write(f"{os.getpid()}\n")
         except FileExistsError:
+            other.touch()
             return
         time.sleep(60)
         raise AssertionError("nobody came")
@@ -52,8 +53,12 @@ def wait_to_be_killed(tmp_path):
 
 @pytest.fixture
 def killer(tmp_path):
-    """Return a block in which the process that waits is killed; it gives a list of its id."""
-    note = tmp_path / "process"
+    """Return a block in which the process that waits is killed; it gives a list of its id.
+
+    It is killed when the other process has begun, too: joblib hands large arguments to one of them,
+    from which the other fetches them, and Dask cannot make them again where the only copy is lost.
+    """
+    note, other = tmp_path / "process", tmp_path / "other"
 
     @contextmanager
     def killer():
@@ -61,7 +66,7 @@ def killer(tmp_path):
 
         def kill():
             deadline = time.monotonic() + 50
-            while not (note.exists() and note.read_text().endswith("\n")):
+            while not (other.exists() and note.read_text().endswith("\n")):
                 if time.monotonic() > deadline:
                     return
                 time.sleep(0.01)
