@@ -287,8 +287,8 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         own_squares = gamma * np.einsum("ij,ij->i", features, features)
         kernel = np.zeros((len(learned), len(features)), features.dtype)
         for view in (features, swapped):
-            # OpenBLAS sums the rows of a product by their place, and the columns all alike: an
-            # image is a column, so that its score does not depend on the images before it
+            # An image is a column, so that its score does not depend on its place: OpenBLAS was
+            # seen to sum rows of a product by their place, columns of one size never
             product = learned @ (2 * gamma * view).T
             product -= own_squares
             product -= squares[:, np.newaxis]
