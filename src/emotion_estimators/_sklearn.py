@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any, cast
 
 import numpy as np
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import (
@@ -27,11 +28,58 @@ __all__ = [
     "estimator_check",
     "fit_context",
     "indicator_targets",
+    "keep_fitted",
     "safe_indexing",
     "train_test_sizes",
     "validate_data",
     "validate_params",
 ]
+
+
+def fit_context(
+    *, prefer_skip_nested_validation: bool
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return scikit-learn's decorator of ``fit``, with which a fit is whole or does not happen.
+
+    A decorated ``fit`` or ``fit_transform`` works on a shallow copy of the estimator, whose
+    attributes are assigned together once it has succeeded; one that fails leaves the estimator as
+    it was. So it must not change in place what an attribute holds. Other methods are only
+    decorated as scikit-learn does.
+    """
+    validated = _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
+
+    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+        if not method.__name__.startswith("fit"):
+            return cast("Callable[..., Any]", validated(method))
+
+        @wraps(method)
+        def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
+            fitted = object.__new__(type(self))
+            fitted.__dict__.update(vars(self))
+            try:
+                result = method(fitted, *args, **kwargs)
+            except BaseException as error:
+                if getattr(error, _KEEPS_FITTED, False):
+                    self.__dict__ = vars(fitted)
+                raise
+            self.__dict__ = vars(fitted)
+            return self if result is fitted else result
+
+        return cast("Callable[..., Any]", validated(fit))
+
+    return decorate
+
+
+_KEEPS_FITTED = "_keeps_fitted"
+
+
+def keep_fitted(error: BaseException, note: str) -> None:
+    """Let a fit that ends with this error keep what it has assigned so far, a consistent set.
+
+    `note` is added to the error: it says what is kept.
+    """
+    error.add_note(note)
+    setattr(error, _KEEPS_FITTED, True)
 
 
 def estimator_check(name: str) -> Callable[..., None]:

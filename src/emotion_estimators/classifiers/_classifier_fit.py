@@ -113,5 +113,5 @@ def fit_classifier(
         warnings.warn(
             f"{owner} was interrupted after {estimator.n_iter_} of {estimator.max_epochs} epochs; "
             f"it keeps the best weights so far, of epoch {estimator.best_epoch_}.",
-            stacklevel=5,  # the caller of fit, past its helper, fit and the decorator around it
+            stacklevel=6,  # the caller of fit, past its helper, fit and the decorators around it
         )

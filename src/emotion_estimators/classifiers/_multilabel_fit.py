@@ -197,7 +197,7 @@ def fit_multilabel(
         warnings.warn(
             f"{owner} was interrupted after {estimator.n_iter_} of {settings.max_epochs} epochs; "
             f"it keeps the best weights so far, of epoch {estimator.best_epoch_}.",
-            stacklevel=4,  # the caller of fit, past fit and the decorator around it
+            stacklevel=5,  # the caller of fit, past fit and the decorators around it
         )
 
 
