@@ -20,9 +20,8 @@ from matplotlib import pyplot as plt
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 
 from emotion_estimators import LightningMultiLabelClassifier
-from emotion_estimators.datasets import load_multilabel_csv, make_scenes
+from emotion_estimators.datasets import SCENE_LABELS, load_multilabel_csv, make_scenes
 from emotion_estimators.images import read_image
-from emotion_estimators.labels import SCENE_OBJECTS
 from emotion_estimators.model_selection import multilabel_train_test_split
 
 mpl.use("agg")
@@ -81,7 +80,7 @@ def read_data(arguments: argparse.Namespace) -> tuple[Any, Any, list[str]]:
             "about photographs."
         )
         X, Y = make_scenes(arguments.samples, image_size=arguments.image_size, random_state=0)
-        return X, Y, list(SCENE_OBJECTS)
+        return X, Y, list(SCENE_LABELS)
     pictures = load_multilabel_csv(arguments.csv, arguments.images or arguments.csv.parent)
     print(pictures.DESCR)
     return pictures.data, pictures.target, pictures.target_names

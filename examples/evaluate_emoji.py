@@ -3,9 +3,9 @@
 The same emoji drawn by two vendors is nearly the same picture, and repeated pictures are quite
 the same: a random split tests on what was trained on. Two protocols keep them apart: all pictures
 of one vendor are left out, for each vendor in turn, and all pictures of a fifth of the emoji, for
-each fifth and several draws of the fifths. Needs the folder `emoji-data` in the folder that the
+each fifth and several draws of the fifths. Takes the folder `emoji-data` in the folder that the
 environment variable EMOTION_ESTIMATORS_DATA names, or one given with --data; see `fetch_emoji`.
-Without either it draws emoji of several styles, which take the place of vendors.
+Without either it takes the emoji of two vendors that come with the package.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sklearn.svm import SVC
 from tqdm import tqdm
 
 from emotion_estimators import EmojiCNNClassifier, HOGTransformer
-from emotion_estimators.datasets import load_emoji, make_emoji
+from emotion_estimators.datasets import load_emoji, load_emoji_sample
 
 N_FOLDS = 5
 
@@ -44,19 +44,14 @@ def make_models(random_state: int) -> dict[str, Any]:
     }
 
 
-def read_data(folder: Path | None) -> tuple[Any, Any, Any, Any | None]:
-    """Return pictures, labels, vendors, and emoji where the pictures are real."""
-    if folder is not None:
-        emoji = load_emoji(folder)
-        return np.array(emoji.data), emoji.target, emoji.vendor, emoji.code_points
-    X, y, styles = make_emoji(
-        180, emotions=["happy", "sad"], return_styles=True, random_state=0, color="grey"
-    )
-    return X, y, styles, None
+def read_data(folder: Path | None) -> tuple[Any, Any, Any, Any]:
+    """Return pictures, labels, vendors and emoji."""
+    emoji = load_emoji_sample() if folder is None else load_emoji(folder)
+    return emoji.data, emoji.target, emoji.vendor, emoji.code_points
 
 
 def find_data(named: Path | None) -> Path | None:
-    """Return the folder of the real pictures, or None."""
+    """Return the folder of the real pictures, or None for those of the package."""
     if named is not None:
         return named
     folder = Path(os.environ.get("EMOTION_ESTIMATORS_DATA", ""), "emoji-data")
@@ -64,14 +59,14 @@ def find_data(named: Path | None) -> Path | None:
 
 
 def splits(
-    y: Any, vendors: Any, emoji: Any | None, repeats: int
+    y: Any, vendors: Any, emoji: Any, repeats: int
 ) -> Iterator[tuple[str, str, int, Any, Any]]:
     """Yield protocol, what is left out, repetition, rows to learn from, rows to measure on."""
     rows = np.zeros(len(y))
     for repeat in range(repeats):
         for train, test in LeaveOneGroupOut().split(rows, y, vendors):
             yield "vendor", str(vendors[test[0]]), repeat, train, test
-    for repeat in range(repeats if emoji is not None else 0):
+    for repeat in range(repeats):
         folds = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=repeat)
         for number, (train, test) in enumerate(folds.split(rows, y, emoji)):
             yield "unseen", f"fold {number}", repeat, train, test
@@ -91,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     folder = find_data(arguments.data)
     X, y, vendors, emoji = read_data(folder)
     names, counts = np.unique(vendors, return_counts=True)
-    print(f"Pictures: {folder or 'drawn by make_emoji; they say nothing about real emoji'}")
+    print(f"Pictures: {folder or 'those that come with the package'}")
     print(f"`{' '.join(['python', *sys.argv])}`, {dt.datetime.now(tz=dt.UTC).date()}")
     print(", ".join(f"{n} of {name}" for name, n in zip(names, counts, strict=True)))
     chosen = arguments.models or list(make_models(0))
@@ -107,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 model.fit(X[train], y[train])
                 seconds = time.perf_counter() - start
                 predicted = model.predict(X[test])
-                wrong = [] if emoji is None else emoji[test][predicted != y[test]].tolist()
+                wrong = emoji[test][predicted != y[test]].tolist()
                 rows.append(
                     {
                         "protocol": protocol,

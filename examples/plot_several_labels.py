@@ -22,8 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from emotion_estimators import HOGTransformer, LightningMultiLabelClassifier
-from emotion_estimators.datasets import make_scenes
-from emotion_estimators.labels import SCENE_OBJECTS
+from emotion_estimators.datasets import SCENE_LABELS, make_scenes
 from emotion_estimators.model_selection import multilabel_train_test_split
 
 X, Y = make_scenes(500, image_size=32, random_state=0)
@@ -33,7 +32,7 @@ figure, axes = plt.subplots(1, 5, figsize=(9, 2.4), layout="constrained")
 for ax, picture, labels in zip(axes, X_train, Y_train, strict=False):
     ax.imshow(picture)
     ax.set_axis_off()
-    ax.set_title("\n".join(np.array(SCENE_OBJECTS)[labels == 1]) or "nothing", fontsize=8)
+    ax.set_title("\n".join(np.array(SCENE_LABELS)[labels == 1]) or "nothing", fontsize=8)
 
 # %%
 # Four models
@@ -61,7 +60,7 @@ models = {
     "HOG, ClassifierChain": on_hog(ClassifierChain),
     "network": LightningMultiLabelClassifier(
         backbone="resnet6-tiny",
-        labels=SCENE_OBJECTS,
+        labels=SCENE_LABELS,
         learning_rate=0.005,
         max_epochs=40,
         random_state=0,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion_estimators.datasets import load_emoji, load_emoji_folders, write_emoji_folders
+from emotion_estimators.datasets import emoji_class, load_emoji
+from emotion_estimators.datasets._emoji_table import HAPPY_EMOJI, SAD_EMOJI
 from emotion_estimators.images import read_image
-from emotion_estimators.labels import HAPPY_EMOJI, SAD_EMOJI, happy_or_sad
 
 
 def row(unified, subcategory="face-smiling", category="Smileys & Emotion", lacking=()):
@@ -166,76 +166,9 @@ def test_kissing_faces_are_in_both_tables_and_happy():
 
     assert spread(HAPPY_EMOJI) & spread(SAD_EMOJI) == {0x1F617, 0x1F618, 0x1F619}
     for number in spread(HAPPY_EMOJI) | spread(SAD_EMOJI):
-        assert happy_or_sad(number) == ("happy" if number in spread(HAPPY_EMOJI) else "sad")
-    assert happy_or_sad(0x1F5FF) is None
-    assert happy_or_sad(0x1F608) is None
-
-
-def test_class_folders_are_written_and_read_back(folder, tmp_path):
-    emoji = load_emoji(folder, vendor="apple")
-    write_emoji_folders(emoji, tmp_path / "out")
-    assert (tmp_path / "out" / "sad_emojis" / "sad.txt").read_text() == "1F62D\n"
-    assert (tmp_path / "out" / "happy_emojis" / "1F600-FE0F.png").is_file()
-    back = load_emoji_folders(tmp_path / "out", vendor="apple")
-    order = np.argsort(emoji.target, kind="stable")
-    for key in ("target", "code_points", "vendor"):
-        np.testing.assert_array_equal(back[key], emoji[key][order])
-    assert back.target_names == emoji.target_names
-    for ours, theirs in zip(back.data, emoji.data[order], strict=True):
-        np.testing.assert_array_equal(read_image(ours), read_image(theirs))
-
-
-def test_class_folders_without_lists_and_with_gaps(folder, tmp_path):
-    write_emoji_folders(load_emoji(folder, vendor="apple"), tmp_path)
-    listing = tmp_path / "happy_emojis" / "happy.txt"
-    listing.write_text("1F642\n1F641\n1F600\n")
-    with pytest.warns(UserWarning, match=r"misses 1 .*happy_emojis/1F641\.png") as warned:
-        emoji = load_emoji_folders(tmp_path)
-    assert warned[0].filename == __file__
-    assert emoji.code_points.tolist() == ["1F642", "1F600", "1F62D"]
-    assert emoji.missing == ["happy_emojis/1F641.png"]
-    listing.unlink()
-    data, target = load_emoji_folders(tmp_path, return_X_y=True)
-    assert [path.rpartition("/")[2] for path in data.tolist()] == [
-        "1F600.png",
-        "1F600-FE0F.png",
-        "1F618.png",
-        "1F642.png",
-        "1F62D.png",
-    ]
-    assert target.tolist() == ["happy"] * 4 + ["sad"]
-
-
-def test_class_folders_that_cannot_be_written_or_read(folder, tmp_path):
-    with pytest.raises(ValueError, match=r"got 1F600 2 times.*one vendor"):
-        write_emoji_folders(load_emoji(folder), tmp_path)
-    with pytest.raises(ValueError, match="classes happy and sad, got face-affection"):
-        write_emoji_folders(load_emoji(folder, vendor="apple", labels="subcategory"), tmp_path)
-    with pytest.raises(FileNotFoundError, match="the folder happy_emojis in"):
-        load_emoji_folders(tmp_path)
-    for name in ("happy_emojis", "sad_emojis"):
-        (tmp_path / name).mkdir()
-    with pytest.raises(ValueError, match="no picture in the two folders"):
-        load_emoji_folders(tmp_path)
-    (tmp_path / "sad_emojis" / "sad.txt").write_text("../../secret\n")
-    with pytest.raises(ValueError, match=r"cannot use a name in .*'../../secret'"):
-        load_emoji_folders(tmp_path)
-
-
-def test_a_name_that_is_too_long_for_a_file_is_missing(tmp_path):
-    for name in ("happy", "sad"):
-        (tmp_path / f"{name}_emojis").mkdir()
-    (tmp_path / "happy_emojis" / "happy.txt").write_text("-".join(["1F600"] * 100))
-    with pytest.raises(ValueError, match="load_emoji_folders found no picture in the two folders"):
-        load_emoji_folders(tmp_path)
-
-
-def test_a_list_that_is_not_utf_8_is_refused(tmp_path):
-    for name in ("happy", "sad"):
-        (tmp_path / f"{name}_emojis").mkdir()
-    (tmp_path / "happy_emojis" / "happy.txt").write_bytes(b"\xff1F600\n")
-    with pytest.raises(ValueError, match=r"cannot use a name in .*'utf-8' codec"):
-        load_emoji_folders(tmp_path)
+        assert emoji_class(number) == ("happy" if number in spread(HAPPY_EMOJI) else "sad")
+    assert emoji_class(0x1F5FF) is None
+    assert emoji_class(0x1F608) is None
 
 
 def test_the_real_collection(data_dir):

@@ -9,9 +9,8 @@ import pytest
 from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import average_precision_score
 
-from emotion_estimators.datasets import make_scenes
+from emotion_estimators.datasets import SCENE_LABELS, make_scenes
 from emotion_estimators.datasets.scenes import _KINDS, _draw_kinds, _photograph
-from emotion_estimators.labels import SCENE_OBJECTS
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,7 @@ def test_the_vocabulary_and_what_draws_it():
     # the label columns of the table that this data stands in for, in its order
     expected = ["motorcycle", "truck", "boat", "bus", "cycle"]
     expected += ["sitar", "ektara", "flutes", "tabla", "harmonium"]
-    assert list(SCENE_OBJECTS) == expected
+    assert list(SCENE_LABELS) == expected
     assert list(_KINDS) == expected
     for name, (draw, _, _) in _KINDS.items():
         assert draw.__name__ == f"draw_{name}"
@@ -66,14 +65,14 @@ def test_the_documented_shares_hold():
     shown = [_draw_kinds(rng) for _ in range(10_000)]
     shares = np.bincount(np.concatenate(shown).astype(int), minlength=10) / len(shown)
     # three standard errors of a share of 10,000: at most 0.015, of the small ones 0.009
-    assert shares[SCENE_OBJECTS.index("cycle")] == pytest.approx(0.42, abs=0.015)
-    assert shares[SCENE_OBJECTS.index("ektara")] == pytest.approx(0.10, abs=0.009)
-    assert SCENE_OBJECTS[shares.argmax()] == "cycle"
-    assert SCENE_OBJECTS[shares.argmin()] == "ektara"
+    assert shares[SCENE_LABELS.index("cycle")] == pytest.approx(0.42, abs=0.015)
+    assert shares[SCENE_LABELS.index("ektara")] == pytest.approx(0.10, abs=0.009)
+    assert SCENE_LABELS[shares.argmax()] == "cycle"
+    assert SCENE_LABELS[shares.argmin()] == "ektara"
     assert np.mean([not kinds for kinds in shown]) == pytest.approx(0.08, abs=0.009)
 
 
-@pytest.mark.parametrize("kind", range(10), ids=SCENE_OBJECTS)
+@pytest.mark.parametrize("kind", range(10), ids=SCENE_LABELS)
 def test_a_thing_covers_a_good_part_of_its_picture(kind):
     """With the same random numbers up to the thing, an empty picture has the same backdrop."""
     covered = []
@@ -90,7 +89,7 @@ def test_label_sets_say_what_the_indicator_says():
     X, sets = make_scenes(50, image_size=32, return_indicator=False, random_state=2)
     assert len(X) == len(sets) == 50
     assert all(isinstance(names, tuple) for names in sets)
-    assert [[name in names for name in SCENE_OBJECTS] for names in sets] == (Y == 1).tolist()
+    assert [[name in names for name in SCENE_LABELS] for names in sets] == (Y == 1).tolist()
 
 
 def test_same_state_same_pixels():

@@ -40,6 +40,7 @@ def listed() -> dict[str, str]:
 def test_the_reference_lists_every_public_name(module: str) -> None:
     package = importlib.import_module(module)
     names = {name for name in package.__all__ if not hasattr(getattr(package, name), "__path__")}
+    names = {name for name in names if not name.isupper()}  # constants stand in the glossary
     assert names <= set(listed())
 
 

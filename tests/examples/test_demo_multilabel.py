@@ -10,8 +10,7 @@ from PIL import Image
 pytest.importorskip("pytorch_lightning", reason="the demo trains with Lightning")
 pytest.importorskip("matplotlib", reason="the demo draws with matplotlib")
 
-from emotion_estimators.datasets import make_scenes
-from emotion_estimators.labels import SCENE_OBJECTS
+from emotion_estimators.datasets import SCENE_LABELS, make_scenes
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "demo_multilabel.py"
 
@@ -33,7 +32,7 @@ def test_scenes_are_drawn_where_no_table_is_named(demo, capsys, tmp_path):
     out = run(demo, capsys, "--samples", 80, "--output", tmp_path / "new")
     assert "drawn by make_scenes" in out
     assert "64 pictures to learn from, 16 to measure on" in out
-    for name in SCENE_OBJECTS:
+    for name in SCENE_LABELS:
         assert f"\n{name}" in out
     with Image.open(tmp_path / "new" / "multilabel_predictions.png") as sheet:
         assert np.ptp(np.asarray(sheet.convert("L"))) > 200
@@ -44,7 +43,7 @@ def test_a_table_of_your_own(demo, capsys, tmp_path):
     lines = ["Image_Name,Classes,cycle,motorcycle"]
     for number, (image, row) in enumerate(zip(X, Y, strict=True)):
         Image.fromarray(image).save(tmp_path / f"{number}.png")
-        lines.append(f"{number}.png,,{row[SCENE_OBJECTS.index('cycle')]},{row[0]}")
+        lines.append(f"{number}.png,,{row[SCENE_LABELS.index('cycle')]},{row[0]}")
     table = tmp_path / "labels.csv"
     table.write_text("\n".join(lines))
     out = run(demo, capsys, "--csv", table, "--out", tmp_path / "out")

@@ -1,4 +1,4 @@
-"""The demo and the evaluation of emoji: drawn ones here, real ones where the data folder is."""
+"""The demo and the evaluation of emoji: those of the package, more where the data folder is."""
 
 import csv
 import importlib.util
@@ -25,22 +25,23 @@ def load(name):
     return module
 
 
-def test_demo_on_drawn_emoji(tmp_path, monkeypatch, capsys):
+def test_demo_on_the_emoji_of_the_package(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("EMOTION_ESTIMATORS_DATA", str(tmp_path))
-    load("demo_emoji").main(["--samples", "32", "--epochs", "1", "--out", str(tmp_path / "new")])
+    load("demo_emoji").main(["--epochs", "1", "--out", str(tmp_path / "new")])
     out = capsys.readouterr().out
-    assert "drawn by make_emoji" in out
-    assert "24 pictures to learn from, 8 to measure on" in out
+    assert "58 of google, 58 of twitter, with the package" in out
+    assert "58 pictures to learn from, 58 to measure on" in out
     for name in ("Dummy", "seed", "default"):
         assert f"\n{name}" in out
     with Image.open(tmp_path / "new" / "emoji_confusion_matrix.png") as sheet:
         assert np.ptp(np.asarray(sheet.convert("L"))) > 200
 
 
-def test_real_emoji_are_sorted_and_read_back(data_dir, capsys):
-    X, y, emoji = load("demo_emoji").read_data(data_dir / "emoji-data", 0)
-    assert len(X) == len(y) == len(emoji)
-    assert "sorted into sad_emojis/ and read back" in capsys.readouterr().out
+def test_demo_on_a_folder(data_dir, monkeypatch, capsys):
+    monkeypatch.setenv("EMOTION_ESTIMATORS_DATA", str(data_dir))
+    emoji = load("demo_emoji").read_data(None)
+    assert set(emoji.vendor) == {"apple", "google", "twitter"}
+    assert "58 of apple, 58 of google, 58 of twitter" in capsys.readouterr().out
 
 
 def test_evaluation_leaves_out_vendors_and_emoji(data_dir, tmp_path, capsys):

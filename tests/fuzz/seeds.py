@@ -128,7 +128,7 @@ def csv_seeds():
 
 
 def folder_seeds():
-    """Return zip files, lists of paths and the tables of emoji; the first line says which."""
+    """Return zip files, lists of paths and a table of emoji; the first line says which."""
     for compression in (
         zipfile.ZIP_STORED,
         zipfile.ZIP_DEFLATED,
@@ -164,7 +164,6 @@ def folder_seeds():
         for code in ("1F600", "1F642-200D-2194-FE0F", "2639-FE0F")
     ]
     yield "emoji", b"emoji\n" + json.dumps(emoji).encode()
-    yield "emoji lists", b"lists\n1F600\n2639-FE0F\n"
 
 
 def cache_seeds():

@@ -96,7 +96,7 @@ def csv(data: bytes, folder: Path) -> bool:
 
 def folders(data: bytes, folder: Path) -> bool:
     """Load a zip file, a tree of files and links, or emoji, as the first line says."""
-    from emotion_estimators.datasets import load_emoji, load_emoji_folders, load_image_folder
+    from emotion_estimators.datasets import load_emoji, load_image_folder
 
     kind, _, content = data.partition(b"\n")
     if kind == b"zip":
@@ -110,17 +110,10 @@ def folders(data: bytes, folder: Path) -> bool:
         kinds = ("happy-sad", "subcategory")
         taken = [refusals(partial(load_emoji, folder, labels=k), "load_emoji") for k in kinds]
         return any(taken)
-    if kind == b"lists":
-        for name in ("happy", "sad"):
-            (folder / f"{name}_emojis").mkdir()
-            (folder / f"{name}_emojis" / "1F600.png").touch()
-            (folder / f"{name}_emojis" / f"{name}.txt").write_bytes(content)
-        return refusals(lambda: load_emoji_folders(folder), "load_emoji_folders")
     plant(content, folder)
     taken = [
         refusals(partial(load_image_folder, folder, labels="folders"), "load_image_folder"),
         refusals(partial(load_image_folder, folder), "load_image_folder"),
-        refusals(partial(load_emoji_folders, folder), "load_emoji_folders"),
     ]
     return any(taken)
 

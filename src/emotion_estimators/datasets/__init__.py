@@ -1,4 +1,4 @@
-"""Data to learn from: `make_*` is generated, `load_*` reads what lies on disk.
+"""Data to learn from: `make_*` is generated, `load_*` lies on disk, `fetch_*` is downloaded.
 
 The names are listed in ``__init__.pyi`` and imported when used.
 """

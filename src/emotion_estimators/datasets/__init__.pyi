@@ -1,9 +1,10 @@
-from .drawn_emoji import make_emoji as make_emoji
-from .emoji_class_folders import load_emoji_folders as load_emoji_folders
-from .emoji_class_folders import write_emoji_folders as write_emoji_folders
+from ._emoji_sample import load_emoji_sample as load_emoji_sample
+from ._emoji_table import EMOJI_CLASSES as EMOJI_CLASSES
+from ._emoji_table import emoji_class as emoji_class
 from .emoji_download import fetch_emoji as fetch_emoji
 from .emoji_folder import load_emoji as load_emoji
 from .faces import make_faces as make_faces
 from .image_folder import load_image_folder as load_image_folder
 from .multilabel_csv import load_multilabel_csv as load_multilabel_csv
+from .scenes import SCENE_LABELS as SCENE_LABELS
 from .scenes import make_scenes as make_scenes

@@ -8,9 +8,46 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emotion_estimators.labels import happy_or_sad
+__all__ = [
+    "EMOJI_CLASSES",
+    "Emoji",
+    "class_of_row",
+    "emoji_class",
+    "parse_code_points",
+    "picture_folder",
+    "read_emoji_table",
+]
 
-__all__ = ["Emoji", "emoji_class", "parse_code_points", "picture_folder", "read_emoji_table"]
+# Classes of `emoji_class`, and the (first, last) code points of each. Both tables hold U+1F617
+# to U+1F619, the kissing faces.
+EMOJI_CLASSES = ("happy", "sad")
+HAPPY_EMOJI = (
+    (0x1F600, 0x1F607),
+    (0x1F609, 0x1F60F),
+    (0x1F617, 0x1F61D),
+    (0x1F638, 0x1F63D),
+    (0x1F642, 0x1F643),
+    (0x1F917, 0x1F917),
+    (0x1F920, 0x1F921),
+    (0x1F924, 0x1F924),
+    (0x1F929, 0x1F92A),
+    (0x1F973, 0x1F973),
+)
+SAD_EMOJI = (
+    (0x1F613, 0x1F615),
+    (0x1F617, 0x1F619),
+    (0x1F622, 0x1F625),
+    (0x1F629, 0x1F629),
+    (0x1F62B, 0x1F62B),
+    (0x1F62D, 0x1F62D),
+    (0x1F630, 0x1F630),
+    (0x1F63F, 0x1F63F),
+    (0x1F910, 0x1F910),
+    (0x1F922, 0x1F922),
+    (0x1F927, 0x1F928),
+    (0x1F92E, 0x1F92F),
+    (0x1F974, 0x1F976),
+)
 
 _CATEGORY = "Smileys & Emotion"
 _TEXT_FIELDS = ("unified", "image", "name", "category", "subcategory")
@@ -43,14 +80,46 @@ def parse_code_points(text: str) -> tuple[int, ...]:
     return tuple(int(part, 16) for part in text.split("-"))
 
 
-def emoji_class(emoji: Emoji, labels: str, sequences: str) -> str | None:
+def class_of_row(emoji: Emoji, labels: str, sequences: str) -> str | None:
     """Return the class of an emoji, or None where it has none."""
     if labels == "subcategory":
         return emoji.subcategory
     numbers = [n for n in parse_code_points(emoji.code_points) if n != _PICTURE_STYLE]
     if len(numbers) > 1 and sequences == "own":
         return None
-    return happy_or_sad(numbers[0])
+    return emoji_class(numbers[0])
+
+
+def emoji_class(code_point: int) -> str | None:
+    """Return the class of an emoji of one code point.
+
+    It is the one place that says which emoji are happy and which are sad.
+
+    Parameters
+    ----------
+    code_point : int
+        Such as ``0x1F600``.
+
+    Returns
+    -------
+    label : str or None
+        "happy", "sad", or None for what is in neither table.
+
+    Notes
+    -----
+    The kissing faces U+1F617 to U+1F619 stand
+    in the tables of both happy and sad emoji, and are happy.
+
+    Examples
+    --------
+    >>> from emotion_estimators.datasets import emoji_class
+    >>> emoji_class(0x1F600), emoji_class(0x1F62D), emoji_class(0x1F610)
+    ('happy', 'sad', None)
+    """
+    for label, ranges in zip(EMOJI_CLASSES, (HAPPY_EMOJI, SAD_EMOJI), strict=True):
+        if any(first <= code_point <= last for first, last in ranges):
+            return label
+    return None
 
 
 def read_emoji_table(path: Path, *, needed_by: str) -> list[Emoji]:

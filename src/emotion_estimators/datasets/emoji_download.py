@@ -22,7 +22,7 @@ from emotion_estimators._downloads import (
 from emotion_estimators._sklearn import Interval, StrOptions, validate_params
 from emotion_estimators.datasets._emoji_table import (
     Emoji,
-    emoji_class,
+    class_of_row,
     picture_folder,
     read_emoji_table,
 )
@@ -130,7 +130,7 @@ def fetch_emoji(
     See Also
     --------
     load_emoji : Load such a folder without any network.
-    make_emoji : Draw emoji, where nothing can be downloaded.
+    load_emoji_sample : Load the emoji that come with the package.
 
     Notes
     -----
@@ -176,7 +176,7 @@ def fetch_emoji(
             f"{picture_folder(name)}/{emoji.picture}"
             for name in vendors
             for emoji in table
-            if name not in emoji.lacking and emoji_class(emoji, labels, sequences) is not None
+            if name not in emoji.lacking and class_of_row(emoji, labels, sequences) is not None
         ],
         n_threads=n_threads,
         verbose=bool(verbose),

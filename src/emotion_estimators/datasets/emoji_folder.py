@@ -15,7 +15,7 @@ from sklearn.utils import Bunch
 from emotion_estimators._sklearn import StrOptions, validate_params
 from emotion_estimators.datasets._emoji_table import (
     Emoji,
-    emoji_class,
+    class_of_row,
     picture_folder,
     read_emoji_table,
 )
@@ -66,7 +66,7 @@ def load_emoji(
         Whose pictures to take, such as "apple" or ``["apple", "google"]``. None takes all
         whose folders are there.
     labels : {"happy-sad", "subcategory"}, default="happy-sad"
-        "happy-sad" takes the emoji that `emotion_estimators.labels.happy_or_sad` knows;
+        "happy-sad" takes the emoji that `emoji_class` knows;
         "subcategory" takes all of the category 'Smileys & Emotion', with Unicode's subcategory
         as class, such as "face-concerned" or "heart".
     sequences : {"own", "first"}, default="own"
@@ -183,7 +183,7 @@ def gather_emoji(
     rows, missing, lost = [], [], []
     for vendor in vendors:
         for emoji in table:
-            label = emoji_class(emoji, labels, sequences)
+            label = class_of_row(emoji, labels, sequences)
             if label is None:
                 continue
             file = root / picture_folder(vendor) / emoji.picture

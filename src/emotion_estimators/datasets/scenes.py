@@ -21,7 +21,6 @@ from emotion_estimators.datasets._drawn_picture import (
     enlargement,
 )
 from emotion_estimators.datasets._paint import WHITE, draw_paint
-from emotion_estimators.labels import SCENE_OBJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +29,20 @@ if TYPE_CHECKING:
 
     from emotion_estimators.datasets._drawing import Sketch
 
-__all__ = ["make_scenes"]
+__all__ = ["SCENE_LABELS", "make_scenes"]
+
+SCENE_LABELS = (
+    "motorcycle",
+    "truck",
+    "boat",
+    "bus",
+    "cycle",
+    "sitar",
+    "ektara",
+    "flutes",
+    "tabla",
+    "harmonium",
+)
 
 _SMALLEST = 32
 
@@ -106,7 +118,7 @@ def make_scenes(
     X : ndarray of uint8, shape (n_samples, height, width, 3)
         The pictures, RGB, 0..255.
     Y : ndarray of int, shape (n_samples, 10), or list of tuple of str
-        Whether each of `~emotion_estimators.labels.SCENE_OBJECTS` is in the picture, 0 or 1, in
+        Whether each of ``SCENE_LABELS`` is in the picture, 0 or 1, in
         that order; or, with ``return_indicator=False``, the names of those that are, in that
         order, for each picture.
 
@@ -147,7 +159,7 @@ def make_scenes(
     height, width = check_picture_size(image_size, smallest=_SMALLEST, needed_by="make_scenes")
     entropy = draw_entropy(random_state)
     X = np.empty((n_samples, height, width, 3), dtype=np.uint8)
-    Y = np.zeros((n_samples, len(SCENE_OBJECTS)), dtype=np.int64)
+    Y = np.zeros((n_samples, len(SCENE_LABELS)), dtype=np.int64)
     for row in range(n_samples):
         rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(row,)))
         kinds = _draw_kinds(rng)
@@ -155,12 +167,12 @@ def make_scenes(
         Y[row, kinds] = 1
     if return_indicator:
         return X, Y
-    return X, [tuple(SCENE_OBJECTS[i] for i in np.flatnonzero(row)) for row in Y]
+    return X, [tuple(SCENE_LABELS[i] for i in np.flatnonzero(row)) for row in Y]
 
 
 def _draw_kinds(rng: np.random.Generator) -> list[int]:
     """Choose what a picture shows, as columns of Y, in the order in which they are painted."""
-    weights = np.array([_KINDS[name][1] for name in SCENE_OBJECTS])
+    weights = np.array([_KINDS[name][1] for name in SCENE_LABELS])
     kinds: list[int] = []
     for _ in range(int(rng.choice(len(_COUNT_SHARES), p=_COUNT_SHARES))):
         kind = int(rng.choice(len(weights), p=weights / weights.sum()))
@@ -182,7 +194,7 @@ def _photograph(
     image = _backdrop(height * times, width * times, view["horizon"], rng)
     poses = _place(kinds, height * times, width * times, rng)
     for kind, pose in zip(kinds, poses, strict=True):
-        _KINDS[SCENE_OBJECTS[kind]][0](rng).paint(image, pose)
+        _KINDS[SCENE_LABELS[kind]][0](rng).paint(image, pose)
     image = image.reduce(times)
     if view["blur"] > 0.3:
         image = image.filter(ImageFilter.GaussianBlur(view["blur"] * side / 64))
@@ -204,7 +216,7 @@ def _place(kinds: list[int], height: int, width: int, rng: np.random.Generator) 
     # More things in a picture are smaller ones.
     low, high = np.array((0.25, 0.36)) * side / max(1, len(kinds)) ** 0.2
     for kind in kinds:
-        turn = _KINDS[SCENE_OBJECTS[kind]][2]
+        turn = _KINDS[SCENE_LABELS[kind]][2]
         scale, roll, narrow, mirrored = rng.uniform(
             (low, -turn, -0.5, 0.0), (high, turn, 0.5, 1.0)
         ).tolist()
