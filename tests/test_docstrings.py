@@ -45,7 +45,7 @@ DOORS = [
 def named(module_name: str) -> Iterator[tuple[str, Any]]:
     """Yield classes and functions of a module, and the public methods of its classes."""
     module = importlib.import_module(module_name)
-    for name in getattr(module, "__all__", ()):
+    for name in getattr(module, "__all__", dir(module)):
         thing = getattr(module, name)
         if not getattr(thing, "__module__", "").startswith("emotion_estimators"):
             continue

@@ -1,4 +1,5 @@
 import importlib
+import pydoc
 import statistics
 import subprocess
 import sys
@@ -59,8 +60,27 @@ def test_importing_the_package_is_fast():
 
 
 def test_every_public_name_can_be_imported():
-    for name in emotion_estimators.__all__:
+    assert "HOGTransformer" in dir(emotion_estimators)
+    for name in dir(emotion_estimators):
         assert getattr(emotion_estimators, name) is not None
+
+
+def test_every_public_module_is_an_attribute_of_the_package():
+    folder = Path(emotion_estimators.__file__).parent
+    modules = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
+    modules = {name for name in modules if not name.startswith("_")}
+    code = (
+        "import emotion_estimators\nnames = {0}\n"
+        "print(*[name for name in names if not hasattr(emotion_estimators, name)])"
+    )
+    assert set(run(code.format(sorted(modules))).split()) == {"cli"}  # a command, no library
+
+
+def test_help_of_the_package_fits_on_a_screen_or_two():
+    text = pydoc.render_doc(emotion_estimators, renderer=pydoc.plaintext)
+
+    assert len(text.splitlines()) <= 60
+    assert "PretrainedEmotionClassifier" in text
 
 
 def test_version_is_the_one_of_the_distribution():

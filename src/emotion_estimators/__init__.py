@@ -1,11 +1,18 @@
 """Image-emotion models as real scikit-learn estimators.
 
-The names are listed in ``__init__.pyi`` and imported when first used, so that importing the
-package loads none of the libraries that its estimators stand on.
+Features        HOGTransformer, FacenetEmbedder, FaceCropper
+Frozen          PretrainedEmotionClassifier
+Trained here    EmotionCNNClassifier, FineTunedFacenetClassifier, EmojiCNNClassifier,
+                LightningMultiLabelClassifier, MirrorKernelRidgeClassifier
+Pipelines       make_hog_classifier, make_facenet_classifier
+
+``help`` of a name tells what it takes. All names stand in ``__init__.pyi``, and are imported when
+first used, so that importing the package loads none of the libraries that its estimators stand on.
 """
 
-from emotion_estimators._lazy import attach_stub
+from lazy_loader import attach_stub
 
 __version__ = "0.1.0.dev0"
 
-__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
+# no __all__: with it, help(emotion_estimators) would be the help of every class in turn
+__getattr__, __dir__, _ = attach_stub(__name__, __file__)

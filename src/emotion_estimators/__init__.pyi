@@ -1,4 +1,14 @@
+from . import analysis as analysis
+from . import classifiers as classifiers
 from . import datasets as datasets
+from . import exceptions as exceptions
+from . import features as features
+from . import images as images
+from . import inspection as inspection
+from . import labels as labels
+from . import model_selection as model_selection
+from . import testing as testing
+from . import weights as weights
 from .classifiers import EmojiCNNClassifier as EmojiCNNClassifier
 from .classifiers import EmotionCNNClassifier as EmotionCNNClassifier
 from .classifiers import FineTunedFacenetClassifier as FineTunedFacenetClassifier

@@ -3,6 +3,6 @@
 The names are listed in ``__init__.pyi`` and imported when used.
 """
 
-from emotion_estimators._lazy import attach_stub
+from lazy_loader import attach_stub
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
