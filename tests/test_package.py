@@ -43,7 +43,7 @@ def test_importing_an_estimator_loads_no_optional_or_compiled_library():
 def test_importing_a_loader_draws_no_faces():
     loaded = run(
         "import sys\nfrom emotion_estimators.datasets import load_image_folder\n"
-        "print({'PIL', 'emotion_estimators.datasets.faces'} & set(sys.modules))"
+        "print({'PIL', 'emotion_estimators.datasets.drawn_faces'} & set(sys.modules))"
     )
     assert loaded.strip() == "set()"
 

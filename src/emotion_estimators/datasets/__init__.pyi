@@ -1,10 +1,10 @@
 from ._emoji_sample import load_emoji_sample as load_emoji_sample
 from ._emoji_table import EMOJI_CLASSES as EMOJI_CLASSES
 from ._emoji_table import emoji_class as emoji_class
+from .drawn_faces import make_faces as make_faces
+from .drawn_scenes import SCENE_LABELS as SCENE_LABELS
+from .drawn_scenes import make_scenes as make_scenes
 from .emoji_download import fetch_emoji as fetch_emoji
 from .emoji_folder import load_emoji as load_emoji
-from .faces import make_faces as make_faces
 from .image_folder import load_image_folder as load_image_folder
 from .multilabel_csv import load_multilabel_csv as load_multilabel_csv
-from .scenes import SCENE_LABELS as SCENE_LABELS
-from .scenes import make_scenes as make_scenes

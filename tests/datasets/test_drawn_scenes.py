@@ -10,7 +10,8 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import average_precision_score
 
 from emotion_estimators.datasets import SCENE_LABELS, make_scenes
-from emotion_estimators.datasets.scenes import _KINDS, _draw_kinds, _photograph
+from emotion_estimators.datasets._drawing.things import THINGS
+from emotion_estimators.datasets.drawn_scenes import _draw_kinds, _photograph
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +44,8 @@ def test_the_vocabulary_and_what_draws_it():
     expected = ["motorcycle", "truck", "boat", "bus", "cycle"]
     expected += ["sitar", "ektara", "flutes", "tabla", "harmonium"]
     assert list(SCENE_LABELS) == expected
-    assert list(_KINDS) == expected
-    for name, (draw, _, _) in _KINDS.items():
-        assert draw.__name__ == f"draw_{name}"
+    for name, (draw, _, _) in THINGS.items():
+        assert draw.__name__ == f"_{name}"
 
 
 def test_zero_to_five_kinds_unbalanced_and_in_company(scenes):
@@ -84,14 +84,6 @@ def test_a_thing_covers_a_good_part_of_its_picture(kind):
     assert 0.01 < np.median(covered) < 0.4
 
 
-def test_label_sets_say_what_the_indicator_says():
-    _, Y = make_scenes(50, image_size=32, random_state=2)
-    X, sets = make_scenes(50, image_size=32, return_indicator=False, random_state=2)
-    assert len(X) == len(sets) == 50
-    assert all(isinstance(names, tuple) for names in sets)
-    assert [[name in names for name in SCENE_LABELS] for names in sets] == (Y == 1).tolist()
-
-
 def test_same_state_same_pixels():
     first, second = (make_scenes(20, random_state=4) for _ in range(2))
     np.testing.assert_array_equal(first[0], second[0])
@@ -120,13 +112,6 @@ def test_global_random_state_is_neither_read_nor_changed(random_state):
     assert np.array_equal(first, second) == (random_state == 0)
 
 
-def test_more_samples_begin_with_the_fewer():
-    few, few_labels = make_scenes(7, random_state=6)
-    many, many_labels = make_scenes(19, random_state=6)
-    np.testing.assert_array_equal(many[:7], few)
-    np.testing.assert_array_equal(many_labels[:7], few_labels)
-
-
 def test_size_changes_the_sampling_and_not_the_scene():
     _, small = make_scenes(30, image_size=32, random_state=8)
     _, large = make_scenes(30, image_size=96, random_state=8)
@@ -140,7 +125,6 @@ def test_size_changes_the_sampling_and_not_the_scene():
         ({"image_size": 31}, r"'image_size' parameter of make_scenes must be an int .*Got 31"),
         ({"image_size": (64, 31)}, r"make_scenes expected .* each at least 32 .*got \(64, 31\)"),
         ({"image_size": (64,)}, r"make_scenes expected image_size to be .*got \(64,\)"),
-        ({"return_indicator": "no"}, r"'return_indicator' parameter of make_scenes must be"),
         ({"random_state": "zero"}, r"'random_state' parameter of make_scenes"),
     ],
 )

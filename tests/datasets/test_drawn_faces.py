@@ -11,8 +11,8 @@ from skimage.feature import hog
 from sklearn.svm import LinearSVC
 
 from emotion_estimators.datasets import make_faces
-from emotion_estimators.datasets._drawing import Pose, arch, bezier
-from emotion_estimators.datasets._expressions import (
+from emotion_estimators.datasets._drawing.canvas import Pose, arch, bezier
+from emotion_estimators.datasets._drawing.face import (
     ACTION_UNITS,
     PROTOTYPES,
     draw_action_units,
@@ -99,13 +99,6 @@ def test_global_random_state_is_neither_read_nor_changed(random_state):
     assert np.array_equal(first, second) == (random_state == 0)
 
 
-def test_more_samples_keep_the_earlier_ones():
-    few, few_y = make_faces(10, random_state=6)
-    many, many_y = make_faces(31, random_state=6)
-    label_of = {image.tobytes(): label for image, label in zip(many, many_y, strict=True)}
-    assert [label_of[image.tobytes()] for image in few] == few_y.tolist()
-
-
 def test_grey_is_the_luma_of_rgb():
     grey, grey_y = make_faces(7, random_state=7)
     rgb, rgb_y = make_faces(7, color="rgb", random_state=7)
@@ -155,8 +148,8 @@ def test_emotion_moves_the_face_and_nothing_else():
         ({"n_samples": 2.0}, r"'n_samples' parameter of make_faces must be an int.*Got 2\.0"),
         ({"emotions": "happy"}, r"'emotions' parameter of make_faces must be an array-like"),
         ({"emotions": ["happy", "bored"]}, r"expected one of angry, .*got 'bored'"),
-        ({"emotions": []}, r"make_faces expected at least one name in emotions, got none"),
-        ({"emotions": ["happy", 3]}, r"make_faces expected emotions to be names, got 3"),
+        ({"emotions": []}, r"make_faces expected emotions to be names, at least one, got \[\]"),
+        ({"emotions": ["happy", 3]}, r"make_faces expected emotions to be names.*'happy', 3"),
         ({"emotions": ["happy", "joy"]}, r"each emotion once in emotions, got happy more than"),
         ({"image_size": 23}, r"'image_size' parameter of make_faces must be an int .*Got 23"),
         ({"image_size": True}, r"'image_size' parameter of make_faces must be.*Got True"),
@@ -190,11 +183,15 @@ CORE_UNITS = {
 }
 
 
+def variants_of(emotion):
+    return [(share, units) for name, share, units in PROTOTYPES if name == emotion]
+
+
 def test_prototypes_follow_facs():
-    assert tuple(sorted(PROTOTYPES)) == EMOTIONS
-    for emotion, variants in PROTOTYPES.items():
-        assert sum(share for share, _ in variants) == pytest.approx(1.0)
-        for _, units in variants:
+    assert sorted({name for name, *_ in PROTOTYPES}) == list(EMOTIONS)
+    for emotion in EMOTIONS:
+        assert sum(share for share, _ in variants_of(emotion)) == pytest.approx(1.0)
+        for _, units in variants_of(emotion):
             assert set(units) >= CORE_UNITS[emotion]
             assert set(units) <= set(ACTION_UNITS)
 
@@ -204,7 +201,7 @@ def test_drawn_units_are_those_of_the_emotion(emotion):
     rng = np.random.default_rng(0)
     draws = [draw_action_units(emotion, rng) for _ in range(200)]
     mean = {unit: np.mean([draw[unit] for draw in draws]) for unit in ACTION_UNITS}
-    taking_part = set().union(*(units for _, units in PROTOTYPES[emotion]))
+    taking_part = set().union(*(units for _, units in variants_of(emotion)))
     for unit in CORE_UNITS[emotion]:
         assert mean[unit] > 0.3
     for unit in set(ACTION_UNITS) - taking_part:
@@ -215,7 +212,7 @@ def test_bezier_ends_and_middle():
     curve = bezier((0, 0), (1, 2), (2, 0), n=5)
     np.testing.assert_allclose(curve[[0, -1]], [(0, 0), (2, 0)])
     np.testing.assert_allclose(curve[2], (1, 1))  # (p0 + 2 p1 + p2) / 4
-    top = arch((-1, 0), (1, 0.5), -0.7, square=0.8, n=5)[2]
+    top = arch((-1, 0), (1, 0.5), -0.7, square=0.8)[5]
     np.testing.assert_allclose(top, (0, -0.7), rtol=0, atol=1e-12)  # float64 rounding near 1
 
 

@@ -1,0 +1,1 @@
+"""Faces and things, drawn."""
