@@ -9,7 +9,7 @@ ifneq ($(wildcard ../shared/data/README.md),)
 export EMOTION_ESTIMATORS_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test test-extras test-lowest lint docs bench fuzz dist clean
+.PHONY: help demo test test-slow test-extras test-lowest lint docs bench fuzz dist clean
 .DEFAULT_GOAL := help
 # stamps say what is installed; they are kept, so a second run installs nothing
 .SECONDARY:
@@ -17,6 +17,7 @@ endif
 help:
 	@echo "make demo         run the four systems, print figures, write pictures to demo_output/"
 	@echo "make test         run the tests"
+	@echo "make test-slow    run the tests that take minutes and gigabytes: real faces, all of them"
 	@echo "make test-extras  install each extra alone into an empty environment and use it"
 	@echo "make test-lowest  run the tests with the lowest supported versions"
 	@echo "make lint         ruff, mypy, import contract"
@@ -48,6 +49,9 @@ demo: $(VENV)/.installed-demo
 
 test: $(VENV)/.installed-test
 	$(PY) -m pytest
+
+test-slow: $(VENV)/.installed-test
+	$(PY) -m pytest -m slow --capture=no
 
 test-lowest:
 	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt

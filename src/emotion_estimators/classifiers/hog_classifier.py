@@ -57,7 +57,7 @@ def make_hog_classifier(
         Size in pixels, or height and width, to which images are resized. None takes them as
         they are.
     image_shape : tuple of int, default=None
-        How to read 2-D rows, as for `HOGTransformer`. Only with the preset "seed".
+        How to read 2-D rows, as for `HOGTransformer`.
     n_jobs : int, default=None
         Threads, as joblib counts them.
     random_state : int, RandomState instance or None, default=None
@@ -98,11 +98,6 @@ def make_hog_classifier(
         svc = LinearSVC(random_state=random_state)
         return Pipeline([("hog", hog), ("svc", svc)], verbose=verbose)
 
-    if image_shape is not None:
-        raise ValueError(
-            'make_hog_classifier reads 2-D rows only with preset="seed", got preset="fer2013" and '
-            f"image_shape={image_shape}. Reshape the rows to images: X.reshape(-1, 48, 48)."
-        )
     # enlarged twice: cells of 8 and 6 px of the original, whose gradients are smoothed
     scales = [
         (
@@ -129,6 +124,7 @@ def make_hog_classifier(
         alpha=0.2,
         gamma=1.8,
         image_size=image_size,
+        image_shape=image_shape,
         n_jobs=n_jobs,
         verbose=verbose,
     )

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -19,13 +19,15 @@ from tqdm import tqdm
 
 from emotion_estimators._sklearn import HasMethods, Interval, fit_context
 from emotion_estimators._validation import check_images
+from emotion_estimators.classifiers._blocked_cholesky import solve_in_blocks
+from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.features import HOGTransformer
+from emotion_estimators.images.color import to_rgb
 from emotion_estimators.training.training_set import check_labels
 
 __all__ = ["MirrorKernelRidgeClassifier"]
 
 _BATCH = 64  # images described and compared at once, always: a prediction has no neighbours
-_KERNEL_COLUMNS = 2048  # of the kernel matrix, computed at once: bounds the working memory
 
 _Floats: TypeAlias = NDArray[Any]  # float32 or float64
 
@@ -54,8 +56,8 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         None takes images as they are; they must all be of one size then.
     image_shape : tuple of int, default=None
         How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
-        them -1. Where it is set the transformer is given rows, too, and needs an
-        `image_shape` of its own.
+        them -1. Where it is set the transformer is given rows, too: each `image_shape` that is
+        None in it, or in its steps, is set to the shape of the images then.
     n_jobs : int, default=None
         Threads that decode files, as joblib counts them. The linear algebra takes the threads
         that NumPy's BLAS takes.
@@ -100,9 +102,9 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
     ``n_samples`` rows gives it, whose kernel between x and z is the RBF kernel between x and z
     plus that between x and the mirrored z.
 
-    `fit` holds the kernel in memory, ``4 * n_samples ** 2`` bytes (3.3 GB for FER2013), and
-    takes ``n_samples ** 3 / 6`` multiply-adds, in single precision. The model keeps all
-    features. Predictions are made in double precision and in batches of one fixed size, so they
+    `fit` holds one half of the kernel in memory, ``2 * n_samples ** 2`` bytes (1.7 GB for
+    FER2013, and 0.4 GB to work with), and takes ``n_samples ** 3 / 6`` multiply-adds, in single
+    precision. The model keeps all features. Predictions are made in double precision and in batches of one fixed size, so they
     do not depend on the images beside them.
 
     References
@@ -181,6 +183,7 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         self.transformer_ = clone(
             HOGTransformer() if self.transformer is None else self.transformer
         )
+        self._say_shape_of_rows(pixels.shape[1:])
         both = self._for_transformer(np.concatenate([pixels, _mirrored(pixels)]))
         described = np.asarray(self.transformer_.fit_transform(both), np.float64)
         del both
@@ -191,17 +194,13 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         features -= self.mean_
         variance = features.var(axis=0).sum()
         self.scale_ = float(1 / np.sqrt(variance)) if variance > 0 else 1.0
-        self.features_ = (features * self.scale_).astype(np.float32)
+        features *= self.scale_
+        self.features_ = features.astype(np.float32)
+        del features, pixels
 
-        kernel = np.empty((len(pixels), len(pixels)), np.float32)
-        starts = range(0, len(pixels), _KERNEL_COLUMNS)
-        for start in tqdm(starts, desc=f"{name}: kernel", disable=not self.verbose):
-            columns = slice(start, start + _KERNEL_COLUMNS)
-            kernel[:, columns] = self._kernel(self.features_, self.features_[columns])
-        kernel[np.diag_indices_from(kernel)] += np.float32(self.alpha)
         targets = np.eye(len(self.classes_), dtype=np.float32)[codes]  # (n_samples, n_classes)
         self.intercept_ = targets.mean(axis=0)
-        self.dual_coef_ = self._solve(kernel, targets - self.intercept_)
+        self.dual_coef_ = self._solve(targets - self.intercept_)
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -277,7 +276,28 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
     def _for_transformer(self, images: NDArray[Any]) -> NDArray[Any]:
         if images.dtype == np.uint8:  # as floats, resizing does not round them to levels
             images = images.astype(np.float32) / np.float32(255)
-        return images if self.image_shape is None else images.reshape(len(images), -1)
+        if self.image_shape is None:
+            return images
+        if len(self.image_shape) == 3 and images.ndim == 3:
+            images = to_rgb(images)
+        if len(self.image_shape) == 2 and images.ndim == 4:
+            raise InvalidImagesError(
+                f"{type(self).__name__} expected grey images, as image_shape={self.image_shape} "
+                "says, got RGB. Pass grey images, or fit with image_shape=(height, width, 3)."
+            )
+        return images.reshape(len(images), -1)
+
+    def _say_shape_of_rows(self, shape: tuple[int, ...]) -> None:
+        """Let the transformer and its parts that are given rows read them as images (h, w[, 3])."""
+        if self.image_shape is None:
+            return
+        parameters = self.transformer_.get_params()
+        unknown = {
+            name: shape
+            for name, value in parameters.items()
+            if name.rpartition("__")[2] == "image_shape" and value is None
+        }
+        self.transformer_.set_params(**unknown)
 
     def _kernel(self, learned: _Floats, features: _Floats) -> _Floats:
         """Return the kernel between two sets of scaled features, in their precision."""
@@ -295,18 +315,26 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
             kernel += np.exp(product, out=product)
         return kernel
 
-    def _solve(
-        self, kernel: NDArray[np.float32], targets: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def _solve(self, targets: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the coefficients (n_samples, n_classes) that give centred targets of that shape."""
+        learned = self.features_
+
+        def rows_of(rows: slice) -> NDArray[np.float32]:
+            bar.update(rows.stop - rows.start)
+            columns = self._kernel(learned[: rows.stop], learned[rows])  # (rows.stop, block)
+            columns[rows].flat[:: columns.shape[1] + 1] += np.float32(self.alpha)  # the diagonal
+            return columns.T
+
+        name = type(self).__name__
+        bar = tqdm(desc=f"{name}: kernel", total=len(learned), disable=not self.verbose)
         try:
-            # the transpose of a symmetric matrix is itself, in the order that LAPACK overwrites
-            factor = cho_factor(kernel.T, lower=True, overwrite_a=True, check_finite=False)
+            with bar:
+                solution = solve_in_blocks(rows_of, targets)
         except LinAlgError as error:
             raise ValueError(
-                f"{type(self).__name__} cannot solve its linear system in single precision with "
+                f"{name} cannot solve its linear system in single precision with "
                 f"alpha={self.alpha}. Choose a larger alpha."
             ) from error
-        solution: NDArray[np.float32] = cho_solve(factor, targets, check_finite=False)
         return np.ascontiguousarray(solution)
 
     def __sklearn_tags__(self) -> Tags:
