@@ -1,13 +1,24 @@
+import os
+import subprocess
+import sys
+from functools import partial
+
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.linalg import lapack
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
 from emotion_estimators import HOGTransformer
-from emotion_estimators.classifiers import MirrorKernelRidgeClassifier
+from emotion_estimators.classifiers import (
+    MirrorKernelRidgeClassifier,
+    mirror_kernel_ridge_classifier,
+)
+from emotion_estimators.classifiers._blocked_cholesky import solve_in_blocks
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.testing import check_image_estimator, check_sklearn_estimator
@@ -134,6 +145,120 @@ def test_images_of_another_size_are_refused(faces):
     model = MirrorKernelRidgeClassifier(transformer=SMALL).fit(X, y)
     with pytest.raises(InvalidImagesError, match="was fitted on images of 48 x 48 px, got 40 x 48"):
         model.predict(X[:, :40])
+
+
+def test_a_fit_that_fails_leaves_the_model_as_it_was(faces):
+    X, y = faces
+    X, y = np.concatenate([X[:60], X[:60]]), np.concatenate([y[:60], y[:60]])
+    model = MirrorKernelRidgeClassifier(transformer=SMALL).fit(X, y)
+    expected = model.decision_function(X)
+    with pytest.raises(ValueError, match="Choose a larger alpha"):
+        model.set_params(alpha=1e-30).fit(X[:, 8:], np.char.upper(y.astype(str))[::-1])
+    assert model.classes_.tolist() == ["happy", "sad", "surprise"]
+    np.testing.assert_array_equal(model.set_params(alpha=0.2).decision_function(X), expected)
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        None,
+        HOGTransformer(),
+        HOGTransformer(image_shape=(48, -1)),
+        HOGTransformer(image_size=56),
+        make_pipeline(HOGTransformer(), PCA(20, random_state=0)),
+        make_union(HOGTransformer(), make_pipeline(SMALL, PCA(5, random_state=0))),
+    ],
+)
+def test_rows_and_images_give_the_same_answer(faces, transformer):
+    X, y = faces
+    rows = X.reshape(len(X), -1)
+    images = MirrorKernelRidgeClassifier(transformer=transformer).fit(X[:100], y[:100])
+    expected = images.decision_function(X[100:])
+    model = MirrorKernelRidgeClassifier(transformer=transformer, image_shape=(-1, 48))
+    given = None if transformer is None else repr(transformer)
+    for train in (rows[:100], X[:100], list(X[:100])):
+        model.fit(train, y[:100])
+        for test in (rows[100:], X[100:], list(X[100:])):
+            np.testing.assert_array_equal(model.decision_function(test), expected)
+    assert given is None or repr(model.transformer) == given  # the parameter stays as it was
+
+
+def test_rows_and_images_of_other_sizes_and_colors_give_the_same_answer(faces):
+    X, y = faces
+    X = np.stack([X, X // 2, 255 - X], axis=3)
+    images = MirrorKernelRidgeClassifier(transformer=SMALL, image_size=40).fit(X[:100], y[:100])
+    model = clone(images).set_params(image_shape=(48, 48, 3))
+    model.fit(X[:100].reshape(100, -1), y[:100])
+    for test in (X[100:], X[100:, ..., 0]):  # grey images beside those of the fit, too
+        np.testing.assert_array_equal(model.decision_function(test), images.decision_function(test))
+    model.set_params(image_shape=(48, 48)).fit(X[:100, ..., 0].reshape(100, -1), y[:100])
+    with pytest.raises(
+        InvalidImagesError, match=r"expected grey images, as image_shape=\(48, 48\)"
+    ):
+        model.predict(X[100:])
+
+
+def test_rows_of_any_numbers_are_taken_as_they_come(faces):
+    X, y = faces
+    rows = X.reshape(len(X), -1) - 500.0
+    model = MirrorKernelRidgeClassifier(image_shape=(48, 48)).fit(rows[:100], y[:100])
+    assert model.score(rows[100:], y[100:]) > 0.5  # a third by chance
+
+
+@pytest.mark.parametrize("settings", [{}, {"gamma": 200.0}, {"gamma": 1e-30}])
+def test_errors_of_numpy_that_the_caller_has_turned_on_change_nothing(faces, settings):
+    X, y = faces
+
+    def scores():
+        model = MirrorKernelRidgeClassifier(transformer=SMALL, **settings)
+        return model.fit(X[:100], y[:100]).decision_function(X[100:])
+
+    expected = scores()
+    with np.errstate(all="raise"):  # warnings are errors in all tests
+        np.testing.assert_array_equal(scores(), expected)
+        assert set(np.geterr().values()) == {"raise"}
+
+
+def test_no_call_of_lapack_gets_more_than_a_block(faces, monkeypatch):
+    rows = []
+    factor = lapack.spotrf
+    monkeypatch.setattr(lapack, "spotrf", lambda a, **s: rows.append(len(a)) or factor(a, **s))
+    in_blocks = partial(solve_in_blocks, block=30)
+    monkeypatch.setattr(mirror_kernel_ridge_classifier, "solve_in_blocks", in_blocks)
+    X, y = faces
+    model = MirrorKernelRidgeClassifier(transformer=SMALL)
+    small = model.fit(X[:100], y[:100]).dual_coef_
+    assert rows == [30, 30, 30, 10]
+    monkeypatch.undo()
+    whole = model.fit(X[:100], y[:100]).dual_coef_
+    np.testing.assert_allclose(small, whole, rtol=0, atol=1e-4 * np.abs(whole).max())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_process_forked_after_a_prediction_predicts_and_fits(n_jobs):
+    code = f"""
+import os, numpy as np
+from emotion_estimators import MirrorKernelRidgeClassifier
+from emotion_estimators.datasets import make_faces
+X, y = make_faces(150, random_state=0)
+model = MirrorKernelRidgeClassifier(n_jobs={n_jobs}).fit(X, y)
+expected = model.decision_function(X)
+child = os.fork()
+if child == 0:
+    same = np.array_equal(model.decision_function(X), expected)
+    same &= np.array_equal(model.fit(X, y).decision_function(X), expected)
+    os._exit(0 if same else 3)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout.split() == ["0"], done.stderr
 
 
 def test_scikit_learn_checks():

@@ -237,6 +237,32 @@ def test_message_for_small_images():
             call(images)
 
 
+@pytest.mark.parametrize(
+    ("settings", "size"),
+    [
+        ({"pixels_per_cell": (1, 1), "orientations": 1000}, (50, 50)),
+        ({"pixels_per_cell": (1, 1), "cells_per_block": (300, 300)}, (320, 320)),
+        ({"image_size": 100_000}, (50, 50)),
+    ],
+)
+def test_a_descriptor_is_bounded_before_memory_is_taken(settings, size):
+    images = np.zeros((2, *size), np.uint8)
+    match = r"at most 16,777,216 values, got [\d,]+ for images of \d+ x \d+ px, .*Set a smaller"
+    transformer = HOGTransformer(**settings)
+    for call in (transformer.fit, transformer.transform, transformer.hog_image):
+        with pytest.raises(InvalidImagesError, match=match):
+            call(images)
+
+
+def test_a_descriptor_at_the_bound(monkeypatch):
+    images = np.zeros((1, 24, 24), np.uint8)
+    monkeypatch.setattr(hog_transformer, "_MAX_FEATURES", 81)
+    assert HOGTransformer().fit_transform(images).shape == (1, 81)
+    monkeypatch.setattr(hog_transformer, "_MAX_FEATURES", 80)
+    with pytest.raises(InvalidImagesError, match="at most 80 values, got 81"):
+        HOGTransformer().fit(images)
+
+
 def test_message_for_one_image_taken_for_a_batch():
     with pytest.raises(InvalidImagesError, match=r"X\[numpy.newaxis\]"):
         HOGTransformer().fit(np.zeros((48, 48, 3), dtype=np.uint8))
@@ -250,6 +276,7 @@ def test_message_for_one_image_taken_for_a_batch():
         ({"cells_per_block": [2, 1.5]}, r"cells_per_block to be two positive ints, got \[2, 1.5\]"),
         ({"pixels_per_cell": 8}, "The 'pixels_per_cell' parameter of HOGTransformer must be"),
         ({"orientations": 0}, "The 'orientations' parameter of HOGTransformer must be"),
+        ({"orientations": 10**6}, r"must be an int in the range \[1, 1000\]. Got 1000000 instead"),
         ({"block_norm": "L3"}, "The 'block_norm' parameter of HOGTransformer must be"),
         ({"dtype": "int8"}, "The 'dtype' parameter of HOGTransformer must be"),
         ({"dtype": np.int32}, "HOGTransformer expected dtype to be float32, float64 or None"),

@@ -34,6 +34,8 @@ from emotion_estimators.images.batches import Failures, raise_any
 __all__ = ["HOGTransformer"]
 
 _BATCH_PIXELS = 2**22  # pixels decoded or converted at once: bounds the working memory
+_MAX_ORIENTATIONS = 1000
+_MAX_FEATURES = 2**24  # values in one descriptor: 128 MiB in double precision
 
 
 class HOGTransformer(TransformerMixin, BaseEstimator):
@@ -47,7 +49,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     orientations : int, default=9
-        Number of orientation bins over 180 degrees.
+        Number of orientation bins over 180 degrees, 1 to 1000.
     pixels_per_cell : tuple of int, default=(8, 8)
         Height and width of a cell, in pixels.
     cells_per_block : tuple of int, default=(3, 3)
@@ -101,7 +103,8 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
 
     uint8 and float32 images are worked on in single precision where that stays within 1e-6 of
     the reference, float64 images in double precision. An image is described the same whatever
-    stands beside it, with any number of threads. Beside X and the result, memory is bounded.
+    stands beside it, with any number of threads. Beside X and the result, memory is bounded: a
+    descriptor has at most 2**24 values (an image of 13 megapixels with the default settings).
 
     References
     ----------
@@ -118,7 +121,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "orientations": [Interval(Integral, 1, None, closed="left")],
+        "orientations": [Interval(Integral, 1, _MAX_ORIENTATIONS, closed="both")],
         "pixels_per_cell": [tuple, list],
         "cells_per_block": [tuple, list],
         "block_norm": [StrOptions({"L1", "L1-sqrt", "L2", "L2-Hys"})],
@@ -174,7 +177,8 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         Raises
         ------
         InvalidImagesError
-            If X does not follow the contract, or the images are smaller than one block.
+            If X does not follow the contract, the images are smaller than one block, or so large
+            that a descriptor had more than 2**24 values.
         ValueError
             If a parameter is out of its range.
         """
@@ -202,8 +206,8 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         Raises
         ------
         InvalidImagesError
-            If X does not follow the contract, the images are smaller than one block, or of
-            another size than in `fit`.
+            If X does not follow the contract, or the images are smaller than one block, too
+            large for a descriptor of at most 2**24 values, or of another size than in `fit`.
         ValueError
             If a parameter is out of its range.
         OSError
@@ -348,12 +352,21 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
                 f"pixels_per_cell={cell}, cells_per_block={block}, got {image_size[0]} x "
                 f"{image_size[1]}.{hint}"
             )
-        return hog_feature_shape(
+        shape = hog_feature_shape(
             image_size,
             orientations=self.orientations,
             pixels_per_cell=cell,
             cells_per_block=block,
         )
+        if prod(shape) > _MAX_FEATURES:
+            raise InvalidImagesError(
+                f"{type(self).__name__} describes an image by at most {_MAX_FEATURES:,} values, "
+                f"got {prod(shape):,} for images of {image_size[0]} x {image_size[1]} px, "
+                f"orientations={self.orientations}, pixels_per_cell={cell}, "
+                f"cells_per_block={block}. Set a smaller image_size, larger "
+                "pixels_per_cell, or fewer cells_per_block."
+            )
+        return shape
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
