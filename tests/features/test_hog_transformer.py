@@ -1,5 +1,6 @@
 """HOGTransformer: both conformance suites, scikit-image's numbers, names, messages."""
 
+import os
 import subprocess
 import sys
 
@@ -175,6 +176,45 @@ def test_threads_change_nothing(n_jobs):
     one, more = HOGTransformer(), HOGTransformer(n_jobs=n_jobs)
     for stack in (images, images[:3], _as(images, "float64")):
         assert_array_equal(more.fit_transform(stack), one.fit_transform(stack))
+
+
+@pytest.mark.parametrize("settings", [*SETTINGS, {"dtype": "float32", "image_size": 60}])
+def test_errors_of_numpy_that_the_caller_has_turned_on_change_nothing(grey, settings):
+    transformer = HOGTransformer(**settings)
+    # black, faint so that squares and single precision underflow, and as they come
+    for images in (grey, grey * 0, *(_as(grey, "float64") * by for by in (1, 1e-30, 1e-300))):
+        expected = transformer.fit_transform(images), transformer.hog_image(images)
+        with np.errstate(all="raise"):  # warnings are errors in all tests
+            got = transformer.fit_transform(images), transformer.hog_image(images)
+        for one, other in zip(got, expected, strict=True):
+            assert_array_equal(one, other)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+@pytest.mark.parametrize("cache", [None, "memory"])
+def test_a_process_forked_after_a_description_describes(cache):
+    code = f"""
+import os, numpy as np
+from emotion_estimators import HOGTransformer
+X = np.random.default_rng(0).integers(0, 256, (40, 48, 48), dtype=np.uint8)
+transformer = HOGTransformer(n_jobs=2, cache={cache!r})
+expected = transformer.fit_transform(X)
+child = os.fork()
+if child == 0:
+    same = np.array_equal(transformer.transform(X), expected)
+    other = transformer.transform(X[:, ::-1])
+    same &= np.array_equal(other, HOGTransformer().transform(X[:, ::-1]))
+    os._exit(0 if same else 3)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout.split() == ["0"], done.stderr
 
 
 @pytest.mark.parametrize("image_size", [32, (32, 32), (24, 40)])

@@ -52,7 +52,8 @@ def make_hog_classifier(
         "fer2013" is a `MirrorKernelRidgeClassifier` on two scales of HOG, their square roots
         and principal components, with settings chosen by validation on FER2013's Training
         split: much stronger, fits in minutes, wants at least 150 images. Memory grows with
-        ``4 * n_samples ** 2`` bytes; the 28,709 faces of that split took 5.2 GB in all.
+        ``2 * n_samples ** 2`` bytes; the 28,709 faces of that split took 5.4 GB in all, more
+        than half of it for their HOG features.
     image_size : int or tuple of int, default=48
         Size in pixels, or height and width, to which images are resized. None takes them as
         they are.
