@@ -35,7 +35,7 @@ __all__ = ["HOGTransformer"]
 
 _BATCH_PIXELS = 2**22  # pixels decoded or converted at once: bounds the working memory
 _MAX_ORIENTATIONS = 1000
-_MAX_FEATURES = 2**24  # values in one descriptor: 128 MiB in double precision
+_MAX_FEATURES = 2**26  # values in one descriptor: 512 MiB in double precision
 
 
 class HOGTransformer(TransformerMixin, BaseEstimator):
@@ -104,7 +104,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
     uint8 and float32 images are worked on in single precision where that stays within 1e-6 of
     the reference, float64 images in double precision. An image is described the same whatever
     stands beside it, with any number of threads. Beside X and the result, memory is bounded: a
-    descriptor has at most 2**24 values (an image of 13 megapixels with the default settings).
+    descriptor has at most 2**26 values (an image of 53 megapixels with the default settings).
 
     References
     ----------
@@ -178,7 +178,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         ------
         InvalidImagesError
             If X does not follow the contract, the images are smaller than one block, or so large
-            that a descriptor had more than 2**24 values.
+            that a descriptor had more than 2**26 values.
         ValueError
             If a parameter is out of its range.
         """
@@ -207,7 +207,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         ------
         InvalidImagesError
             If X does not follow the contract, or the images are smaller than one block, too
-            large for a descriptor of at most 2**24 values, or of another size than in `fit`.
+            large for a descriptor of at most 2**26 values, or of another size than in `fit`.
         ValueError
             If a parameter is out of its range.
         OSError
