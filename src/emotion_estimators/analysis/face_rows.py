@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators.classifiers.pretrained_emotion_classifier import (
     PretrainedEmotionClassifier,
+    open_classes,
 )
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.features._face_cutting import PreparedCropper
@@ -111,7 +112,7 @@ def start_iteration(
         )
     if hasattr(classifier, "fit"):
         check_is_fitted(classifier)
-    classes = [str(name) for name in classifier.classes_]
+    classes = [str(name) for name in open_classes(classifier)]
     return _iterate(items, cropper.prepare(), classifier, classes)
 
 

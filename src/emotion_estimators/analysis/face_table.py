@@ -10,6 +10,7 @@ from emotion_estimators._optional import import_optional
 from emotion_estimators.analysis.face_rows import BOX, start_iteration, table_columns
 from emotion_estimators.classifiers.pretrained_emotion_classifier import (
     PretrainedEmotionClassifier,
+    open_classes,
 )
 
 __all__ = ["analyze_faces"]
@@ -83,7 +84,7 @@ def analyze_faces(
         total = len(X) if isinstance(X, Sized) else None
         per_photograph = tqdm(per_photograph, total=total, unit="image", desc="analyze_faces")
     rows = list(chain.from_iterable(per_photograph))
-    table = pandas.DataFrame(rows, columns=table_columns(classifier.classes_))
+    table = pandas.DataFrame(rows, columns=table_columns(open_classes(classifier)))
     table["face"] = table["face"].astype("Int64")
     # without a single face these columns would hold objects, and no tables could be joined
     numbers = [*BOX, "score", *table.columns[table.columns.get_loc("emotion") + 1 :]]

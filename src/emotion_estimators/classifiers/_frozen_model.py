@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
@@ -19,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.images import to_rgb
 from emotion_estimators.labels import canonical_emotion
+from emotion_estimators.networks._onnx_reader import data_files
 from emotion_estimators.networks.onnx_network import OnnxNetwork, choose_providers, open_network
 from emotion_estimators.training.training_set import check_labels
 from emotion_estimators.weights import (
@@ -27,10 +30,28 @@ from emotion_estimators.weights import (
     get_card,
     list_cards,
 )
+from emotion_estimators.weights.files import files_sha256
 
-__all__ = ["FrozenModel", "check_vocabulary", "load_model"]
+__all__ = ["FrozenModel", "check_vocabulary", "foretold_classes", "load_model"]
 
 _SUFFIXES = (".onnx", ".hdf5", ".h5")
+# What a file may say of itself.
+_MAX_SIDE = 4096  # pixels, of the images
+_MAX_JSON = 1_000_000  # characters
+_MAX_LEVELS = 100
+_MAX_LABEL = 1000  # characters
+_REPR = reprlib.Repr()
+_REPR.maxlist = _REPR.maxtuple = 10
+_REPR.maxstring = _REPR.maxother = 80
+_OF_ONE = (
+    "whose outputs are probabilities already: softmax would press them together. Leave "
+    "activation None."
+)
+_OF_SEVERAL = (
+    "is one of several labels: its outputs are sigmoids, each the probability of a label by "
+    "itself, which no activation turns into the probabilities of classes. It is none for this "
+    "estimator."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +62,10 @@ class FrozenModel:
     ----------
     network : OnnxNetwork
         Shared by all who use the same file.
-    path : Path
-        The file.
+    files : tuple of Path
+        The file, and those beside it that hold weights of it.
     sha256 : str
-        Its SHA-256 when it was read.
+        That of all of them when they were read.
     labels : tuple of str
         In the order of the outputs.
     image_size : tuple of int
@@ -55,10 +76,12 @@ class FrozenModel:
         Values that black and white take.
     softmax : bool
         Whether the outputs are scores, to be turned into probabilities.
+    classes : ndarray of shape (n_classes,)
+        Those of the labels that answers may have, in their order.
     """
 
     network: OnnxNetwork
-    path: Path
+    files: tuple[Path, ...]
     sha256: str
     labels: tuple[str, ...]
     image_size: tuple[int, int]
@@ -67,27 +90,24 @@ class FrozenModel:
     high: NDArray[np.float32]
     softmax: bool
 
-    @cached_property
-    def classes(self) -> NDArray[Any]:
-        """The labels, sorted."""
-        return np.array(sorted(self.labels))
+    classes: NDArray[Any]
 
     @cached_property
-    def order(self) -> NDArray[np.intp]:
-        """The outputs in the order of the sorted labels."""
-        return np.argsort(self.labels)
+    def columns(self) -> NDArray[np.intp]:
+        """The output of each class."""
+        return np.array([self.labels.index(name) for name in self.classes.tolist()])
 
     def is_current(self) -> bool:
-        """Whether the file is still the one that was read."""
+        """Whether the files are still those that were read."""
         try:
-            return file_sha256(self.path) == self.sha256
+            return files_sha256(self.files) == self.sha256
         except OSError:
             return False
 
     def probabilities(
         self, images: NDArray[Any], *, run_size: int, n_threads: int
     ) -> NDArray[np.float64]:
-        """Return the probabilities of the labels for images.
+        """Return the probabilities of the classes for images.
 
         Parameters
         ----------
@@ -100,8 +120,8 @@ class FrozenModel:
 
         Returns
         -------
-        probabilities : float64 array of shape (n, n_labels)
-            In the order of the sorted labels.
+        probabilities : float64 array of shape (n, n_classes)
+            Each row sums to 1.
 
         Raises
         ------
@@ -118,8 +138,38 @@ class FrozenModel:
                 f"Expected one label for each output of the network, got {len(self.labels)} "
                 f"labels and {outputs.shape[1]} outputs."
             )
-        values = _softmax(outputs) if self.softmax else _check_probabilities(outputs)
-        return values[:, self.order]
+        if np.isnan(outputs).any() or np.isposinf(outputs).any():
+            raise ValueError(
+                "Expected the network to give numbers, got NaN or infinity: it was not trained "
+                "well, or scaling is not what it was trained with."
+            )
+        if not self.softmax:
+            _check_probabilities(outputs, self.network.activation)
+        kept = outputs[:, self.columns].astype(np.float64)
+        return self._normalized(_exponentials(kept) if self.softmax else kept)
+
+    def gives_probabilities(self) -> bool:
+        """Whether two images of noise are given rows that sum to 1 as they are."""
+        noise = np.random.default_rng(0).integers(
+            0, 256, (2, *self.image_size, 3)[: 3 + (self.color == "rgb")], dtype=np.uint8
+        )
+        size = self.network.default_batch_size()
+        return _are_probabilities(self.network.run(self._prepare(noise), batch_size=size))
+
+    def _normalized(self, kept: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return rows, (n, n_classes), that sum to 1; `kept` is changed."""
+        sums = kept.sum(axis=1, keepdims=True)
+        lost = sums[:, 0] == 0
+        if lost.any():
+            warnings.warn(
+                f"The network gives all of the classes {self.classes.tolist()} the probability 0 "
+                f"in {int(lost.sum())} of {len(lost)} images; there they are given the same.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            kept[lost], sums[lost] = 1, kept.shape[1]
+        probabilities: NDArray[np.float64] = kept / sums
+        return probabilities
 
     def _prepare(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Scale images, uint8 in 0..255 or float in 0..1, as the network expects them."""
@@ -152,6 +202,7 @@ def load_model(
     *,
     model: str | os.PathLike[str],
     labels: ArrayLike | None,
+    classes: ArrayLike | None,
     image_size: int | tuple[int, int] | None,
     scaling: Any,
     color: str | None,
@@ -165,7 +216,7 @@ def load_model(
     ----------
     owner : str
         Name of the estimator, for messages.
-    model, labels, image_size, scaling, color, activation, providers, verbose
+    model, labels, classes, image_size, scaling, color, activation, providers, verbose
         As in `PretrainedEmotionClassifier`.
 
     Returns
@@ -184,31 +235,61 @@ def load_model(
     chosen = {"labels": labels, "image_size": image_size, "scaling": scaling, "color": color}
     path, known = _find(owner, model, verbose=verbose)
     is_named = known is not None
-    if is_named and any(value is not None for value in chosen.values()):
-        given = ", ".join(name for name, value in chosen.items() if value is not None)
+    told = {**chosen, "activation": activation}
+    if is_named and any(value is not None for value in told.values()):
+        given = ", ".join(name for name, value in told.items() if value is not None)
         raise ValueError(
             f"{owner} knows {given} of model={os.fspath(model)!r}: leave it None. It is for files "
             "of your own."
         )
-    sha256 = file_sha256(path)
-    network = open_network(path, sha256, providers=choose_providers(providers))
+    files: tuple[Path, ...] = (path,)
+    if path.suffix.lower() == ".onnx":
+        files += data_files(path, file_sha256(path))
+    sha256 = files_sha256(files)
+
+    def check() -> None:
+        if files_sha256(files) != sha256:
+            raise WeightsError(f"{owner}: {path} changed while it was read. Try again.")
+
+    network = open_network(path, sha256, providers=choose_providers(providers), check=check)
     known = {**_read_metadata(network, path), **(known or {})}
     settled = {name: known.get(name) if value is None else value for name, value in chosen.items()}
     low, high = _settle_scaling(owner, settled["scaling"], network)
-    return FrozenModel(
+    names = _settle_labels(owner, settled["labels"], network, path)
+    opened = FrozenModel(
         network=network,
-        path=path,
+        files=files,
         sha256=sha256,
-        labels=_settle_labels(owner, settled["labels"], network, path),
+        labels=names,
+        classes=_settle_classes(owner, classes, names),
         image_size=_settle_size(owner, settled["image_size"], network),
         color=_settle_color(owner, settled["color"], network),
         low=low,
         high=high,
         softmax=activation == "softmax",
     )
+    if opened.softmax and (network.activation or opened.gives_probabilities()):
+        raise ValueError(
+            f'{owner} got activation="softmax" for {path}, '
+            + (f"which {_OF_SEVERAL}" if network.activation == "sigmoid" else _OF_ONE)
+        )
+    return opened
 
 
-def check_vocabulary(owner: str, y: Any, n_samples: int, classes: NDArray[Any]) -> NDArray[Any]:
+def foretold_classes(model: Any, labels: Any, classes: Any) -> NDArray[Any] | None:
+    """Return the classes that the parameters or a card tell, None where only a file does."""
+    if classes is None:
+        cards = {card.name: card for card in list_cards("emotion")}
+        card = cards.get(os.fspath(model)) if isinstance(model, str | os.PathLike) else None
+        classes = labels if card is None else card.labels
+        classes = None if classes is None else sorted(_names(classes) or ())
+    names = None if classes is None else _names(classes)
+    return np.array(names) if names else None
+
+
+def check_vocabulary(
+    owner: str, y: Any, n_samples: int, classes: NDArray[Any], *, by_position: bool
+) -> NDArray[Any]:
     """Return the classes as y writes them: names, or their positions.
 
     Parameters
@@ -220,7 +301,9 @@ def check_vocabulary(owner: str, y: Any, n_samples: int, classes: NDArray[Any]) 
     n_samples : int
         Number of images.
     classes : ndarray of shape (n_classes,)
-        All that the model knows, sorted.
+        Those that the model answers with.
+    by_position : bool
+        Whether integers stand for positions in them.
 
     Returns
     -------
@@ -233,15 +316,29 @@ def check_vocabulary(owner: str, y: Any, n_samples: int, classes: NDArray[Any]) 
     """
     labels, _ = check_labels(owner, y, n_samples)
     present = set(labels.tolist())
-    if present <= set(classes.tolist()):
-        return classes
-    if labels.dtype.kind in "iu" and present == set(range(len(classes))):
-        return np.arange(len(classes))
+    are_integers = labels.dtype.kind in "iu"
+    by_number = are_integers and by_position
+    expected = list(range(len(classes))) if by_number else classes.tolist()
+    if present <= set(expected):
+        return np.array(expected)
+    strange = sorted(present - set(expected), key=str)[:10]
+    if are_integers and not by_position:
+        advice = (
+            "Which class an integer stands for is not guessed: pass names, or set classes to the "
+            "names for which 0, 1, ... stand. VotingClassifier, StackingClassifier and "
+            "cross_val_predict hand on positions in the sorted names of y: "
+            "classes=sorted(set(y)) is right there."
+        )
+    elif are_integers:
+        advice = f"Integers must be positions in classes: 0..{len(classes) - 1}."
+    else:
+        advice = (
+            "emotion_estimators.labels.canonical_emotion turns other spellings of emotions into "
+            "these; images of other classes are to be left out."
+        )
     raise ValueError(
-        f"{owner} has a fixed set of classes, {classes.tolist()}, and expected y to hold "
-        f"these names, or all integers 0..{len(classes) - 1} as their positions; got "
-        f"{sorted(present - set(classes.tolist()), key=str)[:10]}. "
-        "emotion_estimators.labels.canonical_emotion turns other spellings into these."
+        f"{owner} has a fixed set of classes, {_shown(classes.tolist())}, and expected y to hold "
+        f"their names, got {_shown(strange)}. {advice}"
     )
 
 
@@ -274,15 +371,49 @@ def _find(
 def _read_metadata(network: OnnxNetwork, path: Path) -> dict[str, Any]:
     """Return the settings that `EmotionCNNClassifier.export_onnx` writes into a file."""
     keys = {"classes": "labels", "image_size": "image_size", "scaling": "scaling", "color": "color"}
-    known = {}
-    for key, name in keys.items():
-        text = network.metadata.get(key)
-        if text is not None:
-            try:
-                known[name] = json.loads(text)
-            except ValueError as error:
-                raise WeightsError(f"{path}: its metadata {key!r} are no JSON: {error}") from error
-    return known
+    return {
+        name: _parse(network.metadata[key], f"{path}: its metadata {key!r}")
+        for key, name in keys.items()
+        if key in network.metadata
+    }
+
+
+def _parse(text: str, where: str) -> Any:
+    """Return what a JSON text of a stranger holds."""
+    if len(text) > _MAX_JSON:
+        raise WeightsError(f"{where} have {len(text):,} characters; {_MAX_JSON:,} are read.")
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        value = None
+        depth = _MAX_LEVELS + 1
+    except ValueError as error:
+        raise WeightsError(f"{where} are no JSON: {error}") from error
+    else:
+        depth = _depth(value)
+    if depth > _MAX_LEVELS:
+        raise WeightsError(f"{where} are JSON of more than {_MAX_LEVELS} levels.")
+    return value
+
+
+def _depth(value: Any) -> int:
+    """Return how many lists and objects of JSON lie in each other, at most."""
+    depth, level = 0, [value]
+    while level := [one for one in level if isinstance(one, list | dict)]:
+        depth += 1
+        level = [
+            inner for one in level for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return depth
+
+
+def _names(labels: Any) -> list[str] | None:
+    """Return distinct names as a list, None for anything else."""
+    is_list = hasattr(labels, "__len__") and not isinstance(labels, str | bytes | dict)
+    names = np.asarray(labels, dtype=object).tolist() if is_list else []
+    if not names or not all(isinstance(name, str) for name in names):
+        return None
+    return [str(name) for name in names] if len(set(names)) == len(names) else None
 
 
 def _settle_labels(owner: str, labels: Any, network: OnnxNetwork, path: Path) -> tuple[str, ...]:
@@ -291,18 +422,22 @@ def _settle_labels(owner: str, labels: Any, network: OnnxNetwork, path: Path) ->
             f"{owner} needs labels for {path}: the class of each output of the network, in its "
             "order, such as emotion_estimators.labels.EMOTIONS or MINI_XCEPTION_ORDER."
         )
-    # a file's metadata may hold anything
-    is_list = hasattr(labels, "__len__") and not isinstance(labels, str | dict)
-    names = list(labels) if is_list else [labels]
-    if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+    names = _names(labels)
+    if names is None:
         raise ValueError(
-            f"{owner} expected labels to be distinct strings, got {names}. Pass labels: a name for "
-            f"each output of {path}."
+            f"{owner} expected labels to be distinct strings, got {_shown(labels)}. Pass labels: a "
+            f"name for each output of {path}."
+        )
+    unusable = [name for name in names if not 0 < len(name) <= _MAX_LABEL or not name.isprintable()]
+    if unusable:
+        raise ValueError(
+            f"{owner} expected labels of 1 to {_MAX_LABEL:,} printable characters, got "
+            f"{_shown(unusable)}. Pass labels: a name for each output of {path}."
         )
     if len(names) != (network.n_outputs or len(names)):
         raise ValueError(
             f"{owner} expected {network.n_outputs} labels, one for each output of {path}, got "
-            f"{len(names)}: {names}."
+            f"{len(names)}: {_shown(names)}."
         )
     for name in names:
         spelled = _canonical(name)
@@ -311,7 +446,20 @@ def _settle_labels(owner: str, labels: Any, network: OnnxNetwork, path: Path) ->
                 f"{owner} expected {spelled!r} among the labels, got {name!r}. Pass labels, "
                 "spelled as in emotion_estimators.labels.EMOTIONS."
             )
-    return tuple(str(name) for name in names)
+    return tuple(names)
+
+
+def _settle_classes(owner: str, classes: Any, labels: tuple[str, ...]) -> NDArray[Any]:
+    """Return the labels that answers may have."""
+    if classes is None:
+        return np.array(sorted(labels))
+    names = _names(classes)
+    if names is None or len(names) < 2 or not set(names) <= set(labels):
+        raise ValueError(
+            f"{owner} expected classes to be two or more distinct names out of "
+            f"{_shown(list(labels))}, got {_shown(classes)}."
+        )
+    return np.array(names)
 
 
 def _canonical(name: str) -> str:
@@ -330,11 +478,16 @@ def _settle_size(owner: str, size: Any, network: OnnxNetwork) -> tuple[int, int]
     is_pair = isinstance(size, tuple | list) and len(size) == 2
     if not is_pair or not all(v is None or (isinstance(v, Integral) and int(v) > 0) for v in size):
         raise ValueError(
-            f"{owner} expected image_size to be a positive int or (height, width), got {size!r}."
+            f"{owner} expected image_size to be a positive int or (height, width), got "
+            f"{_shown(size)}."
         )
     if None in size:
         raise ValueError(
             f"{owner} needs image_size: the network takes images of any size, {network.image_size}."
+        )
+    if max(size) > _MAX_SIDE:
+        raise ValueError(
+            f"{owner} expected image_size of at most {_MAX_SIDE:,} a side, got {tuple(size)}."
         )
     if any(fixed not in (None, v) for fixed, v in zip(network.image_size, size, strict=True)):
         raise ValueError(
@@ -351,7 +504,7 @@ def _settle_color(owner: str, color: Any, network: OnnxNetwork) -> str:
     if color not in choices:
         raise ValueError(
             f"{owner} expected color to be one of {choices} for a network of "
-            f"{network.n_channels} channels, got {color!r}."
+            f"{network.n_channels} channels, got {_shown(color)}."
         )
     return str(color)
 
@@ -365,32 +518,55 @@ def _settle_scaling(
         low, high = (0, 1) if scaling is None else scaling
         values = np.asarray(low, np.float32), np.asarray(high, np.float32)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{owner} expected scaling to be {wanted}, got {scaling!r}.") from error
+        raise ValueError(
+            f"{owner} expected scaling to be {wanted}, got {_shown(scaling)}."
+        ) from error
     good_shapes = ((), (network.n_channels,)) if network.n_channels > 1 else ((),)
     for value in values:
         if value.shape not in good_shapes or not np.all(np.isfinite(value)):
             raise ValueError(
-                f"{owner} expected scaling to be {wanted} of {network.n_channels}, got {scaling!r}."
+                f"{owner} expected scaling to be {wanted} of {network.n_channels}, got "
+                f"{_shown(scaling)}."
             )
     return values
 
 
-def _softmax(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    values = scores.astype(np.float64)  # (n, n_classes)
-    values = np.exp(values - values.max(axis=1, keepdims=True))
-    probabilities: NDArray[np.float64] = values / values.sum(axis=1, keepdims=True)
-    return probabilities
+def _exponentials(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the exponentials of scores, (n, n_classes), the largest of a row 1."""
+    largest = scores.max(axis=1, keepdims=True)
+    values: NDArray[np.float64] = np.exp(scores - np.where(np.isfinite(largest), largest, 0))
+    return values
 
 
-def _check_probabilities(outputs: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return rows that sum to 1 in double precision; raise if these are no probabilities."""
-    values = outputs.astype(np.float64)  # (n, n_classes)
-    sums = values.sum(axis=1, keepdims=True)
+def _are_probabilities(outputs: NDArray[np.float32]) -> bool:
+    """Whether rows, (n, n_outputs), are not negative and sum to 1."""
+    sums = outputs.astype(np.float64).sum(axis=1)
     # Sums of a few float32 probabilities miss 1 by some 1e-7; scores miss it by far more.
-    if not (values.min() >= 0 and sums.min() > 1 - 1e-3 and sums.max() < 1 + 1e-3):
-        raise ValueError(
-            f"Expected the network to give probabilities, got outputs from {values.min():g} to "
-            f'{values.max():g}. Set activation="softmax" if they are scores (logits).'
+    return bool(outputs.min() >= 0 and sums.min() > 1 - 1e-3 and sums.max() < 1 + 1e-3)
+
+
+def _check_probabilities(outputs: NDArray[np.float32], activation: str | None) -> None:
+    """Raise, with advice that fits, if these outputs, (n, n_outputs), are no probabilities."""
+    if _are_probabilities(outputs):
+        return
+    low, high = float(outputs.min()), float(outputs.max())
+    if activation == "sigmoid":
+        advice = f"This network {_OF_SEVERAL}"
+    elif activation == "softmax":
+        advice = "Its softmax does not run over the classes."
+    elif low >= 0 and high <= 1:
+        advice = (
+            "They lie in 0..1 and do not sum to 1: if each is the probability of a label by "
+            f'itself, this {_OF_SEVERAL} If they are scores (logits), set activation="softmax".'
         )
-    probabilities: NDArray[np.float64] = values / sums
-    return probabilities
+    else:
+        advice = 'Set activation="softmax" if they are scores (logits).'
+    raise ValueError(
+        f"Expected the network to give probabilities, which sum to 1, got outputs from {low:g} to "
+        f"{high:g}. {advice}"
+    )
+
+
+def _shown(value: Any) -> str:
+    """Return what a user or a file gave, in a line."""
+    return _REPR.repr(value)

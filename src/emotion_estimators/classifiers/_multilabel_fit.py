@@ -83,7 +83,8 @@ def fit_multilabel(
     """
     owner = type(estimator).__name__
     check_devices(owner, settings.devices, settings.strategy, settings.random_state)
-    check_backbone(owner, settings.backbone)
+    trained = estimator.warm_start and hasattr(estimator, "weights_")
+    check_backbone(owner, settings.backbone, pretrained=settings.pretrained and not trained)
     device = device_of_process(torch_device(owner, settings.accelerator), settings.devices)
     pos_weight = check_positive_weights(owner, settings.pos_weight, targets, labels)
     unknown = sorted(set(settings.loss_options or {}) - set(LOSS_OPTIONS[settings.loss]))

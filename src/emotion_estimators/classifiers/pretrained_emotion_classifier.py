@@ -23,16 +23,22 @@ from emotion_estimators._sklearn import (
     fit_context,
 )
 from emotion_estimators._validation import check_images
-from emotion_estimators.classifiers._frozen_model import FrozenModel, check_vocabulary, load_model
+from emotion_estimators.classifiers._frozen_model import (
+    FrozenModel,
+    check_vocabulary,
+    foretold_classes,
+    load_model,
+)
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.images.threads import count_threads
 
-__all__ = ["PretrainedEmotionClassifier"]
+__all__ = ["PretrainedEmotionClassifier", "open_classes"]
 
 _LOADING_BATCH = 256  # images decoded at once: bounds the working memory
 _MODEL_PARAMETERS = (
     "model",
     "labels",
+    "classes",
     "image_size",
     "scaling",
     "color",
@@ -63,6 +69,10 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         For a file of one's own: the class of each output, in the order of the outputs.
         Emotions are spelled as in ``emotion_estimators.labels.EMOTIONS``; other classes have
         names of their own. None takes those that the file states.
+    classes : array-like of str of shape (n_classes,), default=None
+        Those of the model's classes that answers may have, in this order. The probabilities of
+        the others are dropped, and each row is divided by its sum. Integers in y are positions
+        in it. None: all classes, and integers in y are refused. See Notes.
     image_size : int or tuple of int, default=None
         For a file of one's own: size in pixels, or height and width, to which images are
         resized. None takes what the network wants.
@@ -78,7 +88,9 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         For a file of one's own: what images are converted to. None takes what the file states
         or its channels tell.
     activation : {"softmax"}, default=None
-        What turns the outputs into probabilities. None takes them as they are.
+        For a file of one's own: what turns the outputs into probabilities. None takes them as
+        they are; so must a network that ends in a softmax itself. One that ends in sigmoids is
+        for several labels at once, and cannot be used here.
     batch_size : int, default=None
         Images in one run of the network; a last run with fewer is padded. None is 1 on the
         CPU, 64 on a device, or what the file fixes.
@@ -96,9 +108,11 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        All classes of the model, sorted, whichever of them y holds.
+        `classes`, or all classes of the model, sorted, whichever of them y holds; after a fit on
+        integers, 0..n_classes-1. Before a fit it answers where the model's card, or `labels` or
+        `classes` tell, without a look at any file; else there is none yet.
     weights_sha256_ : str
-        SHA-256 of the file of weights.
+        SHA-256 of the file of weights; where they lie in several files, that of a list of theirs.
     image_size_ : tuple of int
         Height and width in pixels of the images that the network gets.
     n_features_in_ : int
@@ -119,15 +133,21 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     the size and scaled to the range that the network wants. They should show one face each,
     cropped as in the training data.
 
-    y holds names of the model's classes. Integers are taken for positions in the sorted
-    classes, all of which must occur: so `VotingClassifier` and `StackingClassifier` hand labels
-    on. Beware of the file fer2013.csv, whose integers follow another order: that of
-    ``emotion_estimators.labels.MINI_XCEPTION_ORDER``.
+    y holds names of the model's classes. Nothing is guessed of integers: which class each
+    stands for is what `classes` says. `VotingClassifier`, `StackingClassifier` and
+    ``cross_val_predict(method="predict_proba")`` hand on positions in the sorted labels of y,
+    and scikit-learn's metrics take columns to be in that order: ``classes=sorted(set(y))`` is
+    right for them, also where y holds six of a model's seven classes. The integers of the file
+    fer2013.csv follow another order, ``emotion_estimators.labels.MINI_XCEPTION_ORDER``.
+
+    Where a network gives every one of `classes` the probability 0, they are given the same, with
+    a warning.
 
     A network takes float32 images, ``(n, height, width, channels)``, ``(n, channels, height,
     width)`` or ``(n, height, width)``, which of them is seen from the shape, and gives ``(n,
     n_classes)``. An ONNX file may state ``classes``, ``image_size``, ``color`` and ``scaling``
-    as JSON in its metadata.
+    as JSON in its metadata. Its weights may lie in a second file, as ``torch.onnx.export``
+    writes it, beside the first or in a folder there.
 
     Each run of the network has the same shape, so that the prediction for an image does not
     depend on the other images of X: on the CPU it is the same bit for bit. Weights are read
@@ -151,6 +171,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "model": [str, os.PathLike],
         "labels": ["array-like", None],
+        "classes": ["array-like", None],
         "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
         "image_shape": [tuple, list, None],
         "scaling": [tuple, list, None],
@@ -167,6 +188,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         *,
         model: str | os.PathLike[str] = "embedded",
         labels: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
         image_size: int | tuple[int, int] | None = None,
         image_shape: tuple[int, ...] | None = None,
         scaling: tuple[ArrayLike, ArrayLike] | None = None,
@@ -179,6 +201,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     ) -> None:
         self.model = model
         self.labels = labels
+        self.classes = classes
         self.image_size = image_size
         self.image_shape = image_shape
         self.scaling = scaling
@@ -219,7 +242,13 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         images = check_images(door, X, reset=True)
         classes = model.classes.copy()
         if y is not None:
-            classes = check_vocabulary(type(self).__name__, y, images.n_samples, classes)
+            classes = check_vocabulary(
+                type(self).__name__,
+                y,
+                images.n_samples,
+                classes,
+                by_position=self.classes is not None,
+            )
         self.classes_ = classes
         self.weights_sha256_ = model.sha256
         for attribute in ("image_size_", "n_features_in_", "feature_names_in_"):
@@ -240,7 +269,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
-            float64, in 0..1, in the order of the sorted classes; each row sums to 1.
+            float64, in 0..1, in the order of ``classes_``; each row sums to 1.
 
         Raises
         ------
@@ -308,12 +337,11 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         ValueError
             If y holds what is no class of the model: it would count as an error of the model.
         """
-        known = self._classes(self._load())
+        known = open_classes(self).tolist()
         strange = [label for label in np.unique(np.asarray(y)).tolist() if label not in known]
         if strange:
             raise ValueError(
-                f"{type(self).__name__} expected labels of the classes {known.tolist()}, got "
-                f"{strange}."
+                f"{type(self).__name__} expected labels of the classes {known}, got {strange[:10]}."
             )
         return float(super().score(X, y, sample_weight))
 
@@ -337,12 +365,11 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     def _load(self) -> FrozenModel:
         """Return the model of the present parameters; look again only where something changed."""
         process = os.getpid()  # a forked one opens networks of its own
-        given = tuple(getattr(self, name) for name in self._parameter_constraints)
+        given = tuple(_frozen(getattr(self, name)) for name in self._parameter_constraints)
         known = _models.get(self)
         if known is not None:
             of_process, of_parameters, model = known
-            same = all(a is b for a, b in zip(of_parameters, given, strict=True))
-            if same and of_process == process and model.is_current():
+            if of_parameters == given and of_process == process and model.is_current():
                 return model
         self._validate_params()  # no fit need have done so
         parameters = {name: getattr(self, name) for name in _MODEL_PARAMETERS}
@@ -364,10 +391,18 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         return model.classes.copy() if fitted is None else fitted
 
     def __getattr__(self, name: str) -> Any:
-        # scorers ask for the classes, also where nobody has called fit
+        # Scorers ask for the classes, also where nobody has called fit; others ask whether there
+        # are any, which must not read a file or use the network.
+        owner, advice = type(self).__name__, ""
         if name == "classes_":
-            return self._classes(self._load())
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            given = vars(self)
+            classes = foretold_classes(*(given.get(key) for key in ("model", "labels", "classes")))
+            if classes is not None:
+                return classes
+            advice = ": call fit, or set labels or classes"
+        raise AttributeError(
+            f"{owner!r} object has no attribute {name!r}{advice}", name=name, obj=self
+        )
 
     def _run_size(self, model: FrozenModel) -> int:
         fixed = model.network.batch_size
@@ -379,7 +414,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         return int(self.batch_size or model.network.default_batch_size())
 
     def _probabilities(self, model: FrozenModel, X: Any) -> NDArray[np.float64]:
-        """Return probabilities, (n, n_classes), columns in the order of the sorted classes."""
+        """Return probabilities, (n, n_classes)."""
         fitted = getattr(self, "weights_sha256_", model.sha256)
         if fitted != model.sha256:
             raise WeightsError(
@@ -389,7 +424,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         images = check_images(self._door(model), X, reset=False)
         run_size = self._run_size(model)
         n_threads = count_threads(self.n_threads)
-        probabilities = np.empty((images.n_samples, len(model.labels)))
+        probabilities = np.empty((images.n_samples, len(model.classes)))
         loading_size = -(-_LOADING_BATCH // run_size) * run_size
         batches = images.batches(
             loading_size,
@@ -407,3 +442,20 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True  # paths
         return tags
+
+
+def open_classes(classifier: Any) -> NDArray[Any]:
+    """Return ``classes_`` of a classifier; one that is trained already is opened for them."""
+    if isinstance(classifier, PretrainedEmotionClassifier):
+        return classifier._classes(classifier._load())
+    return np.asarray(classifier.classes_)
+
+
+def _frozen(value: Any) -> Any:
+    """Return what a later value is compared with: a list may be changed in place."""
+    kind = type(value)
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if hasattr(value, "__iter__") and not isinstance(value, str | bytes):
+        value = tuple(map(_frozen, value))
+    return kind, value

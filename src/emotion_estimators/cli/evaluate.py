@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators._optional import import_optional
+from emotion_estimators.classifiers.pretrained_emotion_classifier import open_classes
 from emotion_estimators.cli.console import FAILED, OK, UsageError, print_line, say, track
 from emotion_estimators.cli.models import open_classifier
 from emotion_estimators.datasets import load_image_folder
@@ -35,7 +36,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         _import_matplotlib()
     classifier = open_classifier(arguments.model, arguments.jobs)
-    classes = classifier.classes_.tolist()
+    classes = open_classes(classifier).tolist()
     X, y = _load(arguments.root, classes)
     probabilities, is_read = _classify(classifier, X, arguments.root)
     if not is_read.any():
@@ -78,7 +79,7 @@ def _classify(
     classifier: Any, X: NDArray[Any], root: Path
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return probabilities (n, n_classes), and which rows could be read; the others hold NaN."""
-    probabilities = np.full((len(X), len(classifier.classes_)), np.nan)
+    probabilities = np.full((len(X), len(open_classes(classifier))), np.nan)
     with track(len(X), "image") as bar:
         for start in range(0, len(X), _BATCH):
             rows = np.arange(start, min(start + _BATCH, len(X)))

@@ -6,6 +6,7 @@ import sys
 
 from emotion_estimators.classifiers.pretrained_emotion_classifier import (
     PretrainedEmotionClassifier,
+    open_classes,
 )
 from emotion_estimators.cli.console import UsageError
 from emotion_estimators.weights import fetch_weights, list_cards
@@ -38,7 +39,7 @@ def open_classifier(model: str, jobs: int | None) -> PretrainedEmotionClassifier
         fetch_weights(model, verbose=sys.stderr.isatty())
     classifier = PretrainedEmotionClassifier(model=model, n_threads=jobs)
     try:
-        _ = classifier.classes_
+        open_classes(classifier)
     except (ValueError, FileNotFoundError, IsADirectoryError) as error:
         raise UsageError(f"--model {model}: {error}") from error
     return classifier

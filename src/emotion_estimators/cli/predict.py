@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_estimators.analysis.face_rows import iterate_faces, standard_cropper, table_columns
+from emotion_estimators.classifiers.pretrained_emotion_classifier import open_classes
 from emotion_estimators.cli.console import FAILED, OK, UsageError, say, track
 from emotion_estimators.cli.models import open_classifier
 from emotion_estimators.cli.photographs import drawing_targets, find_photographs
@@ -30,7 +31,7 @@ def predict(arguments: argparse.Namespace) -> int:
         say(f"predict: the folder {name} cannot be read and is left out.")
     classifier = open_classifier(arguments.model, arguments.jobs)
     cropper = _open_cropper(arguments.detector, arguments.jobs)
-    columns = table_columns(classifier.classes_)
+    columns = table_columns(open_classes(classifier))
     again = set(photographs) if arguments.resume else None
     writer, held = open_table(arguments.out, columns, again=again)
     todo = [path for path in photographs if path not in held.images]

@@ -19,8 +19,10 @@ from PIL import Image
 from emotion_estimators._optional import import_optional
 from emotion_estimators.features.faces import Faces
 from emotion_estimators.images import to_rgb
+from emotion_estimators.networks._onnx_reader import data_files
 from emotion_estimators.networks.yunet import YuNet, keep_best, open_yunet
 from emotion_estimators.weights import fetch_weights, file_sha256
+from emotion_estimators.weights.files import files_sha256
 
 __all__ = ["Detector", "find_faces", "open_detector"]
 
@@ -99,7 +101,8 @@ def open_detector(
             has_scores=False,
         )
     path = _find_yunet(owner, name, verbose)
-    network = open_yunet(path, file_sha256(path))
+    parts = (path, *data_files(path, file_sha256(path)))
+    network = open_yunet(path, files_sha256(parts))
     return Detector(lambda image: _run(network, image, min_score), in_threads=True)
 
 

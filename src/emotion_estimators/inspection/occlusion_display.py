@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators._optional import import_optional
+from emotion_estimators.classifiers.pretrained_emotion_classifier import open_classes
 from emotion_estimators.images.loader import load_image
 
 __all__ = ["OcclusionDisplay"]
@@ -116,7 +117,7 @@ class OcclusionDisplay:
                 f"{step}."
             )
         whole = np.asarray(estimator.predict_proba(pixels[np.newaxis]))[0]
-        classes = np.asarray(estimator.classes_).tolist()
+        classes = open_classes(estimator).tolist()
         column = int(whole.argmax()) if label is None else _find(cls.__name__, classes, label)
         heat = _heat(estimator, pixels, column, float(whole[column]), size, step)
         display = cls(

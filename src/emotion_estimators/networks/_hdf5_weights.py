@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks._foreign_files import likely_reason
 from emotion_estimators.networks._hdf5_chunks import chunks_problem
 from emotion_estimators.networks._hdf5_texts import VariableTexts
 
@@ -291,7 +292,8 @@ def open_keras_file(path: str | Path) -> Iterator[KerasFile]:
     with path.open("rb") as stream:
         head = stream.read(64)
     if not h5py.is_hdf5(path):
-        raise WeightsError(f"{path}: is not an HDF5 file{_likely_reason(head)}")
+        reason = likely_reason(head) or "a model saved by Keras as .h5 or .hdf5 is expected"
+        raise WeightsError(f"{path}: is not an HDF5 file; {reason}")
     with _damage_reported(str(path)):
         file = h5py.File(path, "r")
         properties = file.id.get_create_plist()
@@ -318,16 +320,3 @@ def _damage_reported(where: str) -> Iterator[None]:
             f"{where}: cannot be read, the file is truncated or damaged; fetch or save it again "
             f"({error})"
         ) from error
-
-
-def _likely_reason(head: bytes) -> str:
-    reasons: Mapping[bytes, str] = {
-        b"PK": "; it looks like a .keras archive: save the model as .h5 instead",
-        b"version https://git-lfs": "; it is a Git LFS pointer: fetch the file itself",
-        b"<": "; it looks like a web page: the download went wrong",
-        b"": "; it is empty",
-    }
-    for start, reason in reasons.items():
-        if head.startswith(start) if start else not head:
-            return reason
-    return "; a model saved by Keras as .h5 or .hdf5 is expected"

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FLOAT", "Message", "graph", "model", "node", "tensor", "value"]
+__all__ = ["FLOAT", "Message", "graph", "length_delimited", "model", "node", "tensor", "value"]
 
 # Its pieces, joined once at the end: weights are not copied from message to message.
 Message = list[bytes]
@@ -114,7 +114,11 @@ def _field(number: int, content: float | np.integer[Any] | str | Message) -> Mes
         return [_varint(number << 3 | _VARINT), _varint(int(content))]
     if isinstance(content, float):
         return [_varint(number << 3 | _FIXED32), struct.pack("<f", content)]
-    pieces = [content.encode()] if isinstance(content, str) else content
+    return length_delimited(number, [content.encode()] if isinstance(content, str) else content)
+
+
+def length_delimited(number: int, pieces: Sequence[bytes | memoryview]) -> list[Any]:
+    """Return a field that holds a text or a message."""
     return [_varint(number << 3 | _BYTES), _varint(sum(map(len, pieces))), *pieces]
 
 

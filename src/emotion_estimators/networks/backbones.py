@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from emotion_estimators._downloads import is_offline
 from emotion_estimators._optional import import_optional
 from emotion_estimators.networks.residual_network import RESIDUAL_NETWORKS, ResidualNetwork
 
@@ -16,8 +17,8 @@ __all__ = ["TIMM_PREFIX", "check_backbone", "count_features", "make_backbone", "
 TIMM_PREFIX = "timm:"
 
 
-def check_backbone(owner: str, backbone: Any) -> None:
-    """Raise unless it is a name that is known, or a network.
+def check_backbone(owner: str, backbone: Any, *, pretrained: bool) -> None:
+    """Raise unless it is a name that is known, or a network; and if it may not be downloaded.
 
     Parameters
     ----------
@@ -25,9 +26,13 @@ def check_backbone(owner: str, backbone: Any) -> None:
         Name of the estimator, for messages.
     backbone : str or nn.Module
         What it was given.
+    pretrained : bool
+        Whether timm is to fetch weights.
 
     Raises
     ------
+    ConnectionError
+        If it is, and ``EMOTION_ESTIMATORS_OFFLINE`` forbids it.
     MissingDependencyError
         If it is one of timm's and timm is not installed.
     ValueError
@@ -36,6 +41,13 @@ def check_backbone(owner: str, backbone: Any) -> None:
     if isinstance(backbone, nn.Module):
         return
     if isinstance(backbone, str) and backbone.startswith(TIMM_PREFIX):
+        if pretrained and is_offline():  # timm asks its servers also for what it has already
+            raise ConnectionError(
+                f"{owner} with {backbone!r} and pretrained=True downloads weights through timm, "
+                "which EMOTION_ESTIMATORS_OFFLINE forbids. Set pretrained=False, or pass as "
+                "backbone a network that holds its weights: timm.create_model(name, "
+                "pretrained=True, num_classes=0, pretrained_cfg_overlay={'file': path})."
+            )
         timm = import_optional("timm", extra="timm", needed_by=f"{owner} with {backbone!r}")
         if timm.is_model(backbone.removeprefix(TIMM_PREFIX).partition(".")[0]):
             return

@@ -21,7 +21,7 @@ from emotion_estimators.networks._inception_resnet_v1_layers import (
     random_state,
 )
 from emotion_estimators.networks._shared_networks import SharedNetworks
-from emotion_estimators.networks.onnx_network import start_session
+from emotion_estimators.networks.onnx_network import check_rows, start_session
 
 __all__ = [
     "MIN_IMAGE_SIZE",
@@ -185,9 +185,9 @@ class _OnnxFaceNetwork:
         )
 
     def __call__(self, images: NDArray[np.float32], *, batch_size: int = 32) -> _Embeddings:
-        starts = range(0, len(images), batch_size)
-        runs = [
-            self._session.run(None, {"images": np.ascontiguousarray(images[i : i + batch_size])})[0]
-            for i in starts
-        ]
+        runs = []
+        for start in range(0, len(images), batch_size):
+            batch = np.ascontiguousarray(images[start : start + batch_size])
+            runs.append(self._session.run(None, {"images": batch})[0])
+            check_rows(runs[-1], (len(batch), N_FEATURES), "InceptionResnetV1")
         return np.concatenate(runs) if runs else np.empty((0, N_FEATURES), np.float32)

@@ -5,6 +5,7 @@ Imports onnxruntime (inside functions), the HDF5 reader and NumPy; for features 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +18,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks._onnx_reader import (
+    check_self_contained,
+    last_activation,
+    read_onnx_file,
+)
 from emotion_estimators.networks._shared_networks import SharedNetworks
 
-__all__ = ["OnnxNetwork", "choose_providers", "open_network", "split_runs", "start_session"]
+__all__ = [
+    "OnnxNetwork",
+    "check_rows",
+    "choose_providers",
+    "open_network",
+    "split_runs",
+    "start_session",
+]
 
 _CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
 _CUDA_BATCH = 64
+_MAX_BATCH = 4096  # images that a file fixes
+_MAX_VALUES = 1 << 27  # of an input of fixed size, 512 MiB
 # Only algorithms chosen by shape, in full single precision: the same numbers at every start.
 _OPTIONS = {_CUDA: {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}}
 
@@ -72,6 +87,8 @@ class OnnxNetwork:
         What the file says about itself.
     on_device : bool
         Whether it runs on something other than the CPU.
+    activation : {"softmax", "sigmoid"} or None
+        From which of these its outputs come, as far as its last nodes tell.
     """
 
     layout: str
@@ -84,6 +101,7 @@ class OnnxNetwork:
     _session: Any = field(repr=False)
     _input: str = field(repr=False)
     _split_runs: _SplitRuns | None = field(repr=False)
+    activation: str | None = None
 
     def default_batch_size(self) -> int:
         """Return how many images one run takes unless told otherwise."""
@@ -113,7 +131,8 @@ class OnnxNetwork:
         Raises
         ------
         WeightsError
-            If the network cannot take images of that size.
+            If the network cannot take images of that size, or gives something else than a row
+            for each.
         """
         inputs = self._arrange(images)
         n = len(inputs)
@@ -133,8 +152,9 @@ class OnnxNetwork:
             except Exception as error:  # its errors share no base class
                 raise WeightsError(
                     f"ONNX Runtime cannot run the network on an input of shape {batch.shape}: "
-                    f"{error}"
+                    f"{_first_words(error)}"
                 ) from error
+            check_rows(outputs, (len(batch), self.n_outputs), "The network")
             return outputs[:n_real]
 
         if len(starts) == 1:
@@ -195,7 +215,31 @@ def choose_providers(providers: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(providers)
 
 
-def open_network(path: Path, digest: str, *, providers: tuple[str, ...]) -> OnnxNetwork:
+def check_rows(outputs: Any, expected: tuple[int | None, ...], owner: str) -> None:
+    """Raise WeightsError unless what a network gives has this shape, None for a free axis.
+
+    NumPy would copy the one row of a network that mixes its images to all of them.
+    """
+    shape = getattr(outputs, "shape", None)
+    if shape is None or len(shape) != len(expected):
+        fits = False
+    else:
+        fits = all(e in (None, s) for s, e in zip(shape, expected, strict=True))
+    if not fits:
+        wanted = ", ".join("n" if size is None else str(size) for size in expected)
+        raise WeightsError(
+            f"{owner} gave outputs of shape {shape} for a batch of {expected[0]}, expected "
+            f"({wanted}): a row for each image."
+        )
+
+
+def open_network(
+    path: Path,
+    digest: str,
+    *,
+    providers: tuple[str, ...],
+    check: Callable[[], None] = lambda: None,
+) -> OnnxNetwork:
     """Return the network in a file; every caller in the process gets the same one.
 
     Parameters
@@ -203,9 +247,11 @@ def open_network(path: Path, digest: str, *, providers: tuple[str, ...]) -> Onnx
     path : Path
         A file ``.onnx``, ``.hdf5`` or ``.h5``.
     digest : str
-        Its SHA-256; files of the same content share a network.
+        SHA-256 of all its files; those of the same content share a network.
     providers : tuple of str
         As `choose_providers` returns them.
+    check : callable
+        Called once the network is read: raises if the files are no longer those of `digest`.
 
     Returns
     -------
@@ -219,13 +265,19 @@ def open_network(path: Path, digest: str, *, providers: tuple[str, ...]) -> Onnx
         If it holds no network that takes a batch of images and gives one row for each.
     """
     key = digest, path.suffix.lower(), providers
-    return _shared.get(key, lambda: _read_network(path, providers))
+
+    def read() -> OnnxNetwork:
+        network = _read_network(path, providers)
+        check()
+        return network
+
+    return _shared.get(key, read)
 
 
 def _read_network(path: Path, providers: tuple[str, ...]) -> OnnxNetwork:
     suffix = path.suffix.lower()
     if suffix == ".onnx":
-        serialised = path.read_bytes()
+        serialised = read_onnx_file(path)
     elif suffix in (".hdf5", ".h5"):
         from emotion_estimators.networks.keras_hdf5 import read_keras_hdf5
 
@@ -260,9 +312,11 @@ def start_session(
     Raises
     ------
     WeightsError
-        If ONNX Runtime cannot load it.
+        If ONNX Runtime cannot load it, or its weights lie in another file.
     """
     import onnxruntime
+
+    check_self_contained(serialised, path)
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads
@@ -277,7 +331,14 @@ def start_session(
             serialised, options, providers=[(name, _OPTIONS.get(name, {})) for name in providers]
         )
     except Exception as error:  # its errors share no base class
-        raise WeightsError(f"{path}: ONNX Runtime cannot load the network: {error}") from error
+        raise WeightsError(
+            f"{path}: ONNX Runtime cannot load the network: {_first_words(error)}"
+        ) from error
+
+
+def _first_words(error: Exception) -> str:
+    """Return the beginning of a message of ONNX Runtime, which may hold whole names of a file."""
+    return "".join(c if c.isprintable() else " " for c in str(error))[:500]
 
 
 def split_runs(serialised: bytes, path: Path) -> _SplitRuns:
@@ -299,9 +360,14 @@ def split_runs(serialised: bytes, path: Path) -> _SplitRuns:
 
 
 def _describe(serialised: bytes, path: Path, providers: tuple[str, ...]) -> OnnxNetwork:
+    activation = last_activation(serialised, path)
     # Whole images side by side, a thread each, are faster than small images shared by threads.
     session = start_session(serialised, path, providers)
-    inputs, outputs = session.get_inputs(), session.get_outputs()
+    try:
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        metadata = dict(session.get_modelmeta().custom_metadata_map)
+    except UnicodeDecodeError as error:
+        raise WeightsError(f"{path}: holds text that is not UTF-8; it is damaged.") from error
     if len(inputs) != 1 or len(outputs) != 1:
         raise WeightsError(
             f"{path}: expected a network with one input and one output, got {len(inputs)} and "
@@ -321,6 +387,17 @@ def _describe(serialised: bytes, path: Path, providers: tuple[str, ...]) -> Onnx
             f"{path}: expected an output of shape (n, n_classes) with two classes or more, got "
             f"{outputs[0].shape}."
         )
+    if None not in (shape[0], n_outputs[0]) and shape[0] != n_outputs[0]:
+        raise WeightsError(
+            f"{path}: expected a network that gives a row for each image, got {n_outputs[0]} rows "
+            f"for {shape[0]} images."
+        )
+    n_values = math.prod(size or 1 for size in shape)
+    if n_values > _MAX_VALUES or (shape[0] or 1) > _MAX_BATCH:
+        raise WeightsError(
+            f"{path}: its input of shape {shape} has {n_values:,} values; networks of up to "
+            f"{_MAX_BATCH:,} images at once and {_MAX_VALUES:,} values can be run."
+        )
     on_device = session.get_providers()[0] != _CPU
     return OnnxNetwork(
         layout=layout,
@@ -328,11 +405,12 @@ def _describe(serialised: bytes, path: Path, providers: tuple[str, ...]) -> Onnx
         n_channels=n_channels,
         n_outputs=n_outputs[1],
         batch_size=shape[0],
-        metadata=dict(session.get_modelmeta().custom_metadata_map),
+        metadata=metadata,
         on_device=on_device,
         _session=session,
         _input=inputs[0].name,
         _split_runs=None if on_device else split_runs(serialised, path),
+        activation=activation,
     )
 
 

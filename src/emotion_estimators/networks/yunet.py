@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks._onnx_reader import read_onnx_file
 from emotion_estimators.networks._shared_networks import SharedNetworks
-from emotion_estimators.networks.onnx_network import start_session
+from emotion_estimators.networks.onnx_network import check_rows, start_session
 
 __all__ = ["YuNet", "keep_best", "open_yunet"]
 
 _STRIDES = (8, 16, 32)
 _MULTIPLE = 32  # of which height and width of the input must be
 _PARTS = ("cls", "obj", "bbox", "kps")
+_VALUES = (1, 1, 4, 10)  # of each part, for a cell
 _OUTPUTS = tuple(f"{part}_{stride}" for part in _PARTS for stride in _STRIDES)
 _MOST = 5000  # candidates looked at, as in OpenCV
 
@@ -54,8 +56,12 @@ class YuNet:
         outputs = dict(
             zip(_OUTPUTS, self._session.run(_OUTPUTS, {self._input: _as_input(image)}), strict=True)
         )
-        # Columns of the grid, which is that of the padded image.
-        n_columns = _padded(image.shape[1])
+        # Rows and columns of the grid, which is that of the padded image.
+        n_rows, n_columns = _padded(image.shape[0]), _padded(image.shape[1])
+        for part, n_values in zip(_PARTS, _VALUES, strict=True):
+            for stride in _STRIDES:
+                n_cells = (n_rows // stride) * (n_columns // stride)
+                check_rows(outputs[f"{part}_{stride}"], (1, n_cells, n_values), "YuNet")
         parts = [
             _decode(
                 *(outputs[f"{part}_{stride}"][0] for part in _PARTS),
@@ -129,7 +135,7 @@ def _overlaps(face: _Floats, others: _Floats) -> _Floats:
 
 
 def _read(path: Path) -> YuNet:
-    session = start_session(path.read_bytes(), path, ("CPUExecutionProvider",))
+    session = start_session(read_onnx_file(path), path, ("CPUExecutionProvider",))
     inputs = session.get_inputs()
     names = {output.name for output in session.get_outputs()}
     free = len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].shape[1] == 3

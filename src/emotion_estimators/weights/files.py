@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from emotion_estimators.exceptions import WeightsError
 
-__all__ = ["embedded_weights", "file_sha256"]
+__all__ = ["embedded_weights", "file_sha256", "files_sha256"]
 
 _FOLDER = Path(__file__).parent
 
@@ -52,6 +53,37 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     _known_hashes[key] = seen, digest
     return digest
+
+
+def files_sha256(paths: Sequence[str | os.PathLike[str]]) -> str:
+    """Return one SHA-256 for all files of a model.
+
+    Parameters
+    ----------
+    paths : sequence of str or path-like
+        The model, and the files beside it that hold weights of it, in a fixed order.
+
+    Returns
+    -------
+    digest : str
+        Of one file its own SHA-256; of several that of their digests, one to a line.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+
+    Examples
+    --------
+    >>> from emotion_estimators.weights import embedded_weights, file_sha256
+    >>> from emotion_estimators.weights.files import files_sha256
+    >>> files_sha256([embedded_weights()]) == file_sha256(embedded_weights())
+    True
+    """
+    digests = [file_sha256(path) for path in paths]
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
 
 
 def embedded_weights(file_name: str = "emotion_cnn_average.onnx") -> Path:
