@@ -19,7 +19,7 @@ pytest.importorskip("skorch", reason="EmotionCNNClassifier needs skorch")
 
 from emotion_estimators.classifiers import EmotionCNNClassifier
 from emotion_estimators.datasets import make_faces
-from emotion_estimators.exceptions import MissingDependencyError
+from emotion_estimators.exceptions import MissingDependencyError, WeightsError
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
 from emotion_estimators.training import classifier_training, training_recipe
 from emotion_estimators.training.training_set import hold_out
@@ -209,6 +209,16 @@ def test_a_teacher_of_other_classes_is_refused(faces):
     cnn = EmotionCNNClassifier(**TINY, teacher=_Opinion(0))
     with pytest.raises(ValueError, match=r"expected a fitted teacher of the classes \["):
         cnn.fit(faces[0], [f"{label}!" for label in faces[1]])
+
+
+def test_a_teacher_that_answers_once_is_refused(faces):
+    teacher = _Opinion(0)
+    teacher.classes_ = np.unique(faces[1])
+    teacher.predict_proba = lambda _: np.ones((1, len(teacher.classes_)))
+    with pytest.raises(
+        WeightsError, match=r"The teacher gave outputs of shape \(1, \d\) for a batch"
+    ):
+        EmotionCNNClassifier(**TINY, teacher=teacher).fit(*faces)
 
 
 def test_keyboard_interrupt_keeps_the_best_weights(faces):

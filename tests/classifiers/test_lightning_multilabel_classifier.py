@@ -35,7 +35,7 @@ from torch import nn
 
 from emotion_estimators.classifiers import LightningMultiLabelClassifier
 from emotion_estimators.classifiers._multilabel_settings import with_preset
-from emotion_estimators.exceptions import MissingDependencyError
+from emotion_estimators.exceptions import MissingDependencyError, WeightsError
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
 from emotion_estimators.training import multilabel_module, multilabel_training
 from emotion_estimators.training.multilabel_losses import make_loss
@@ -539,6 +539,41 @@ def test_timm(squares, monkeypatch):
     assert_allclose(net.weights_["pixel_std"].ravel(), [0.4, 0.5, 0.6], rtol=1e-6)
     with pytest.raises(ValueError, match="backbone='timm:large', which timm does not know"):
         net.set_params(backbone="timm:large").fit(X, Y)
+
+
+class FirstRow(OwnBackbone):
+    """Gives a row for each image of two, as it is asked first, and one row for more."""
+
+    def forward(self, x):
+        return super().forward(x if self.training or len(x) == 2 else x[:1])
+
+
+def test_one_row_of_features_is_not_copied_to_all_images(squares):
+    net = LightningMultiLabelClassifier(
+        **TINY | {"backbone": FirstRow(), "validation_fraction": None}
+    )
+    net.fit(*squares)
+    with pytest.raises(
+        WeightsError, match=r"The backbone gave outputs of shape \(1, 6\) for a batch"
+    ):
+        net.predict(squares[0])
+
+
+@pytest.mark.parametrize("settings", [{"pretrained": True}, {"preset": "seed"}])
+def test_timm_fetches_nothing_offline(squares, monkeypatch, settings):
+    asked = []
+    timm = types.SimpleNamespace(
+        create_model=lambda *_, **__: asked.append("weights"),
+        is_model=lambda _: asked.append("name"),
+    )
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    monkeypatch.setenv("EMOTION_ESTIMATORS_OFFLINE", "1")
+    net = LightningMultiLabelClassifier(**TINY | {"backbone": "timm:small"} | settings)
+    with pytest.raises(
+        ConnectionError, match=r"'timm:small' .* EMOTION_ESTIMATORS_OFFLINE forbids"
+    ):
+        net.fit(*squares)
+    assert asked == []
 
 
 def test_preset_of_the_seed(squares, monkeypatch):

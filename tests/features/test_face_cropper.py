@@ -16,6 +16,7 @@ from emotion_estimators.features._face_alignment import eye_angle
 from emotion_estimators.features._face_detection import open_detector
 from emotion_estimators.images import read_image, resize_images, to_grey
 from emotion_estimators.images.read import decode_image
+from emotion_estimators.networks.yunet import YuNet
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
 
 ANY_SIZE = {"check_image_size_refused": "photographs may be of any size: that is what it is for"}
@@ -398,6 +399,18 @@ def test_another_network_is_refused():
 
     with pytest.raises(WeightsError, match="expected YuNet"):
         FaceCropper(detector=embedded_weights()).fit([_squares()])
+
+
+def test_a_detector_of_another_grid_is_refused():
+    class OneCell:
+        def run(self, names, _):
+            values = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+            return [np.ones((1, 1, values[name.partition("_")[0]]), np.float32) for name in names]
+
+    with pytest.raises(
+        WeightsError, match=r"YuNet gave outputs of shape \(1, 1, 1\).*\(1, 96, 1\)"
+    ):
+        YuNet(OneCell(), "input").candidates(np.zeros((64, 96, 3), np.uint8), 0.5)
 
 
 def test_missing_weights_are_named(tmp_path, monkeypatch):

@@ -221,10 +221,42 @@ def cache_rows():
     return {b"key%03d" % i: rng.standard_normal(16).astype(np.float32) for i in range(40)}
 
 
+ONNX_WEIGHTS = np.arange(36, dtype=np.float32).tobytes()  # of the file beside a model
+
+
+def onnx_seeds():
+    """Return a model in one file that describes itself, and one whose weights lie beside it."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = numpy_helper.from_array(np.frombuffer(ONNX_WEIGHTS, np.float32).reshape(12, 3), "w")
+    elsewhere = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[12, 3])
+    elsewhere.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", "w.bin"), ("offset", "0"), ("length", "144")):
+        elsewhere.external_data.add(key=key, value=value)
+    about = {"classes": ["a", "b", "c"], "image_size": [4, 3], "color": "grey", "scaling": [0, 1]}
+    for kind, tensor in (("one file", weights), ("two files", elsewhere)):
+        nodes = [
+            helper.make_node("Flatten", ["x"], ["f"]),
+            helper.make_node("MatMul", ["f", "w"], ["s"]),
+            helper.make_node("Softmax", ["s"], ["p"]),
+            helper.make_node("Identity", ["p"], ["y"]),
+        ]
+        ends = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in (("x", ["n", 4, 3]), ("y", ["n", 3]))
+        ]
+        graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], [tensor])
+        opset = [helper.make_opsetid("", 17)]
+        model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+        helper.set_model_props(model, {key: json.dumps(value) for key, value in about.items()})
+        yield kind, model.SerializeToString()
+
+
 SEEDS = {
     "images": image_seeds,
     "hdf5": hdf5_seeds,
     "csv": csv_seeds,
     "folders": folder_seeds,
     "cache": cache_seeds,
+    "onnx": onnx_seeds,
 }

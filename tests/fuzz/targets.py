@@ -74,6 +74,35 @@ def hdf5(data: bytes, folder: Path) -> bool:
     return True
 
 
+def onnx(data: bytes, folder: Path) -> bool:
+    """Read a model in ONNX beside which a file of weights lies, and open it; nothing is run."""
+    from emotion_estimators.classifiers._frozen_model import load_model
+    from emotion_estimators.exceptions import WeightsError
+    from emotion_estimators.networks._onnx_reader import last_activation, read_onnx_file
+
+    (folder / "model").mkdir()
+    path = folder / "model" / "model.onnx"
+    path.write_bytes(data)
+    (folder / "model" / "w.bin").write_bytes(seeds.ONNX_WEIGHTS)
+    secret = b"what lies elsewhere, and is to stay there" * 100
+    (folder / "w.bin").write_bytes(secret)
+    try:
+        read = read_onnx_file(path)
+        demand(secret[:20] not in read or secret[:20] in data, "a file elsewhere was read")
+        last_activation(read, path)
+    except (WeightsError, OSError) as error:
+        demand("model.onnx" in str(error), f"an error that does not name the file: {error}")
+        return False
+    settings = {"labels": None, "classes": None, "image_size": None, "scaling": None}
+    settings |= {"color": None, "activation": None, "providers": None}
+    try:
+        load_model("Fuzzed", model=path, verbose=False, **settings)
+    except (ValueError, OSError) as error:
+        demand(len(str(error)) < 1500, f"an error of {len(str(error))} characters")
+        return False
+    return True
+
+
 def csv(data: bytes, folder: Path) -> bool:
     """Load a table of several labels."""
     from emotion_estimators.datasets import load_multilabel_csv
@@ -175,3 +204,4 @@ def cache(data: bytes, folder: Path) -> bool:
 
 
 TARGETS = {"images": images, "hdf5": hdf5, "csv": csv, "folders": folders, "cache": cache}
+TARGETS["onnx"] = onnx

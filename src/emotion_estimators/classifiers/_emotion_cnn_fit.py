@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from emotion_estimators.classifiers._classifier_fit import fit_classifier
 from emotion_estimators.classifiers._warm_start import check_continuation
 from emotion_estimators.networks.emotion_cnn import EmotionCNN
+from emotion_estimators.networks.onnx_network import check_rows
 
 if TYPE_CHECKING:
     from emotion_estimators.classifiers.emotion_cnn_classifier import EmotionCNNClassifier
@@ -95,6 +96,7 @@ def _targets(
         )
     # the held-out images keep their labels alone: they are to judge
     taught = teacher.predict_proba(pixels[train])  # (n_train, n_classes)
+    check_rows(taught, (len(train), len(classes)), "The teacher")
     targets[train] = (1 - share) * targets[train] + share * taught
     return targets
 

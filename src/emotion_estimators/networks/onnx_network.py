@@ -228,7 +228,7 @@ def check_rows(outputs: Any, expected: tuple[int | None, ...], owner: str) -> No
     if not fits:
         wanted = ", ".join("n" if size is None else str(size) for size in expected)
         raise WeightsError(
-            f"{owner} gave outputs of shape {shape} for a batch of {expected[0]}, expected "
+            f"{owner} gave outputs of shape {shape and tuple(shape)} for a batch of {expected[0]}, expected "
             f"({wanted}): a row for each image."
         )
 

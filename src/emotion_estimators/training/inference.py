@@ -16,6 +16,7 @@ from torch import nn
 from emotion_estimators._validation import ImageBatches
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
+from emotion_estimators.networks.onnx_network import check_rows
 from emotion_estimators.training.device import choose_device, exact_convolutions
 from emotion_estimators.training.kept_networks import kept_network
 from emotion_estimators.training.labelled_images import as_network_input
@@ -222,11 +223,17 @@ def score_labels(
     -------
     scores : ndarray of shape (n, n_labels)
         float64.
+
+    Raises
+    ------
+    WeightsError
+        If the backbone does not give a row of features for each image.
     """
     device = network.pixel_mean.device
     x = padded_input(images, batch_size, device)  # (batch_size, 3, h, w)
     with torch.inference_mode(), exact_convolutions(device, full_precision=True):
         features = network.features(x)  # (batch_size, c)
+        check_rows(features, (batch_size, None), "The backbone")
         given = network.independent_scores if device.type == "cpu" else network.head
         scores = given(features)[: len(images)]
     return scores.cpu().numpy().astype(np.float64)
