@@ -220,15 +220,14 @@ def check_rows(outputs: Any, expected: tuple[int | None, ...], owner: str) -> No
 
     NumPy would copy the one row of a network that mixes its images to all of them.
     """
-    shape = getattr(outputs, "shape", None)
-    if shape is None or len(shape) != len(expected):
-        fits = False
-    else:
-        fits = all(e in (None, s) for s, e in zip(shape, expected, strict=True))
+    shape = tuple(getattr(outputs, "shape", ()))
+    fits = len(shape) == len(expected) and all(
+        wanted in (None, got) for got, wanted in zip(shape, expected, strict=True)
+    )
     if not fits:
         wanted = ", ".join("n" if size is None else str(size) for size in expected)
         raise WeightsError(
-            f"{owner} gave outputs of shape {shape and tuple(shape)} for a batch of {expected[0]}, expected "
+            f"{owner} gave outputs of shape {shape} for a batch of {expected[0]}, expected "
             f"({wanted}): a row for each image."
         )
 
