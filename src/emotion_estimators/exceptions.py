@@ -1,7 +1,8 @@
-"""Named errors of the library; imports nothing of it."""
+"""Named errors of the library, and values as their messages show them; imports nothing of it."""
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 
 __all__ = [
@@ -12,6 +13,48 @@ __all__ = [
     "MissingDependencyError",
     "WeightsError",
 ]
+
+_LONGEST = 200  # characters of a path or a value in a message
+
+
+def printable(text: str) -> str:
+    r"""Return a text that every encoding of Unicode can write.
+
+    Parameters
+    ----------
+    text : str
+        Maybe a file name whose bytes are not UTF-8, which Python tells with lone surrogates.
+
+    Returns
+    -------
+    text : str
+        The same, but for bytes that are not UTF-8, which are written as ``\udcff`` is.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def shorten(value: object, longest: int = _LONGEST) -> str:
+    """Return a value as a message shows it: of one line, printable, and never long.
+
+    Parameters
+    ----------
+    value : object
+        A text is shown as it is, anything else by ``repr``.
+    longest : int, default=200
+        Largest number of characters; twice as many where some must be written in another way.
+
+    Returns
+    -------
+    text : str
+        What is too long has its middle replaced by "...".
+    """
+    if not isinstance(value, str):
+        limited = reprlib.Repr()
+        limited.maxstring = limited.maxother = longest
+        value = limited.repr(value)
+    half = (longest - 3) // 2
+    text = value if len(value) <= longest else f"{value[:half]}...{value[-half:]}"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)[: 2 * longest]
 
 
 class _InvalidRowsError(ValueError):

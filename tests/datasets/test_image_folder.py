@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from emotion_estimators.datasets import load_image_folder
+from emotion_estimators.images import read_image
 from emotion_estimators.labels import EMOTIONS
 
 
@@ -93,16 +94,51 @@ def test_a_single_class_is_a_class_and_not_entered(tmp_path):
     assert load_image_folder(root).target.tolist() == ["sad"]
 
 
-def test_files_left_out_are_reported_and_hidden_ones_are_not(faces):
+@pytest.mark.parametrize("zipped", [False, True])
+def test_files_left_out_are_counted_by_kind(faces, tmp_path, zipped):
     (faces / "sad" / "Thumbs.db").write_bytes(b"x")
     (faces / "notes.txt").write_text("x")
+    (faces / "sad" / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (faces / "sad" / "._2.png").write_bytes(b"x")
+    source = zip_of(faces, tmp_path / "z.zip") if zipped else faces
+    words = (
+        r"left out 4 files .* the first of them notes\.txt: "
+        r"(?=.*1 \.db)(?=.*1 \.txt)(?=.*1 hidden).*1 \.heic.* HEIC photographs cannot be read"
+    )
+    with pytest.warns(UserWarning, match=words):
+        bunch = load_image_folder(source)
+    assert bunch.ignored == ["notes.txt", "sad/._2.png", "sad/Thumbs.db", "sad/phone.HEIC"]
+    assert len(bunch.data) == 5
+
+
+def test_a_hidden_folder_is_one_thing_left_out(faces):
     (faces / ".cache").mkdir()
     (faces / ".cache" / "x.png").write_bytes(b"x")
-    (faces / "sad" / "._2.png").write_bytes(b"x")
-    with pytest.warns(UserWarning, match=r"left out 2 files .* the first of them 'notes.txt'"):
-        bunch = load_image_folder(faces)
-    assert bunch.ignored == ["notes.txt", "sad/Thumbs.db"]
-    assert len(bunch.data) == 5
+    with pytest.warns(UserWarning, match=r"left out 1 files .*: 1 hidden\."):
+        assert load_image_folder(faces).ignored == [".cache"]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_all_that_can_be_read_is_taken_by_suffix_or_first_bytes(tmp_path, zipped):
+    kinds = {"a.jfif": "jpeg", "b.jpe": "jpeg", "c.mpo": "jpeg", "d.jp2": "jpeg2000"}
+    kinds |= {"e.TGA": "tga", "f": "jpeg", "g": "png", "h": "tiff", "i.pbm": "ppm"}
+    kinds |= {"j.avif": "avif"} if features.check("avif") else {}
+    root = tmp_path / "root"
+    (root / "sad").mkdir(parents=True)
+    for name, kind in kinds.items():
+        Image.new("RGB", (8, 8)).save(root / "sad" / name, kind)
+    source = zip_of(root, tmp_path / "z.zip") if zipped else root
+    bunch = load_image_folder(source)
+    assert bunch.filenames.tolist() == [f"sad/{name}" for name in sorted(kinds)]
+    assert {read_image(item).shape for item in bunch.data} == {(8, 8, 3)}
+
+
+def test_a_file_without_a_suffix_that_is_no_image_is_left_out(faces):
+    (faces / "sad" / "README").write_text("not an image")
+    (faces / "sad" / "empty").touch()
+    os.mkfifo(faces / "sad" / "pipe")
+    with pytest.warns(UserWarning, match=r"left out 3 files .*: 3 without a suffix\."):
+        assert len(load_image_folder(faces).data) == 5
 
 
 def test_an_empty_class_folder_is_reported(faces):

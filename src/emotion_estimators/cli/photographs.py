@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from emotion_estimators.cli.console import UsageError
-from emotion_estimators.datasets.folder_files import IMAGE_SUFFIXES, walk_folder
+from emotion_estimators.datasets.folder_files import find_images
 
 __all__ = ["drawing_targets", "find_photographs"]
 
@@ -47,15 +47,11 @@ def find_photographs(
             continue
         hidden = _below(path, leave_out)
         try:
-            files, _ = walk_folder(path, owner="The search for images", unreadable=unreadable)
+            found, _ = find_images(
+                path, owner="The search for images", unreadable=unreadable, leave_out=hidden
+            )
         except ValueError as error:
             raise UsageError(str(error)) from error
-        found = [
-            name
-            for name in sorted(files)
-            if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - for speed
-            and (hidden is None or not name.startswith(hidden))
-        ]
         if not found:
             empty.append(path)
         for name in found:

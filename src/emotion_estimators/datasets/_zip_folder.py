@@ -23,6 +23,7 @@ _MAX_INFLATION = 20
 # zipfile unpacks others piece by piece of what is packed, each of which may fill the memory
 _PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _PIECE = 2**16
+_HEAD = 16
 # what zipfile raises on damage and encryption
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -35,7 +36,13 @@ _DAMAGE = (
 )
 
 
-def walk_zip(path: Path, *, owner: str) -> tuple[list[str], set[str]]:
+def walk_zip(
+    path: Path,
+    *,
+    owner: str,
+    hidden: list[str] | None = None,
+    heads: dict[str, bytes] | None = None,
+) -> tuple[list[str], set[str]]:
     """List all files and folders in a zip file, as `walk_folder` does for a folder.
 
     Parameters
@@ -44,6 +51,10 @@ def walk_zip(path: Path, *, owner: str) -> tuple[list[str], set[str]]:
         The zip file.
     owner : str
         Who asks, for messages.
+    hidden : list of str or None, default=None
+        Gets the hidden files.
+    heads : dict or None, default=None
+        Gets the first bytes of the files whose names have no suffix.
 
     Returns
     -------
@@ -61,13 +72,19 @@ def walk_zip(path: Path, *, owner: str) -> tuple[list[str], set[str]]:
     with _opened(path, owner) as archive:
         for entry in archive.infolist():
             name = PurePosixPath(entry.filename)
-            if not entry.filename or any(is_hidden(part) for part in name.parts):
+            if not entry.filename:
+                continue
+            if any(is_hidden(part) for part in name.parts):
+                if hidden is not None and not entry.is_dir():
+                    hidden.append(entry.filename)
                 continue
             folders.update(str(parent) for parent in name.parents if parent.name)
             if entry.is_dir():
                 folders.add(str(name))
             else:
                 files.append(entry.filename)
+                if heads is not None and not name.suffix:
+                    heads[entry.filename] = _read_head(archive, entry)
     return files, folders
 
 
@@ -126,6 +143,17 @@ def _opened(path: Path, owner: str) -> Iterator[zipfile.ZipFile]:
         raise ValueError(f"{owner} cannot read the zip file {path}: {error}.") from error
     with archive:
         yield archive
+
+
+def _read_head(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """Return the first bytes of a file, none if it is damaged or packed in an unusual way."""
+    if entry.compress_type not in _PACKED:
+        return b""
+    try:
+        with archive.open(entry) as file:
+            return file.read(_HEAD)
+    except _DAMAGE:
+        return b""
 
 
 def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, owner: str) -> bytes:

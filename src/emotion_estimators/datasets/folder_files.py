@@ -1,24 +1,40 @@
-"""A folder in, the files below it out; imports nothing of the library."""
+"""A folder in, the files below it out; imports `images.formats`."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-__all__ = ["IMAGE_SUFFIXES", "is_hidden", "walk_folder"]
+from emotion_estimators.exceptions import shorten
+from emotion_estimators.images.formats import image_suffixes, starts_like_image
 
-IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
-)
+__all__ = [
+    "count_kinds",
+    "describe_kinds",
+    "find_images",
+    "is_hidden",
+    "read_head",
+    "split_images",
+    "walk_folder",
+]
 
+_HEAD = 16  # bytes by which a file whose name has no suffix is known
+_KINDS_NAMED = 8
+_HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 _MOST_REPEATED = 20_000  # folders that links lead to again
 
 _Chain: TypeAlias = "tuple[str, _Chain] | None"
 
 
 def walk_folder(
-    path: Path, *, owner: str, unreadable: list[str] | None = None
+    path: Path,
+    *,
+    owner: str,
+    unreadable: list[str] | None = None,
+    hidden: list[str] | None = None,
 ) -> tuple[list[str], set[str]]:
     """List all files and folders below a folder.
 
@@ -30,6 +46,8 @@ def walk_folder(
         Who asks, for messages.
     unreadable : list of str or None, default=None
         Gets the folders that cannot be read; None makes them an error.
+    hidden : list of str or None, default=None
+        Gets the hidden files and folders.
 
     Returns
     -------
@@ -72,6 +90,10 @@ def walk_folder(
             continue
         for entry in entries:
             below = name + entry.name
+            if is_hidden(entry.name):
+                if hidden is not None:
+                    hidden.append(below)
+                continue
             if not _is_folder(entry):
                 files.append(below)
                 continue
@@ -84,9 +106,114 @@ def walk_folder(
     return files, folders
 
 
+def find_images(
+    path: Path,
+    *,
+    owner: str,
+    unreadable: list[str] | None = None,
+    leave_out: str | None = None,
+) -> tuple[list[str], Counter[str]]:
+    """List all images below a folder, and count what is passed over.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    owner : str
+        Who asks, for messages.
+    unreadable : list of str or None, default=None
+        As for `walk_folder`.
+    leave_out : str or None, default=None
+        How the names of files begin, relative to `path`, that are neither listed nor counted.
+
+    Returns
+    -------
+    images : list of str
+        Relative to `path`, with forward slashes, sorted.
+    passed_over : Counter of str
+        How many other files there are of each kind: a suffix in lower case (".heic"), "without a
+        suffix" or "hidden"; for `describe_kinds`.
+
+    Raises
+    ------
+    ValueError, OSError
+        As from `walk_folder`.
+    """
+    hidden: list[str] = []
+    files, _ = walk_folder(path, owner=owner, unreadable=unreadable, hidden=hidden)
+    if leave_out is not None:
+        files = [name for name in files if not name.startswith(leave_out)]
+        hidden = [name for name in hidden if not name.startswith(leave_out)]
+    images, others = split_images(files, lambda name: read_head(path / name))
+    return sorted(images), count_kinds([*others, *hidden])
+
+
+def split_images(
+    files: Iterable[str], read_head: Callable[[str], bytes]
+) -> tuple[list[str], list[str]]:
+    """Tell images that can be read from other files.
+
+    Parameters
+    ----------
+    files : iterable of str
+        Their names.
+    read_head : callable
+        Takes a name and returns the first bytes of that file; called for names without a suffix.
+
+    Returns
+    -------
+    images, others : list of str
+        By their suffixes, or where there is none by their first bytes; in the order given.
+    """
+    suffixes = image_suffixes()
+    images: list[str] = []
+    others: list[str] = []
+    for name in files:
+        suffix = _suffix(name)
+        is_image = suffix in suffixes if suffix else starts_like_image(read_head(name)[:_HEAD])
+        (images if is_image else others).append(name)
+    return images, others
+
+
+def count_kinds(names: Iterable[str]) -> Counter[str]:
+    """Count files by kind: their suffixes in lower case, "without a suffix" or "hidden"."""
+    return Counter(
+        "hidden"
+        if any(is_hidden(part) for part in PurePosixPath(name).parts)
+        else _suffix(name) or "without a suffix"
+        for name in names
+    )
+
+
+def describe_kinds(passed_over: Counter[str]) -> str:
+    """Say how many files there are of which kinds: "2 .txt, 1 hidden." and what to do."""
+    common = passed_over.most_common(_KINDS_NAMED)
+    kinds = [f"{n} {shorten(kind, 24)}" for kind, n in common]
+    n_more = passed_over.total() - sum(n for _, n in common)
+    kinds += [f"{n_more} of other kinds"] if n_more else []
+    is_heif = any(suffix in passed_over for suffix in _HEIF_SUFFIXES)
+    hint = " HEIC photographs cannot be read: convert them to JPEG." if is_heif else ""
+    return f"{', '.join(kinds)}.{hint}"
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - for speed
+
+
+def read_head(path: Path) -> bytes:
+    """Return the first bytes of a file, none if it cannot be read."""
+    try:
+        if not path.is_file():  # opening a pipe would wait for ever
+            return b""
+        with path.open("rb") as file:
+            return file.read(_HEAD)
+    except OSError:
+        return b""
+
+
 def _entries(folder: str) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        return [entry for entry in entries if not is_hidden(entry.name)]
+        return list(entries)
 
 
 def _is_link(entry: os.DirEntry[str]) -> bool:

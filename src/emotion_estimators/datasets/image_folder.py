@@ -13,7 +13,14 @@ from sklearn.utils import Bunch
 
 from emotion_estimators._sklearn import StrOptions, validate_params
 from emotion_estimators.datasets._zip_folder import read_zip, walk_zip
-from emotion_estimators.datasets.folder_files import IMAGE_SUFFIXES, walk_folder
+from emotion_estimators.datasets.folder_files import (
+    count_kinds,
+    describe_kinds,
+    read_head,
+    split_images,
+    walk_folder,
+)
+from emotion_estimators.exceptions import shorten
 from emotion_estimators.labels import canonical_emotion
 
 __all__ = ["load_image_folder"]
@@ -62,7 +69,9 @@ def load_image_folder(
         filenames : ndarray of shape (n_samples,), dtype object
             Paths relative to `root`, with forward slashes.
         ignored : list of str
-            Files that were left out as their names do not end like an image's.
+            Files and hidden folders that were left out: hidden ones, those in no class folder, and
+        those that are no images that can be read, by their suffixes or, without a suffix, by
+        their first bytes.
     data, target : tuple of ndarray
         If ``return_X_y=True``.
 
@@ -84,8 +93,9 @@ def load_image_folder(
 
     Notes
     -----
-    Order is that of the sorted class folders and file names, on every system. Names that
-    begin with a dot or ``__MACOSX`` are passed over; links to folders are followed. Nothing is
+    Order is that of the sorted class folders and file names, on every system. Hidden names,
+    which begin with a dot or are ``__MACOSX``, are left out; links to folders are followed.
+    Nothing is
     decoded here: damaged images are found, and named, by the estimator that reads them.
 
     Examples
@@ -105,10 +115,14 @@ def load_image_folder(
     path = Path(root)
     if not path.exists():
         raise FileNotFoundError(f"load_image_folder found no folder or zip file at {path}.")
+    hidden: list[str] = []
     if path.is_dir():
-        files, folders = walk_folder(path, owner=_OWNER)
+        files, folders = walk_folder(path, owner=_OWNER, hidden=hidden)
+        images, _ = split_images(files, lambda name: read_head(path / name))
     elif zipfile.is_zipfile(path):
-        files, folders = walk_zip(path, owner=_OWNER)
+        heads: dict[str, bytes] = {}
+        files, folders = walk_zip(path, owner=_OWNER, hidden=hidden, heads=heads)
+        images, _ = split_images(files, lambda name: heads.get(name, b""))
     else:
         raise ValueError(f"load_image_folder expected a folder or a zip file, got the file {path}.")
 
@@ -122,7 +136,8 @@ def load_image_folder(
         raise ValueError(
             f"load_image_folder expected {path} to hold one folder for each class, got none."
         )
-    rows, ignored = _rows(files, top, class_names)
+    rows = _rows(images, top, class_names)
+    ignored = sorted({*files, *hidden} - {file for _, file, _ in rows})
     empty = sorted(set(class_names) - {folder for _, _, folder in rows})
     _warn_of_gaps(ignored, empty)
     if not rows:
@@ -179,27 +194,23 @@ def _class_name(folder: str, labels: str, path: Path) -> str:
         ) from error
 
 
-def _rows(
-    files: list[str], top: str, class_names: dict[str, str]
-) -> tuple[list[tuple[str, str, str]], list[str]]:
-    """Return label, file and class folder of each image, sorted, and the files left out."""
-    rows, ignored = [], []
+def _rows(images: list[str], top: str, class_names: dict[str, str]) -> list[tuple[str, str, str]]:
+    """Return label, file and class folder of each image in a class folder, sorted."""
+    rows = []
     depth = len(PurePosixPath(top).parts) + 1
-    for file in files:
-        name = PurePosixPath(file)
-        folder = str(PurePosixPath(*name.parts[:depth]))
-        if folder in class_names and name.suffix.lower() in IMAGE_SUFFIXES:
+    for file in images:
+        folder = str(PurePosixPath(*PurePosixPath(file).parts[:depth]))
+        if folder in class_names:
             rows.append((class_names[folder], file, folder))
-        else:
-            ignored.append(file)
-    return sorted(rows), sorted(ignored)
+    return sorted(rows)
 
 
 def _warn_of_gaps(ignored: list[str], empty: list[str]) -> None:
     if ignored:
         warnings.warn(
             f"load_image_folder left out {len(ignored)} files that are not in a class folder or "
-            f"not named like an image, the first of them {ignored[0]!r}.",
+            f"no images, the first of them {shorten(ignored[0])}: "
+            f"{describe_kinds(count_kinds(ignored))}",
             stacklevel=4,
         )
     if empty:
