@@ -1,4 +1,5 @@
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -214,3 +215,26 @@ def test_huge_images_are_resized_in_parts_to_the_same_bits(dtype, size, monkeypa
     # the package's name for the function hides the module
     monkeypatch.setattr(sys.modules[resize_images.__module__], "_PART_VALUES", 100)
     assert_array_equal(resize_images(images, size, channels=True), whole)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1000), (3, 701, 3), (700, 2), (701, 1, 3), (999, 65)])
+def test_long_axes_are_shrunk_the_same_without_a_matrix(shape, dtype, monkeypatch):
+    image = noise(*shape, dtype=dtype)
+    expected = resize_images(image, (48, 37), channels=len(shape) == 3)
+    monkeypatch.setattr(sys.modules[resize_images.__module__], "_LONG", 64)
+    resized = resize_images(image, (48, 37), channels=len(shape) == 3)
+    # levels are rounded after the first axis and after the second, which may change places
+    tolerance = {"uint8": 1, "float32": 1e-6, "float64": 1e-12}[image.dtype.name]
+    assert_allclose(resized.astype(float), expected.astype(float), atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(1, 4_000_000), (4_000_000, 1)])
+def test_a_line_of_millions_of_pixels_takes_no_more_than_a_few_times_its_bytes(shape):
+    image = np.full(shape, 200, np.uint8)
+    tracemalloc.start()
+    resized = resize_images(image, (48, 48))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert_array_equal(resized, np.full((48, 48), 200, np.uint8))
+    assert peak < 40e6  # the dense weights took 4,000,000 * 48 * 8 bytes

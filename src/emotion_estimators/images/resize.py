@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["resize_images"]
 
 _PART_VALUES = 2**24  # values of images that are resampled together: 64 MiB of float32
+_LONG = 2**15  # pixels of an axis that shrinks without a matrix: it would have as many weights
 
 
 def resize_images(
@@ -46,7 +47,7 @@ def resize_images(
     mean of the image is kept. A growing axis uses half-pixel centres and repeats the border
     (``INTER_LINEAR``). uint8 levels are rounded after each axis, width first, as Pillow does it:
     enlarged images are its ``BILINEAR`` to within one level. No value leaves the range of its
-    image. Images and channels do not influence one another: an image comes out the same, bit for
+    image. An axis of more than 32,768 pixels is shrunk before the other. Images and channels do not influence one another: an image comes out the same, bit for
     bit, alone or in a batch.
 
     Examples
@@ -69,7 +70,10 @@ def resize_images(
     # float32 holds averages of 8-bit levels to 1e-4 of a level
     work_dtype = np.float64 if images.dtype.itemsize > 4 else np.float32
     resized = images
-    for axis, n_out in ((1 - n_axes, size[1]), (-n_axes, size[0])):  # width, height
+    axes = [(1 - n_axes, size[1]), (-n_axes, size[0])]  # width, height
+    if height > _LONG >= width:  # so that nothing grows in between to many times the image
+        axes.reverse()
+    for axis, n_out in axes:
         resized = _resample(resized, axis, n_out, work_dtype)
         if images.dtype == np.uint8:
             resized = np.floor(resized + work_dtype(0.5))
@@ -90,6 +94,10 @@ def _resample(values: NDArray[Any], axis: int, n_out: int, dtype: Any) -> NDArra
     work, and their number would decide how levels are rounded.
     """
     first = np.moveaxis(values, axis, 0)
+    if n_out == len(first):
+        return values.astype(dtype)
+    if n_out < len(first) > _LONG:
+        return np.moveaxis(_shrink_long(first, n_out, dtype), 0, axis)
     columns = first.reshape(len(first), -1)
     weights = _axis_weights(len(first), n_out, dtype)
     step = max(1, _PART_VALUES // len(first))
@@ -109,16 +117,44 @@ def _axis_weights(n_in: int, n_out: int, dtype: type[np.floating[Any]]) -> Any:
     from scipy.sparse import csr_array
 
     if n_out < n_in:
-        edges = np.arange(n_out + 1) * (n_in / n_out)
-        pixels = np.arange(n_in)
-        overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-        weights = np.clip(overlap, 0, None)
+        lower, upper, first, last = _intervals(n_in, n_out)
+        counts = last - first
+        starts = np.cumsum(counts) - counts
+        row = np.repeat(np.arange(n_out), counts)
+        pixel = np.arange(counts.sum()) - starts[row] + first[row]
+        overlap = np.minimum(upper[row], pixel + 1) - np.maximum(lower[row], pixel)
+        weights = csr_array((np.clip(overlap, 0, None), (row, pixel)), (n_out, n_in))
     else:
         position = np.clip((np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5, 0, n_in - 1)
-        lower = np.floor(position).astype(np.intp)
-        upper = np.minimum(lower + 1, n_in - 1)
-        weights = np.zeros((n_out, n_in))
-        output = np.arange(n_out)
-        weights[output, lower] += 1 - (position - lower)
-        weights[output, upper] += position - lower
-    return csr_array((weights / weights.sum(axis=1, keepdims=True)).astype(dtype))
+        below = np.floor(position).astype(np.intp)
+        above = np.minimum(below + 1, n_in - 1)
+        share = position - below
+        row = np.tile(np.arange(n_out), 2)
+        pixel = np.concatenate([below, above])
+        weights = csr_array((np.concatenate([1 - share, share]), (row, pixel)), (n_out, n_in))
+    weights.eliminate_zeros()
+    sums = np.add.reduceat(weights.data, weights.indptr[:-1])  # no row is empty
+    weights.data /= np.repeat(sums, np.diff(weights.indptr))
+    return weights.astype(dtype)
+
+
+def _shrink_long(first: NDArray[Any], n_out: int, dtype: Any) -> NDArray[Any]:
+    """Return the area averages of the first axis, (n_out, ...), without a weight for each pixel."""
+    lower, upper, start, stop = _intervals(len(first), n_out)
+    tail = (-1,) + (1,) * (first.ndim - 1)
+    sums = np.add.reduceat(first, start, axis=0, dtype=np.float64)
+    # the whole of the pixels that begin in an interval, less what lies before and beyond it
+    sums -= (lower - start).reshape(tail) * first[start]
+    ends = np.append(start[1:], len(first))
+    for i in np.flatnonzero(stop > ends):  # the next interval begins in this one's last pixel
+        sums[i] += (upper[i] - ends[i]) * first[ends[i]]
+    averages: NDArray[Any] = (sums / (upper - lower).reshape(tail)).astype(dtype)
+    return averages
+
+
+def _intervals(n_in: int, n_out: int) -> tuple[NDArray[Any], ...]:
+    """Return where each of n_out intervals of an axis begins and ends, and its pixels' range."""
+    edges = np.arange(n_out + 1) * (n_in / n_out)
+    first = np.floor(edges[:-1]).astype(np.intp)
+    last = np.minimum(np.ceil(edges[1:]).astype(np.intp), n_in)
+    return edges[:-1], edges[1:], first, last
