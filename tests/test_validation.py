@@ -491,7 +491,7 @@ def test_each_bad_file_is_named_with_what_is_wrong(tmp_path: Path) -> None:
     paths[6] = tmp_path
     words = {
         1: "is damaged or cut off (",
-        2: "is not an image in a format that Pillow reads",
+        2: "is not an image in a format that is read",
         3: "is empty",
         4: "cannot be opened: No such file or directory",
         5: "is 7 x 7 px where 4 x 5 px is expected: set image_size to resize all",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -97,9 +96,7 @@ class ImageBatches:
             yield self._load(rows, n_threads)
 
     def _load_ahead(self, slices: list[slice], n_threads: int) -> Iterator[Loaded]:
-        # Loading changes warning filters for a while. The outer block puts back what its
-        # thread and this one may have got out of order.
-        with warnings.catch_warnings(), ThreadPoolExecutor(1) as background:
+        with ThreadPoolExecutor(1) as background:
             upcoming = background.submit(self._load, slices[0], n_threads)
             for rows in slices[1:]:
                 loaded = upcoming.result()

@@ -7,7 +7,6 @@ the same; imports the other modules of `images`.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.images.batches import Failures
 from emotion_estimators.images.color import flatten_alpha, to_grey, to_rgb
 from emotion_estimators.images.pixels import check_pixels, float_type, px
-from emotion_estimators.images.read import decode_image, quiet_pillow
+from emotion_estimators.images.read import decode_image
 from emotion_estimators.images.resize import resize_images
 from emotion_estimators.images.sequences import item_name
 
@@ -69,14 +68,11 @@ class ImageLoader:
         """Return the images of a sequence, which must leave in `size`, or all that are bad."""
         load = partial(self._load_item, size)
         chosen = items[batch]
-        # PIL images are left to one thread: two rows may share one, and its lazy loading
-        encoded = all(isinstance(item, (str, os.PathLike, bytes)) for item in chosen)
-        with quiet_pillow():
-            if n_threads > 1 and encoded:
-                with ThreadPoolExecutor(n_threads) as pool:
-                    loaded = list(pool.map(load, chosen))
-            else:
-                loaded = [load(item) for item in chosen]
+        if n_threads > 1 and not all(isinstance(item, np.ndarray) for item in chosen):
+            with ThreadPoolExecutor(n_threads) as pool:
+                loaded = list(pool.map(load, chosen))
+        else:
+            loaded = [load(item) for item in chosen]
         failures = [
             (batch.start + i, outcome)
             for i, outcome in enumerate(loaded)

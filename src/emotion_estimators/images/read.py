@@ -1,29 +1,46 @@
-"""Files, encoded bytes and PIL images in, uint8 arrays out; imports `color` and `exceptions`."""
+"""Files, encoded bytes and PIL images in, uint8 arrays out.
+
+Imports `stripped`, `formats`, `color` and `exceptions`. Nothing here depends on, or changes,
+Pillow's settings or Python's warning filters, both of which belong to all threads.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
-import warnings
-from collections.abc import Iterator
+import struct
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from emotion_estimators.exceptions import ImageReadError
+from emotion_estimators.exceptions import ImageReadError, shorten
 from emotion_estimators.images.color import flatten_alpha
+from emotion_estimators.images.formats import FORMATS, format_problem
+from emotion_estimators.images.stripped import (
+    Stripped,
+    exif_orientation,
+    grey_levels,
+    strip,
+    xmp_orientation,
+)
 
-__all__ = ["ImageSource", "decode_image", "quiet_pillow", "read_image", "read_image_size"]
+__all__ = ["MAX_PIXELS", "ImageSource", "decode_image", "read_image", "read_image_size"]
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image
 
-_TIFF_WIDTH, _TIFF_HEIGHT, _EXIF_ORIENTATION = 256, 257, 274
+MAX_PIXELS = 178_956_970  # above which Pillow, too, refuses files unless told otherwise
+_MAX_BYTES = 2**30  # of a file
+_LONGEST_PATH = 4096  # characters; more than any system allows
+
+_EXIF_ORIENTATION, _BITS, _PHOTOMETRIC = 274, 258, 262
 _UPRIGHT: dict[object, Image.Transpose] = {  # EXIF orientation: what makes the image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -33,7 +50,9 @@ _UPRIGHT: dict[object, Image.Transpose] = {  # EXIF orientation: what makes the 
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = (5, 6, 7, 8)
 _PART_PIXELS = 2**22  # pixels whose opacity is removed together
+_HUGE_PIXELS = 2**25  # of an image that is converted in parts, as Pillow copies what it hands out
 _SIXTEEN_BITS_IN_32 = ("PNG", "PPM")  # formats whose 16-bit pixels Pillow may hold in mode "I"
 
 
@@ -43,8 +62,8 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
     Parameters
     ----------
     source : str, path-like, bytes or PIL.Image.Image
-        Path of a file in any format that Pillow reads, the encoded bytes of such a file, or
-        an open PIL image, whose current frame is taken.
+        Path of a file in one of the formats that are read, see Notes, the encoded bytes of such
+        a file, or an open PIL image, whose current frame is taken.
 
     Returns
     -------
@@ -54,18 +73,24 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
     Raises
     ------
     ImageReadError
-        If there is no such file, it is a folder, not an image, cut off, larger than
-        ``PIL.Image.MAX_IMAGE_PIXELS`` pixels, a program (EPS, which Pillow would have
-        Ghostscript run), or holds floating-point or 32-bit pixels.
+        If there is no such file, it is a folder, not an image, cut off, larger than 179 million
+        pixels (or than twice ``PIL.Image.MAX_IMAGE_PIXELS``, where that is less) or 1 GiB, a
+        program (EPS), a JPEG file of hundreds of scans, or holds floating-point or 32-bit
+        pixels.
 
     Notes
     -----
     The EXIF orientation is applied. Transparent pixels are composited on white. Palettes,
     CMYK and other colour spaces become RGB. 16-bit grey is scaled to 8 bits by 255/65535
     and rounded; of 16-bit RGB, and of 16-bit grey with opacity, which comes as RGB, Pillow
-    keeps the upper 8 bits. Of an animation or a file of several pages the first is taken. What
-    Pillow warns of, such as damaged EXIF data, is not shown: pixels that can be read are
-    returned.
+    keeps the upper 8 bits. Of an animation or a file of several pages the first is taken.
+    Damaged metadata, such as EXIF data, do not matter: pixels that can be read are returned.
+
+    Read are JPEG (also MPO), PNG, WebP, GIF, BMP, DIB, TIFF, AVIF, JPEG 2000, PPM (PBM, PGM,
+    PNM), PCX, PSD, QOI, SGI, SUN, DDS and TGA, as far as the Pillow that is installed reads
+    them, and HEIF and JPEG XL where an add-on to Pillow has registered them. A photograph of n
+    pixels takes about 7 n bytes while it is read, beside those of the file; twice as many if it
+    must be turned.
 
     Examples
     --------
@@ -78,8 +103,7 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
     array([[7, 7, 7, 7],
            [7, 7, 7, 7]], dtype=uint8)
     """
-    with quiet_pillow():
-        return decode_image(source)
+    return decode_image(source)
 
 
 def read_image_size(source: ImageSource) -> tuple[int, int]:
@@ -107,68 +131,153 @@ def read_image_size(source: ImageSource) -> tuple[int, int]:
     >>> read_image_size(Image.new("L", (4, 2)))
     (2, 4)
     """
-    with quiet_pillow(), _open_image(source) as image:
-        width, height = image.size
-        return (width, height) if _lies_on_its_side(image) else (height, width)
+    if isinstance(source, Image.Image):
+        with _pil_lock, _named_errors():
+            width, height = source.size
+            orientation = _orientation_of(source)
+    else:
+        with _open_file(source, header_only=True) as (image, stripped):
+            width, height = image.size if stripped.size is None else stripped.size
+            orientation = stripped.orientation
+    return (width, height) if orientation in _SIDEWAYS else (height, width)
 
 
-@contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """Silence Pillow's warnings; to be entered by the thread that starts the others."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
-        yield
+# Pillow decodes an open image where it is first used, out of a file object that may be that of
+# other images, and not safely in two threads.
+_pil_lock = threading.RLock()
+
+
+def _renew_lock() -> None:
+    """Give a forked process a lock of its own; the parent's may be held for ever in it."""
+    global _pil_lock
+    _pil_lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def decode_image(source: ImageSource, *, least_side: int | None = None) -> NDArray[np.uint8]:
-    """Do what `read_image` does, for threads: warning filters are not theirs to change.
+    """Do what `read_image` does, maybe to a smaller image.
 
     With `least_side`, a JPEG file may come at a half, a quarter or an eighth of its size, which
     is quicker; its longer side has that many pixels at least. An open PIL image does not.
     """
-    with _open_image(source) as image:
-        if least_side is not None and image is not source:
+    if isinstance(source, Image.Image):
+        with _pil_lock, _named_errors():
+            source.load()  # before the orientation is asked for: Pillow turns TIFF files itself
+            tags = getattr(source, "tag_v2", {}) if source.format == "TIFF" else {}
+            bits = tags.get(_BITS, (1,))
+            levels = grey_levels(
+                tags.get(_PHOTOMETRIC), bits[0] if isinstance(bits, tuple) else bits
+            )
+            return _to_array(source, _orientation_of(source), *levels)
+    with _open_file(source) as (image, stripped):
+        if least_side is not None:
             longer = max(image.size)  # decides alone: the other side is rounded down
             least = [max(1, side * least_side // longer) for side in image.size]
             image.draft(image.mode, (least[0], least[1]))  # does nothing for other formats
-        image.load()  # before the orientation is asked for: Pillow turns TIFF files itself
-        array = _to_array(image)
-        turn = _UPRIGHT.get(_orientation(image))
-        return array if turn is None else np.array(Image.fromarray(array).transpose(turn))
+        if image.format == "TIFF":  # Pillow would warn of many pixels as it makes room for them
+            image.im = Image.new(image.mode, image.size).im
+        image.load()
+        return _to_array(image, stripped.orientation, stripped.is_inverted, stripped.top)
 
 
 @contextmanager
-def _open_image(source: ImageSource) -> Iterator[Image.Image]:
-    """Open an image and turn every way in which reading it can fail into `ImageReadError`."""
-    if isinstance(source, Image.Image):
-        with _named_errors():
-            yield source
+def _open_file(
+    source: str | os.PathLike[str] | bytes, *, header_only: bool = False
+) -> Iterator[tuple[Image.Image, Stripped]]:
+    """Open an encoded image and turn every way in which that can fail into `ImageReadError`.
+
+    Files are read as bytes are, whose pixels Pillow does not map into memory.
+    """
+    if isinstance(source, bytes):
+        if not source:
+            raise ImageReadError("is empty")
+        with _named_errors(), _opened(_Bytes(source), header_only) as opened:
+            yield opened
         return
-    file = _Bytes(source) if isinstance(source, bytes) else Path(source)
-    if isinstance(file, Path):
-        _check_file(file)
-    elif not source:
-        raise ImageReadError("is empty")
-    with _named_errors(), Image.open(file) as image:
-        if image.format == "EPS":
-            raise ImageReadError(
-                "is a PostScript program, which is not run. Convert it to PNG if you trust it"
-            )
-        width, height = image.size
-        if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
-            raise ImageReadError(_too_many_pixels(f"{height} x {width} px"))
-        yield image
+    path = _check_file(source)
+    with _named_errors():
+        if header_only:
+            with path.open("rb") as file, _opened(_Unnamed(file), header_only) as opened:
+                yield opened
+        else:
+            with _opened(_Bytes(path.read_bytes()), header_only) as opened:
+                yield opened
+
+
+@contextmanager
+def _opened(file: BinaryIO, header_only: bool) -> Iterator[tuple[Image.Image, Stripped]]:
+    head = file.read(16)
+    stripped = strip(file, head, header_only=header_only)
+    if stripped is not None:
+        if stripped.size is not None:
+            _check_size(*stripped.size)
+        if header_only and not stripped.file:
+            yield Image.Image(), stripped
+            return
+        file = _Bytes(stripped.file)
+    with _identified(file, head) as image:
+        _check_size(*image.size)
+        if stripped is None:
+            stripped = Stripped(b"", _orientation_in(image.info))
+        if isinstance(file, _Bytes):
+            file.is_pixels = image.format != "JPEG2000"  # whose decoder reads on to the end
+        yield image, stripped
+
+
+def _identified(file: BinaryIO, head: bytes) -> Image.Image:
+    """Open a file as `PIL.Image.open` does, but without its look at the number of pixels.
+
+    That depends on a setting of Pillow, and ends in a warning.
+    """
+    Image.preinit()
+    problem = ""
+    for name in FORMATS:
+        if name not in Image.OPEN:
+            Image.init()
+        factory, accept = Image.OPEN.get(name, (None, None))
+        if factory is None or (accept is not None and accept(head) is not True):
+            continue
+        file.seek(0)
+        try:
+            return factory(file, "")
+        except (SyntaxError, IndexError, TypeError, struct.error) as error:
+            if accept is not None:
+                problem = problem or f" ({shorten(str(error))})"
+    raise ImageReadError(format_problem(head) + problem)
+
+
+def _check_size(width: int, height: int) -> None:
+    most = MAX_PIXELS
+    if Image.MAX_IMAGE_PIXELS is not None:
+        most = min(most, 2 * Image.MAX_IMAGE_PIXELS)  # as Pillow; above it a file is refused
+    if width * height > most:
+        raise ImageReadError(
+            f"has too many pixels, maybe a decompression bomb ({height} x {width} px, of at most "
+            f"{most} in all). Make it smaller first if you trust it"
+        )
 
 
 class _Bytes(BytesIO):
-    """Bytes as a file: there is nothing before their beginning.
+    """Bytes as a file: there is nothing before their beginning, nor beyond their end.
 
     BytesIO goes to the beginning instead, and what Pillow reads there is not what it wanted.
+    Where pixels are missing at the end, Pillow's setting LOAD_TRUNCATED_IMAGES decides.
     """
+
+    is_pixels = False  # whether all that is still to come are pixels
 
     def __init__(self, source: bytes) -> None:
         super().__init__(source)
         self._n_bytes = len(source)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        if self.is_pixels and not content and size:
+            raise OSError("image file is truncated")
+        return content
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         start = {os.SEEK_CUR: self.tell(), os.SEEK_END: self._n_bytes}.get(whence, 0)
@@ -177,19 +286,47 @@ class _Bytes(BytesIO):
         return super().seek(offset, whence)
 
 
-def _check_file(path: Path) -> None:
+class _Unnamed:
+    """An open file without its name and number, by which Pillow would open it again."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell, self.close = file.read, file.seek, file.tell, file.close
+
+
+def _check_file(source: str | os.PathLike[str]) -> Path:
+    """Return the path of a file that can be opened; raise `ImageReadError` if it cannot."""
+    path = Path(source)
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
-        where = "" if path.is_absolute() else f" (looked in {Path.cwd()})"
         reason = getattr(error, "strerror", None) or error
-        raise ImageReadError(f"cannot be opened: {reason}{where}") from error
+        raise ImageReadError(f"cannot be opened: {reason}{_hint(os.fspath(source))}") from error
     if stat.S_ISDIR(status.st_mode):
         raise ImageReadError("is a folder, not an image file")
     if not stat.S_ISREG(status.st_mode):
         raise ImageReadError("is not a regular file")  # opening a pipe would wait for ever
     if status.st_size == 0:
         raise ImageReadError("is empty")
+    if status.st_size > _MAX_BYTES:
+        raise ImageReadError(f"has {status.st_size} bytes, more than {_MAX_BYTES}")
+    return path
+
+
+def _hint(path: str) -> str:
+    """Say where a file was looked for, or what to do with a text that is no path."""
+    scheme = path[:32].partition(":")[0].lower()
+    if scheme == "data":
+        return ". For a data: URL pass base64.b64decode(url.partition(',')[2])"
+    if len(path) > _LONGEST_PATH or (len(path) > 255 and not os.path.dirname(path)):  # noqa: PTH120
+        return ". For text in base64 pass base64.b64decode(text)"
+    if "://" in path[:32]:
+        return ". A URL is not fetched: download the file, and pass its path or bytes"
+    if os.path.isabs(path):  # noqa: PTH117 - of a text that may be no path
+        return ""
+    try:
+        return f" (looked in {shorten(str(Path.cwd()))})"
+    except OSError:
+        return " (the working directory was removed)"
 
 
 @contextmanager
@@ -199,76 +336,97 @@ def _named_errors() -> Iterator[None]:
     except ImageReadError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageReadError(_too_many_pixels(str(error))) from error
-    except UnidentifiedImageError as error:
-        raise ImageReadError(
-            "is not an image in a format that Pillow reads, or damaged at its beginning"
-        ) from error
+        raise ImageReadError(f"has too many pixels ({shorten(str(error))})") from error
+    except MemoryError as error:
+        raise ImageReadError("does not fit into memory. Make it smaller first") from error
     except Exception as error:
         # a place outside of the file, to which damage points, is an invalid argument
         if isinstance(error, OSError) and error.strerror and error.errno != errno.EINVAL:
             raise ImageReadError(f"cannot be opened: {error.strerror}") from error
         # Pillow's decoders raise nearly every built-in error, and zlib's and struct's, on damage
-        raise ImageReadError(f"is damaged or cut off ({error or type(error).__name__})") from error
+        reason = shorten(str(error)) or type(error).__name__
+        raise ImageReadError(f"is damaged or cut off ({reason})") from error
 
 
-def _too_many_pixels(what: str) -> str:
-    return (
-        f"has too many pixels, maybe a decompression bomb ({what}). If you trust the file, "
-        "raise PIL.Image.MAX_IMAGE_PIXELS"
-    )
+def _orientation_in(info: dict[Any, Any]) -> int:
+    """Return the orientation that an image's metadata tell."""
+    exif = info.get("exif")
+    orientation = exif_orientation(exif) if isinstance(exif, bytes) else 1
+    xmp = info.get("xmp")
+    return xmp_orientation(xmp) if orientation == 1 and isinstance(xmp, bytes) else orientation
 
 
-def _orientation(image: Image.Image) -> object:
+def _orientation_of(image: Image.Image) -> int:
+    """Return the orientation of an open PIL image, which may have been changed."""
     try:
-        return image.getexif().get(_EXIF_ORIENTATION)
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:  # damaged EXIF data raises as variously as damaged pixels do
-        return None
-
-
-def _lies_on_its_side(image: Image.Image) -> bool:
-    if _orientation(image) not in (5, 6, 7, 8):
-        return False
+        return 1
     tags = getattr(image, "tag_v2", None)
-    if tags is None:
-        return True
     # newer versions of Pillow already give the upright size of a TIFF file
-    return image.size == (tags.get(_TIFF_WIDTH), tags.get(_TIFF_HEIGHT))
+    if (
+        tags is not None
+        and image.size != (tags.get(256), tags.get(257))
+        and orientation in _SIDEWAYS
+    ):
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
-def _to_array(image: Image.Image) -> NDArray[np.uint8]:
+def _to_array(
+    image: Image.Image, orientation: int, is_inverted: bool, top: int
+) -> NDArray[np.uint8]:
+    """Return a decoded image, upright and opaque, (height, width) or (height, width, 3)."""
     mode = image.mode
+    turn = _UPRIGHT.get(orientation)
     if mode.startswith("I;16") or (mode == "I" and image.format in _SIXTEEN_BITS_IN_32):
-        return _from_16_bits(np.asarray(image), image.info.get("transparency"))
+        transparent = image.info.get("transparency")
+        array = _convert(
+            image, mode, 0, lambda part: _from_16_bits(part, transparent, is_inverted, top)
+        )
+        return array if turn is None else np.array(Image.fromarray(array).transpose(turn))
     if mode in ("I", "F"):
         kind = "32-bit" if mode == "I" else "floating-point"
         raise ImageReadError(
             f"holds {kind} pixels, whose range is not known. Read it into a float array in "
             "0..1 and pass that"
         )
+    if turn is not None:
+        image = image.transpose(turn)
     grey = mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
-        opaque = _without_opacity(image, "LA" if grey else "RGBA")
+        opaque = _convert(image, "LA" if grey else "RGBA", 1 if grey else 3, flatten_alpha)
         return opaque[..., 0] if grey else opaque
-    wanted = "L" if grey else "RGB"
-    return np.array(image if mode == wanted else image.convert(wanted))
+    return _convert(image, "L" if grey else "RGB", 0 if grey else 3, None)
 
 
-def _without_opacity(image: Image.Image, mode: str) -> NDArray[np.uint8]:
-    """Return the image on white; rows of a huge one in turn, as Pillow copies what it hands out."""
+def _convert(
+    image: Image.Image,
+    mode: str,
+    n_channels: int,
+    change: Callable[[NDArray[Any]], NDArray[np.uint8]] | None,
+) -> NDArray[np.uint8]:
+    """Return the changed pixels of an image in a mode; of a huge one in parts, one by one."""
     width, height = image.size
-    opaque = np.empty((height, width, len(mode) - 1), np.uint8)
+    n_pixels = width * height
+    if change is None and n_pixels <= _HUGE_PIXELS:
+        return np.array(image if image.mode == mode else image.convert(mode))
+    array = np.empty((height, width, n_channels) if n_channels else (height, width), np.uint8)
     step = max(1, _PART_PIXELS // width)
     for top in range(0, height, step):
         bottom = min(top + step, height)
         part = image if step >= height else image.crop((0, top, width, bottom))
-        part = part if part.mode == mode else part.convert(mode)
-        opaque[top:bottom] = flatten_alpha(np.asarray(part))
-    return opaque
+        pixels = np.asarray(part if part.mode == mode else part.convert(mode))
+        array[top:bottom] = pixels if change is None else change(pixels)
+    return array
 
 
-def _from_16_bits(levels: NDArray[np.integer], transparent: object) -> NDArray[np.uint8]:
-    image = ((levels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+def _from_16_bits(
+    levels: NDArray[np.integer], transparent: object, is_inverted: bool, top: int
+) -> NDArray[np.uint8]:
+    scaled = levels.astype(np.uint32)
+    scaled = ((top - scaled if is_inverted else scaled) * 255 + top // 2) // top
+    image = np.minimum(scaled, 255).astype(np.uint8)
     if isinstance(transparent, int):
         image[levels == transparent] = 255
     return image

@@ -47,8 +47,8 @@ def resize_images(
     mean of the image is kept. A growing axis uses half-pixel centres and repeats the border
     (``INTER_LINEAR``). uint8 levels are rounded after each axis, width first, as Pillow does it:
     enlarged images are its ``BILINEAR`` to within one level. No value leaves the range of its
-    image. An axis of more than 32,768 pixels is shrunk before the other. Images and channels do not influence one another: an image comes out the same, bit for
-    bit, alone or in a batch.
+    image. An axis of more than 32,768 pixels is shrunk before the other. Images and channels do
+    not influence one another: an image comes out the same, bit for bit, alone or in a batch.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Many images through a function, some at a time, in order; imports `read`."""
+"""Many images through a function, some at a time, in order."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
-
-from PIL import Image
-
-from emotion_estimators.images.read import quiet_pillow
 
 __all__ = ["count_threads", "map_in_threads"]
 
@@ -75,13 +71,10 @@ def map_in_threads(
     """
     iterator = iter(items)
     while batch := list(islice(iterator, _PER_THREAD * n_threads)):
-        # two items may be one PIL image, whose lazy loading is not for threads
-        alone = n_threads == 1 or any(isinstance(item, Image.Image) for item in batch)
-        with quiet_pillow():
-            if alone or len(batch) == 1:
-                results = [function(item) for item in batch]
-            else:
-                # no pool outlives its batch: forked processes would find one without threads
-                with ThreadPoolExecutor(n_threads) as pool:
-                    results = list(pool.map(function, batch))
+        if n_threads == 1 or len(batch) == 1:
+            results = [function(item) for item in batch]
+        else:
+            # no pool outlives its batch: forked processes would find one without threads
+            with ThreadPoolExecutor(n_threads) as pool:
+                results = list(pool.map(function, batch))
         yield from results
