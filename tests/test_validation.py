@@ -1,7 +1,10 @@
+import itertools
 import threading
+import time
 import tracemalloc
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,13 @@ from PIL import Image
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from emotion_estimators import HOGTransformer
-from emotion_estimators._validation import check_images
+from emotion_estimators._validation import check_images, check_photographs, iterate_images
 from emotion_estimators.exceptions import ImageReadError, InvalidImagesError
 from emotion_estimators.images import resize_images, to_grey, to_rgb
+
+
+class Named(BaseEstimator):
+    """The least that is asked of an estimator: a name."""
 
 
 class Pixels(TransformerMixin, BaseEstimator):
@@ -278,20 +285,113 @@ def test_threads_give_what_one_thread_gives(tmp_path: Path) -> None:
         assert_array_equal(threads.fit_transform(paths), serial)
 
 
-def test_pil_images_are_left_to_the_calling_thread() -> None:
-    # rows may share an open image, whose lazy loading must not run in two threads at once
+def test_no_two_threads_load_pil_images_at_once() -> None:
+    # rows may share an open image, or the file it is read from
     X = noise(20, 30, 3)
     image = Image.open(BytesIO(encode(X)))
-    threads, load = set(), image.load
+    busy, load = threading.Lock(), image.load
 
     def watched() -> Any:
-        threads.add(threading.get_ident())
-        return load()
+        assert busy.acquire(blocking=False)
+        try:
+            time.sleep(1e-3)
+            return load()
+        finally:
+            busy.release()
 
     image.load = watched
-    out = Pixels(n_threads=4, batch_size=16).fit_transform([image] * 16)
-    assert_array_equal(out, np.stack([X] * 16))
-    assert threads == {threading.get_ident()}
+    expected = np.stack([X] * 16)
+    assert_array_equal(Pixels(n_threads=4, batch_size=16).fit_transform([image] * 16), expected)
+    shared = BytesIO(encode(X))
+    images = [Image.open(shared) for _ in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        for out in pool.map(Pixels(n_threads=2).fit_transform, [images] * 8):
+            assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("door", [iterate_images, check_photographs])
+def test_one_image_is_refused_at_every_door_with_the_same_message(door: Any) -> None:
+    photo = noise(20, 30, 3)
+    file = BytesIO(encode(photo))
+    for X, match in (
+        (photo, r"got shape \(20, 30, 3\).* looks like one image with channels"),
+        (np.dstack([photo, photo[..., :1]]), r"got shape \(20, 30, 4\).* one image"),
+        (Image.open(file), r"several images, got one \(PngImageFile\)\. Pass a list: \[X\]"),
+        (file, r"several images, got one \(BytesIO\)\. Pass a list: \[X\.read\(\)\]"),
+        (file.getvalue(), "several images, got one"),
+        (bytearray(file.getvalue()), "several images, got one"),
+        ("x" * 10**6, r"several images, got one \(xxx.*\.\.\."),
+        (np.moveaxis(photo, 2, 0)[np.newaxis], "channels must come last"),
+        (np.ma.masked_equal(photo[np.newaxis], 0), r"masked values.*X\.filled\(0\)"),
+        (np.zeros((2, 9, 9), np.int64), "convert levels in 0..255"),
+    ):
+        with pytest.raises(InvalidImagesError, match=f"Named expected .*{match}") as raised:
+            if door is iterate_images:
+                door(X, "Named")
+            else:
+                door(Named(), X, reset=True)
+        assert len(str(raised.value)) < 600
+
+
+def test_several_images_as_something_to_iterate_over() -> None:
+    photo = noise(20, 30, 3)
+    endless = itertools.repeat(photo)
+    assert iterate_images(endless, "Named") is endless
+    stack = photo[np.newaxis]
+    assert iterate_images(stack, "Named") is stack
+    assert iterate_images(["a.jpg", photo], "Named")[0] == "a.jpg"
+    with pytest.raises(
+        InvalidImagesError, match=r"got a table of shape \(20, 30\).*numpy\.newaxis"
+    ):
+        iterate_images(photo[..., 0], "Named")
+    with pytest.raises(TypeError, match=r"Named expected .* got a int\."):
+        iterate_images(3, "Named")
+    with pytest.raises(TypeError, match=r"Named expected .* sparse"):
+        iterate_images(scipy.sparse.csr_matrix(photo[..., 0]), "Named")
+
+
+class Tensor:
+    """What another library may hand in, and what cannot be made an array."""
+
+    shape, dtype, ndim = (2, 9, 9), "bfloat16", 3
+
+    def __array__(self, *_args: object, **_kwargs: object) -> Any:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+    def __iter__(self) -> Any:
+        return iter([self])
+
+
+def test_a_tensor_that_cannot_be_an_array_is_refused_by_name() -> None:
+    match = "Pixels expected images, got a Tensor that is no NumPy array: Can't call"
+    with pytest.raises(InvalidImagesError, match=match):
+        check_images(Pixels(), Tensor(), reset=True)
+    with pytest.raises(InvalidImagesError, match=match):
+        list(iterate_images(Tensor(), "Pixels"))
+
+
+def test_masked_pixels_of_an_image_are_named() -> None:
+    image = np.ma.masked_equal(noise(4, 4), noise(4, 4)[0, 0])
+    with pytest.raises(InvalidImagesError, match="row 1 has masked pixels: fill them"):
+        check_images(Pixels(), [noise(4, 4), image], reset=True)
+
+
+def test_a_pyarrow_array_is_a_sequence(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="another library's arrays")
+    paths = [str(path) for path in write_all(noise(4, 4, 6), tmp_path)]
+    expected = Pixels().fit_transform(paths)
+    for X in (pyarrow.array(paths), pyarrow.chunked_array([paths[:1], paths[1:]])):
+        assert_array_equal(Pixels().fit_transform(X), expected)
+        assert list(iterate_images(X, "Named")) == paths
+
+
+def test_a_message_about_many_images_fits_on_a_screen() -> None:
+    for path in ("x" * 3000, "data:image/png;base64," + "A" * 10**5, "/" + "y/" * 500):
+        with pytest.raises(ImageReadError, match=r"error\.failures holds all") as raised:
+            check_images(Pixels(), [path] * 50, reset=True)
+        assert len(str(raised.value)) < 2000
+        assert str(raised.value).count("\n") < 25
+        assert len(raised.value.failures) == 50
 
 
 def test_batches_repr_and_length() -> None:
@@ -353,7 +453,7 @@ def assert_matches(words: str, error: Exception) -> None:
 
 
 def test_sparse_data() -> None:
-    for X in (scipy.sparse.csr_matrix((3, 4)), scipy.sparse.coo_array((3, 4))):
+    for X in (scipy.scipy.sparse.csr_matrix((3, 4)), scipy.sparse.coo_array((3, 4))):
         with pytest.raises(TypeError, match=r"^Pixels expected .* got a sparse .*X\.toarray\(\)"):
             Pixels(image_shape=(2, 2)).fit(X)
 
@@ -510,9 +610,10 @@ def test_all_files_bad(tmp_path: Path) -> None:
     for estimator in (Pixels(), HOGTransformer(), Pixels(image_size=4)):
         error = refused(paths, estimator)
         assert len(error.failures) == 50
-        assert "row 19 " in str(error)
-        assert "row 20 " not in str(error)
-        assert str(error).endswith("and 30 more (error.failures holds all)")
+        n_named = str(error).count("  row ")
+        assert 5 <= n_named <= 20  # as many as fit on a screen
+        assert f"row {n_named - 1} " in str(error)
+        assert str(error).endswith(f"and {50 - n_named} more (error.failures holds all)")
 
 
 def test_no_batch_follows_a_bad_one(tmp_path: Path) -> None:
@@ -528,7 +629,7 @@ def test_no_batch_follows_a_bad_one(tmp_path: Path) -> None:
 
 def test_a_decompression_bomb_among_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = write_all([noise(4, 4), noise(15, 10), noise(40, 40)], tmp_path)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # warned of up to 200, refused above
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 70)  # Pillow refuses twice as many
     for n_threads in (1, 2):
         error = refused(paths, Pixels(image_size=4, n_threads=n_threads))
         assert_matches(r"row 1 \(.*1.png\) has too many pixels.*15 x 10 px", error)

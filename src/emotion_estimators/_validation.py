@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators._sklearn import validate_data
-from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.exceptions import InvalidImagesError, shorten
 from emotion_estimators.images.batches import Failures, ImageBatches, raise_any
 from emotion_estimators.images.loader import ImageLoader
 from emotion_estimators.images.photographs import Photographs
@@ -34,7 +34,7 @@ from emotion_estimators.images.sequences import (
     item_problem,
 )
 
-__all__ = ["ImageBatches", "check_images", "check_photographs"]
+__all__ = ["ImageBatches", "check_images", "check_photographs", "iterate_images"]
 
 _SCAN = 1024  # images of an array whose range is looked at together
 
@@ -111,6 +111,100 @@ def check_photographs(estimator: Any, X: Any, *, reset: bool) -> Photographs:
     return photographs
 
 
+def iterate_images(X: Any, name: str) -> Iterable[Any]:
+    """Return several images as something to iterate over, which may be endless.
+
+    Parameters
+    ----------
+    X : iterable
+        Paths, encoded bytes, PIL images or arrays, of any sizes; an array ``(n, height, width)``
+        or ``(n, height, width, channels)``; a Series, a generator.
+    name : str
+        Who asks, for messages.
+
+    Returns
+    -------
+    items : iterable
+        The images, of which nothing but their number and, of an array, shape and dtype have been
+        looked at.
+
+    Raises
+    ------
+    InvalidImagesError
+        If X is one image, in whatever form, an array of another shape or dtype, or a table.
+    TypeError
+        If X is sparse, or cannot be iterated over.
+    """
+    _refuse_one_image(X, name)
+    items = as_sequence(X)
+    if items is not None:
+        return items
+    shape = getattr(X, "shape", None)
+    if hasattr(X, "columns") or (shape is not None and len(shape) == 2):
+        raise InvalidImagesError(
+            f"{name} expected images, got a table of shape {shape}. Pass the column that holds "
+            "their paths, or X[numpy.newaxis] for one grey image."
+        )
+    if shape is not None:
+        _check_stack(X, name)
+        return X if isinstance(X, np.ndarray) else map(partial(_to_array, name=name), X)
+    if not isinstance(X, Iterable):
+        raise TypeError(
+            f"{name} expected a list, an array or another iterable of images, got a "
+            f"{type(X).__name__}."
+        )
+    return X
+
+
+def _refuse_one_image(X: Any, name: str) -> None:
+    """Raise if X is one image that is no array, masked, or sparse."""
+    if is_source(X) or isinstance(X, (bytearray, memoryview)) or hasattr(X, "read"):
+        raise InvalidImagesError(
+            f"{name} expected several images, got one ({item_name(X)}). Pass a list: "
+            f"{'[X.read()]' if hasattr(X, 'read') else '[X]'}."
+        )
+    if hasattr(X, "toarray"):
+        raise TypeError(
+            f"{name} expected images or dense rows, got a sparse {type(X).__name__}. "
+            "Pass X.toarray()."
+        )
+    if np.ma.is_masked(X):
+        raise InvalidImagesError(
+            f"{name} expected images, got an array with masked values. Fill them: X.filled(0)."
+        )
+
+
+def _to_array(X: Any, name: str) -> NDArray[Any]:
+    """Return X as an array, of whatever library it is."""
+    try:
+        return np.asarray(X)
+    except ValueError as error:  # ragged lists
+        raise InvalidImagesError(
+            f"{name} expected images, or rows of one length, got a {type(X).__name__} "
+            "whose parts differ in length. Pass a list of arrays, one for each image."
+        ) from error
+    except (TypeError, RuntimeError) as error:  # tensors with gradients, types of torch's own
+        raise InvalidImagesError(
+            f"{name} expected images, got a {type(X).__name__} that is no NumPy array: "
+            f"{shorten(str(error))}"
+        ) from error
+
+
+def _check_stack(stack: Any, name: str) -> None:
+    """Raise if an array cannot be (n, height, width) or (n, height, width, channels)."""
+    shape, dtype = tuple(stack.shape), stack.dtype
+    problem = shape_problem(shape[1:])
+    if not problem and isinstance(dtype, np.dtype):  # a tensor's converts later
+        problem = dtype_problem(dtype)
+    if len(shape) == 3 and shape[2] in (1, 3, 4) and min(shape[:2]) > 4:
+        problem = "this looks like one image with channels, pass X[numpy.newaxis]"
+    if problem:
+        raise InvalidImagesError(
+            f"{name} expected images of shape (n, height, width) or (n, height, width, "
+            f"3), uint8 or float, got shape {shape}, dtype {shorten(str(dtype))}: {problem}."
+        )
+
+
 @dataclass(frozen=True)
 class _Given:
     """X, its form and its values checked: a list, or an array, or rows and how to read one."""
@@ -132,15 +226,7 @@ class _Door:
         self.name = type(estimator).__name__
 
     def read(self, X: Any) -> _Given:
-        if is_source(X):
-            raise InvalidImagesError(
-                f"{self.name} expected several images, got one ({item_name(X)}). Pass a list: [X]."
-            )
-        if hasattr(X, "toarray"):
-            raise TypeError(
-                f"{self.name} expected images or dense rows, got a sparse {type(X).__name__}. "
-                "Pass X.toarray()."
-            )
+        _refuse_one_image(X, self.name)
         items = as_sequence(X)
         if items is not None:
             return self._read_items(items)
@@ -150,13 +236,7 @@ class _Door:
         return self._read_rows(array) if array.ndim == 2 else self._read_stack(array)
 
     def _as_array(self, X: Any) -> NDArray[Any]:
-        try:
-            array = np.asarray(X)
-        except ValueError as error:  # ragged lists
-            raise InvalidImagesError(
-                f"{self.name} expected images, or rows of one length, got a {type(X).__name__} "
-                "whose parts differ in length. Pass a list of arrays, one for each image."
-            ) from error
+        array = _to_array(X, self.name)
         if array.ndim == 0 and isinstance(X, Iterable):  # a generator, a set, a dictionary
             raise InvalidImagesError(
                 f"{self.name} expected an array, list or Series of images, got a "
@@ -192,15 +272,7 @@ class _Door:
             raise InvalidImagesError(
                 f"{self.name} expected at least one image, got an array of shape {stack.shape}."
             )
-        shape = stack.shape[1:]
-        problem = shape_problem(shape) or dtype_problem(stack.dtype)
-        if len(shape) == 2 and shape[1] in (1, 3, 4) and min(stack.shape[:2]) > 4:
-            problem = "this looks like one image with channels, pass X[numpy.newaxis]"
-        if problem:
-            raise InvalidImagesError(
-                f"{self.name} expected images of shape (n, height, width) or (n, height, width, "
-                f"3), uint8 or float, got shape {stack.shape}, dtype {stack.dtype}: {problem}."
-            )
+        _check_stack(stack, self.name)
         self._check_values(stack, lambda low, high: (low >= 0) & (high <= 1))
         self._forget_features()
         return _Given(stack)

@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from PIL import Image
 
 from emotion_estimators import FaceCropper, PretrainedEmotionClassifier
 from emotion_estimators.analysis import analyze_faces, iterate_faces, table_columns
+from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.images import read_image
 from emotion_estimators.labels import EMOTIONS
 
@@ -148,11 +150,13 @@ def test_messages(photos, cropper):
     for X, match in (
         ("photo.jpg", r"got one \(photo\.jpg\)\. Pass a list"),
         (photos[0][..., 0], "got a table of shape"),
+        (photos[0], "one image with channels, pass X"),
+        (Image.fromarray(photos[0]), r"got one \(Image\)"),
         (pd.DataFrame({"path": ["a.jpg"]}), "Pass the column that holds their paths"),
     ):
-        with pytest.raises(TypeError, match=f"analyze_faces expected .*{match}"):
+        with pytest.raises(InvalidImagesError, match=f"analyze_faces expected .*{match}"):
             analyze_faces(X, cropper=cropper)
-        with pytest.raises(TypeError, match=f"iterate_faces expected .*{match}"):
+        with pytest.raises(InvalidImagesError, match=f"iterate_faces expected .*{match}"):
             iterate_faces(X, cropper=cropper)  # at once, before the first row is asked for
     with pytest.raises(TypeError, match="has predict_proba, got LinearSVC"):
         iterate_faces(photos, cropper=cropper, classifier=LinearSVC())
@@ -198,3 +202,22 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
         peaks.append(int(peak) / 1024)
     # 60 more photographs of 1.8 MiB each; the allocator's own spread is some MiB
     assert peaks[1] - peaks[0] < 25
+
+
+def test_a_file_name_that_is_not_utf_8_is_text_in_the_table(photos, cropper, tmp_path):
+    path = os.fsencode(tmp_path) + b"/M\xfcller.png"
+    try:
+        Image.fromarray(photos[0]).save(path)
+    except OSError:
+        pytest.skip("this file system takes only names in UTF-8")
+    table = analyze_faces([os.fsdecode(path), Path(os.fsdecode(path))], cropper=cropper)
+    assert table["status"].unique().tolist() == ["face"]
+    assert table["image"].unique().tolist() == [f"{tmp_path}/M\\udcfcller.png"]
+    table.to_csv(tmp_path / "table.csv", encoding="utf-8")
+
+
+def test_what_is_no_path_does_not_fill_the_table(cropper):
+    table = analyze_faces(["data:image/png;base64," + "A" * 10**6, "A" * 10**6], cropper=cropper)
+    assert table["status"].tolist() == ["unreadable"] * 2
+    assert table["problem"].str.contains("base64.b64decode").all()
+    assert table[["image", "problem"]].map(len).max().max() < 500

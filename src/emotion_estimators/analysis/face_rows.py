@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from emotion_estimators._validation import iterate_images
 from emotion_estimators.classifiers.pretrained_emotion_classifier import (
     PretrainedEmotionClassifier,
     open_classes,
@@ -18,7 +19,7 @@ from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.features._face_cutting import PreparedCropper
 from emotion_estimators.features.face_cropper import FaceCropper
 from emotion_estimators.features.faces import Faces
-from emotion_estimators.images.sequences import as_sequence, is_source, item_name, item_problem
+from emotion_estimators.images.sequences import item_path, item_problem
 from emotion_estimators.images.threads import map_in_threads
 
 __all__ = ["BOX", "iterate_faces", "standard_cropper", "start_iteration", "table_columns"]
@@ -58,8 +59,10 @@ def iterate_faces(
 
     Raises
     ------
+    InvalidImagesError
+        If X is one photograph, a table, or an array of another shape.
     TypeError
-        If X is one photograph, or the classifier gives no probabilities.
+        If X cannot be iterated over, or the classifier gives no probabilities.
     ValueError
         If a parameter of `cropper` cannot be used.
     NotFittedError
@@ -100,7 +103,7 @@ def start_iteration(
     -------
     rows : iterator of list of dict
     """
-    items = _as_iterable(owner, X)
+    items = iterate_images(X, owner)
     if cropper is None:
         cropper = standard_cropper()
     if classifier is None:
@@ -121,7 +124,7 @@ def _iterate(
 ) -> Iterator[list[dict[str, Any]]]:
 
     def look(item: Any) -> tuple[Any, tuple[Faces, NDArray[Any]] | InvalidImagesError]:
-        name = item_name(item) if isinstance(item, str) or hasattr(item, "__fspath__") else None
+        name = item_path(item)
         problem = item_problem(item)
         if problem:
             return name, InvalidImagesError(problem)
@@ -156,7 +159,7 @@ def standard_cropper(**parameters: Any) -> FaceCropper:
 
 
 def table_columns(classes: Iterable[Any]) -> list[str]:
-    """Return the columns of a table of faces.
+    r"""Return the columns of a table of faces.
 
     Parameters
     ----------
@@ -166,7 +169,8 @@ def table_columns(classes: Iterable[Any]) -> list[str]:
     Returns
     -------
     columns : list of str
-        ``row``, which photograph of X, from 0; ``image``, its path, or None if it is no file;
+        ``row``, which photograph of X, from 0; ``image``, its path, or None if it is no file
+        (bytes of a name that are not UTF-8 are written as ``\udcff`` is);
         ``status``, "face", "no face" or "unreadable"; ``problem``, why it is unreadable;
         ``face``, its number in the photograph, from 0, the surest first; ``x``, ``y``,
         ``width``, ``height``, its box in pixels; ``score`` of the detector; ``emotion``, the
@@ -180,20 +184,6 @@ def table_columns(classes: Iterable[Any]) -> list[str]:
     """
     fixed = ["row", "image", "status", "problem", "face", *BOX, "score", "emotion"]
     return fixed + [f"emotion_{name}" for name in classes]
-
-
-def _as_iterable(owner: str, X: Any) -> Iterable[Any]:
-    if is_source(X) or getattr(X, "ndim", 3) < 1:
-        raise TypeError(
-            f"{owner} expected several photographs, got one ({item_name(X)}). Pass a list: [X]."
-        )
-    if hasattr(X, "columns") or (isinstance(X, np.ndarray) and X.ndim == 2):
-        raise TypeError(
-            f"{owner} expected photographs, got a table of shape {X.shape}. Pass the column "
-            "that holds their paths, or X[numpy.newaxis] for one grey image."
-        )
-    items = as_sequence(X)
-    return X if items is None else items
 
 
 def _classify(classifier: Any, crops: list[NDArray[Any]]) -> list[NDArray[np.float64]]:

@@ -44,8 +44,10 @@ def analyze_faces(
 
     Raises
     ------
+    InvalidImagesError
+        If X is one photograph, a table, or an array of another shape.
     TypeError
-        If X is one photograph, or the classifier gives no probabilities.
+        If X cannot be iterated over, or the classifier gives no probabilities.
     ValueError
         If a parameter of `cropper` cannot be used.
     NotFittedError

@@ -17,7 +17,9 @@ __all__ = ["Failures", "ImageBatches", "raise_any"]
 Failures: TypeAlias = list[tuple[int, InvalidImagesError]]  # rows and what is wrong with them
 Loaded: TypeAlias = NDArray[Any] | Failures
 
-_N_NAMED = 20  # rows named in a message; `error.failures` holds all of them
+# rows named in a message, as many as fit on a screen; `error.failures` holds all of them
+_N_NAMED = 20
+_N_CHARACTERS = 1_500
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,14 @@ def raise_any(owner: str, failures: Failures, n_samples: int) -> None:
     if not failures:
         return
     named = [(row, str(error)) for row, error in failures]
-    lines = [f"row {row} {reason}" for row, reason in named[:_N_NAMED]]
-    if len(named) > _N_NAMED:
-        lines.append(f"and {len(named) - _N_NAMED} more (error.failures holds all)")
+    lines: list[str] = []
+    for row, reason in named[:_N_NAMED]:
+        line = f"row {row} {reason}"
+        if lines and sum(map(len, lines)) + len(line) > _N_CHARACTERS:
+            break
+        lines.append(line)
+    if len(named) > len(lines):
+        lines.append(f"and {len(named) - len(lines)} more (error.failures holds all)")
     message = f"{owner} cannot use {len(named)} of {n_samples} images:\n  " + "\n  ".join(lines)
     if any(isinstance(error, ImageReadError) for _, error in failures):
         raise ImageReadError(message, named)

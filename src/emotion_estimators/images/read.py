@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +32,20 @@ from emotion_estimators.images.stripped import (
     xmp_orientation,
 )
 
-__all__ = ["MAX_PIXELS", "ImageSource", "decode_image", "read_image", "read_image_size"]
+__all__ = [
+    "LONGEST_PATH",
+    "MAX_PIXELS",
+    "ImageSource",
+    "decode_image",
+    "read_image",
+    "read_image_size",
+]
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image
 
 MAX_PIXELS = 178_956_970  # above which Pillow, too, refuses files unless told otherwise
 _MAX_BYTES = 2**30  # of a file
-_LONGEST_PATH = 4096  # characters; more than any system allows
+LONGEST_PATH = 4096  # characters; more than any system allows
 
 _EXIF_ORIENTATION, _BITS, _PHOTOMETRIC = 274, 258, 262
 _UPRIGHT: dict[object, Image.Transpose] = {  # EXIF orientation: what makes the image upright
@@ -200,7 +207,10 @@ def _open_file(
     path = _check_file(source)
     with _named_errors():
         if header_only:
-            with path.open("rb") as file, _opened(_Unnamed(file), header_only) as opened:
+            with (
+                path.open("rb") as file,
+                _opened(cast("BinaryIO", _Unnamed(file)), header_only) as opened,
+            ):
                 yield opened
         else:
             with _opened(_Bytes(path.read_bytes()), header_only) as opened:
@@ -317,7 +327,7 @@ def _hint(path: str) -> str:
     scheme = path[:32].partition(":")[0].lower()
     if scheme == "data":
         return ". For a data: URL pass base64.b64decode(url.partition(',')[2])"
-    if len(path) > _LONGEST_PATH or (len(path) > 255 and not os.path.dirname(path)):  # noqa: PTH120
+    if len(path) > LONGEST_PATH or (len(path) > 255 and not os.path.dirname(path)):  # noqa: PTH120
         return ". For text in base64 pass base64.b64decode(text)"
     if "://" in path[:32]:
         return ". A URL is not fetched: download the file, and pass its path or bytes"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import reprlib
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.exceptions import InvalidImagesError, printable, shorten
 from emotion_estimators.images.pixels import check_pixels, dtype_problem, float_type
-from emotion_estimators.images.read import read_image_size
+from emotion_estimators.images.read import LONGEST_PATH, read_image_size
 
 __all__ = [
     "as_sequence",
@@ -21,6 +20,7 @@ __all__ = [
     "is_source",
     "item_dtype",
     "item_name",
+    "item_path",
     "item_problem",
     "item_size",
 ]
@@ -28,7 +28,9 @@ __all__ = [
 
 def as_sequence(X: Any) -> list[Any] | None:
     """Return X as a list of images, or None if it holds numbers."""
-    if hasattr(X, "to_numpy") and len(X.shape) == 1:
+    if hasattr(X, "to_pylist") and not hasattr(X, "shape"):
+        X = X.to_pylist()  # an array of pyarrow
+    elif hasattr(X, "to_numpy") and len(X.shape) == 1:
         X = X.to_numpy()  # a Series of pandas or polars
     if isinstance(X, np.ndarray):
         if X.ndim != 1 or X.dtype.kind not in "OUST":
@@ -55,12 +57,13 @@ def item_problem(item: Any) -> str:
     """Say why this is no image, as far as its type shows, or nothing if it may be one."""
     if isinstance(item, np.ndarray):
         problem = dtype_problem(item.dtype)
-        return problem and f"has dtype {item.dtype}: {problem}"
+        problem = problem and f"has dtype {shorten(str(item.dtype))}: {problem}"
+        return problem or ("has masked pixels: fill them" if np.ma.is_masked(item) else "")
     if is_source(item):
         return ""
     return (
-        f"is {reprlib.repr(item)} ({type(item).__name__}): expected a path, encoded bytes, a "
-        "PIL image or an array"
+        f"is {shorten(item, 60)} ({shorten(type(item).__name__)}): expected a path, encoded "
+        "bytes, a PIL image or an array"
     )
 
 
@@ -92,7 +95,19 @@ def header_sizes(items: Iterable[Any]) -> tuple[Counter[tuple[int, int]], bool]:
 
 
 def item_name(item: Any) -> str:
-    """Return the path, or the kind of thing that an item is."""
+    """Return the path, or the kind of thing that an item is, as a message shows it."""
     if isinstance(item, (str, os.PathLike)):
-        return str(os.fspath(item))
-    return "encoded bytes" if isinstance(item, bytes) else type(item).__name__
+        return shorten(str(os.fspath(item)))
+    return "encoded bytes" if isinstance(item, bytes) else shorten(type(item).__name__)
+
+
+def item_path(item: Any) -> str | None:
+    r"""Return the path of a file as a table shows it, None of what is no file.
+
+    Bytes of a name that are not UTF-8 are written as ``\udcff`` is; what is too long for a
+    path is cut.
+    """
+    if not isinstance(item, (str, os.PathLike)):
+        return None
+    path = os.fspath(item)
+    return printable(path) if len(path) <= LONGEST_PATH and path[:5] != "data:" else shorten(path)
