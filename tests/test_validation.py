@@ -325,11 +325,10 @@ def test_one_image_is_refused_at_every_door_with_the_same_message(door: Any) -> 
         (np.ma.masked_equal(photo[np.newaxis], 0), r"masked values.*X\.filled\(0\)"),
         (np.zeros((2, 9, 9), np.int64), "convert levels in 0..255"),
     ):
+        arguments = (X, "Named") if door is iterate_images else (Named(), X)
+        reset = {} if door is iterate_images else {"reset": True}
         with pytest.raises(InvalidImagesError, match=f"Named expected .*{match}") as raised:
-            if door is iterate_images:
-                door(X, "Named")
-            else:
-                door(Named(), X, reset=True)
+            door(*arguments, **reset)
         assert len(str(raised.value)) < 600
 
 

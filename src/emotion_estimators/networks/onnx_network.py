@@ -289,7 +289,12 @@ def _read_network(path: Path, providers: tuple[str, ...]) -> OnnxNetwork:
 
 
 def start_session(
-    serialised: bytes, path: Path, providers: tuple[str, ...], *, n_threads: int = 1
+    serialised: bytes,
+    path: Path,
+    providers: tuple[str, ...],
+    *,
+    n_threads: int = 1,
+    keep_memory: bool = True,
 ) -> Any:
     """Start ONNX Runtime so that each run takes a thread and gives the same every time.
 
@@ -303,6 +308,8 @@ def start_session(
         As `choose_providers` returns them.
     n_threads : int, default=1
         Threads that share each run.
+    keep_memory : bool, default=True
+        Keep what a run on the CPU took for the next one.
 
     Returns
     -------
@@ -321,6 +328,7 @@ def start_session(
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
+    options.enable_cpu_mem_arena = keep_memory
     options.log_severity_level = 3  # errors only
     # Threads that share a run wait busily between two layers, but not between two runs, when
     # others need the processor.

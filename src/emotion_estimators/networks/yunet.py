@@ -5,7 +5,9 @@ Imports the session of `onnx_network` and NumPy; for features.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ _PARTS = ("cls", "obj", "bbox", "kps")
 _VALUES = (1, 1, 4, 10)  # of each part, for a cell
 _OUTPUTS = tuple(f"{part}_{stride}" for part in _PARTS for stride in _STRIDES)
 _MOST = 5000  # candidates looked at, as in OpenCV
+_LARGE = 3 * 2**22  # values of an input whose memory is given back: 45 bytes each are taken
 
 _Floats = NDArray[np.float32]
 
@@ -35,6 +38,12 @@ class YuNet:
 
     _session: Any = field(repr=False)
     _input: str = field(repr=False)
+    _open: Callable[..., Any] = field(repr=False)
+
+    @cached_property
+    def _releasing_session(self) -> Any:
+        """A session that keeps no memory for its next run: slower, and for large images only."""
+        return self._open(keep_memory=False)
 
     def candidates(self, image: NDArray[np.uint8], min_score: float) -> _Floats:
         """Return what looks like a face, several times each.
@@ -53,9 +62,10 @@ class YuNet:
             y of right eye, left eye, tip of the nose, right and left corner of the mouth, all in
             pixels, right and left being those of the person; score. Unsorted.
         """
-        outputs = dict(
-            zip(_OUTPUTS, self._session.run(_OUTPUTS, {self._input: _as_input(image)}), strict=True)
-        )
+        network_input = _as_input(image)
+        session = self._session if network_input.size <= _LARGE else self._releasing_session
+        results = session.run(_OUTPUTS, {self._input: network_input})
+        outputs = dict(zip(_OUTPUTS, results, strict=True))
         # Rows and columns of the grid, which is that of the padded image.
         n_rows, n_columns = _padded(image.shape[0]), _padded(image.shape[1])
         for part, n_values in zip(_PARTS, _VALUES, strict=True):
@@ -135,7 +145,8 @@ def _overlaps(face: _Floats, others: _Floats) -> _Floats:
 
 
 def _read(path: Path) -> YuNet:
-    session = start_session(read_onnx_file(path), path, ("CPUExecutionProvider",))
+    start = partial(start_session, read_onnx_file(path), path, ("CPUExecutionProvider",))
+    session = start()
     inputs = session.get_inputs()
     names = {output.name for output in session.get_outputs()}
     free = len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].shape[1] == 3
@@ -150,7 +161,7 @@ def _read(path: Path) -> YuNet:
             f"{path}: expected a network that takes images of any size, got one for "
             f"{inputs[0].shape[2:]}. Take face_detection_yunet_2026may.onnx of opencv_zoo."
         )
-    return YuNet(session, inputs[0].name)
+    return YuNet(session, inputs[0].name, start)
 
 
 def _padded(side: int) -> int:
