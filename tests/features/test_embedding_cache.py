@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -341,7 +342,7 @@ def test_bits_that_flip_on_the_disk_never_change_a_row(open_folder, database):
             damaged[place] ^= 1 << int(rng.integers(8))
         database.write_bytes(damaged)
         with warnings.catch_warnings():
-            # where the structure is hit, the database begins anew and says so
+            # where the structure is hit, the database starts from scratch and says so
             warnings.filterwarnings("ignore", "Tested: its cache", UserWarning)
             cache = open_folder()
             for key, row in cache.lookup(list(rows)).items():
@@ -350,7 +351,7 @@ def test_bits_that_flip_on_the_disk_never_change_a_row(open_folder, database):
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, None])
-def test_a_damaged_database_begins_anew(open_folder, database, content):
+def test_a_damaged_database_starts_from_scratch(open_folder, database, content):
     cache = open_folder()
     cache.store(rows_of(range(300)))
     cache.close()
@@ -363,17 +364,40 @@ def test_a_damaged_database_begins_anew(open_folder, database, content):
         cache.lookup(list(rows_of(range(300))))
         return cache
 
-    with pytest.warns(UserWarning, match=r"Tested: its cache .* is damaged; begins anew"):
+    with pytest.warns(UserWarning, match=r"Tested: its cache .* is damaged; starts from scratch"):
         cache = use()
     cache.store(rows_of(range(5)))
     assert_holds(cache, rows_of(range(5)))
+
+
+@pytest.mark.parametrize(
+    "name", [b"entries", b"by_use", b"last_used", b"CREATE TABLE", b"checksum"]
+)
+def test_a_schema_that_is_not_utf_8_is_damage(open_folder, database, name):
+    cache = open_folder()
+    cache.store(rows_of(range(3)))
+    cache.close()
+    whole = database.read_bytes()
+    places = [match.start() for match in re.finditer(name, whole)]
+    assert places
+    for at in places:
+        database.write_bytes(whole[:at] + b"\xe3" + whole[at + 1 :])
+        with warnings.catch_warnings():
+            # sqlite3 raises UnicodeDecodeError, which is none of its own errors
+            warnings.filterwarnings(
+                "ignore", "Tested: its cache .* (damaged|unusable)", UserWarning
+            )
+            cache = open_folder()
+            for key, row in cache.lookup(list(rows_of(range(3)))).items():
+                assert_array_equal(row, rows_of(range(3))[key])
+            cache.close()
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(open_folder):
     cache = open_folder()
     cache.store(rows_of(range(3)))
     cache._connection.execute("PRAGMA max_page_count=8")  # as on a full disk
-    with pytest.warns(UserWarning, match=r"of no use \(.*full\); computes without it"):
+    with pytest.warns(UserWarning, match=r"unusable \(.*full\); computes without it"):
         cache.store(rows_of(range(100)))
     cache.store(rows_of(range(3, 6)))
     assert cache.lookup(list(rows_of(range(3)))) == {}

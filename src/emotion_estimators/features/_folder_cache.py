@@ -1,6 +1,6 @@
 """Rows of numbers in a folder, for all processes that name it: one SQLite database.
 
-Imports NumPy, and sqlite3 of the standard library; for `embedding_cache`.
+Imports `exceptions`, NumPy, and sqlite3 of the standard library; for `embedding_cache`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from emotion_estimators.exceptions import shorten
 
 __all__ = ["FolderCache"]
 
@@ -67,8 +69,8 @@ class FolderCache:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OSError(
-                f"{owner} cannot keep its cache in {self.folder}: {error}. Set cache to a folder "
-                "that can be written."
+                f"{owner} cannot keep its cache in {shorten(str(self.folder))}: {error.strerror}. "
+                "Set cache to a folder that can be written."
             ) from error
         self._guarded(self._open, None)
 
@@ -84,33 +86,36 @@ class FolderCache:
         """Close the database."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(sqlite3.Error):  # a damaged one may not close in order
+            with suppress(Exception):  # a damaged one may not close in order
                 connection.close()
 
     def _guarded(self, action: Callable[[], _Result], otherwise: _Result) -> _Result:
         """Return what `action` gives; where the database fails, say so and go on without."""
         try:
             return action()
-        except sqlite3.Error as error:
+        except Exception as error:  # of damage sqlite3 raises other kinds, too: UnicodeDecodeError
             self.close()
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says where
-            if code in _DAMAGE:
-                consequence = "begins anew" if self._begin_anew() else "computes without it"
+            if code in _DAMAGE or not isinstance(error, (sqlite3.Error, OSError)):
+                again = self._begin_again()
+                consequence = "starts from scratch" if again else "computes without it"
                 problem = "damaged"
             else:
-                problem, consequence = f"of no use ({error})", "computes without it"
+                problem = f"unusable ({shorten(str(error))})"
+                consequence = "computes without it"
             warnings.warn(
-                f"{self.owner}: its cache {self.folder / _FILE} is {problem}; {consequence}.",
+                f"{self.owner}: its cache {shorten(str(self.folder / _FILE))} is {problem}; "
+                f"{consequence}.",
                 stacklevel=2,
             )
             return otherwise
 
-    def _begin_anew(self) -> bool:
+    def _begin_again(self) -> bool:
         try:
             for suffix in ("", "-wal", "-shm"):
                 (self.folder / (_FILE + suffix)).unlink(missing_ok=True)
             self._open()
-        except (OSError, sqlite3.Error):
+        except Exception:
             self.close()
             return False
         return True
@@ -147,7 +152,7 @@ class FolderCache:
                 "(key BLOB PRIMARY KEY, value BLOB, checksum BLOB, last_used REAL)"
             )
             connection.execute("CREATE INDEX IF NOT EXISTS by_use ON entries (last_used)")
-        except sqlite3.Error:
+        except BaseException:
             connection.close()
             raise
         return connection
