@@ -367,20 +367,23 @@ def _orientation_in(info: dict[Any, Any]) -> int:
 
 
 def _orientation_of(image: Image.Image) -> int:
-    """Return the orientation of an open PIL image, which may have been changed."""
+    """Return the orientation of an open PIL image, whose metadata may have been changed."""
+    tags = getattr(image, "tag_v2", None)
+    # Pillow warns of damage as it reads metadata: a JPEG or WebP file's, untouched, are read here
+    is_untouched = getattr(image, "_exif", None) is None and isinstance(
+        image.info.get("exif"), bytes
+    )
+    if is_untouched and tags is None:
+        return _orientation_in(image.info)
     try:
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:  # damaged EXIF data raises as variously as damaged pixels do
         return 1
-    tags = getattr(image, "tag_v2", None)
     # newer versions of Pillow already give the upright size of a TIFF file
-    if (
-        tags is not None
-        and image.size != (tags.get(256), tags.get(257))
-        and orientation in _SIDEWAYS
-    ):
+    is_upright = tags is not None and image.size != (tags.get(256), tags.get(257))
+    if not isinstance(orientation, int) or (is_upright and orientation in _SIDEWAYS):
         return 1
-    return orientation if isinstance(orientation, int) else 1
+    return orientation
 
 
 def _to_array(
