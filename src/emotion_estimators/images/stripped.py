@@ -25,6 +25,7 @@ _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 # megapixels, or 178 of 12; encoders make some ten.
 _MAX_SCANNED = 2**31
 _SCAN_PIXELS = 2**14  # a scan costs as much as these, however small the image
+_SCAN_HEADER = 2**16 + 2  # bytes in which the head of a scan fits, whatever length it claims
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # what is not entropy-coded data
 
 
@@ -124,7 +125,8 @@ def _strip_jpeg(file: BinaryIO, *, header_only: bool = False) -> Stripped:
             size = struct.unpack(">HH", content[1:5])[::-1]
         if not (0xE1 <= code <= 0xEF or code == 0xFE) or code == 0xEE:
             kept += [marker, length, content]
-    rest = file.read(64 if header_only else -1)
+    # behind damage Pillow looks for more of the beginning
+    rest = file.read(_SCAN_HEADER if header_only and code == 0xDA else -1)
     if size is not None and not header_only:
         _check_scans(rest, size)
     orientation = exif_orientation(exif) if exif else 1
