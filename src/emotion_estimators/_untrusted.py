@@ -1,30 +1,42 @@
 """What readers of files from anywhere share: a budget, JSON within bounds, members of zip files.
 
 Each part of a file may be small and their sum huge, as parts may be shared, overlap or repeat:
-what comes of one file is counted together. Imports nothing of the library.
+what comes of one file is counted together. Imports the errors.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
-__all__ = ["Budget", "check_members", "read_json"]
+from emotion_estimators.exceptions import WeightsError
+
+__all__ = ["Budget", "open_zip", "read_json"]
 
 _BYTES_PER_CONTAINER = 16  # of JSON that is not made of brackets, a list or object takes more
 _LOCAL_HEADER_BYTES = 30
+# Few files are compressed, and few tensors share their values, so much.
+_MAX_INFLATION = 16
+_SMALL_FILE_BYTES = 1 << 20
+_MAX_PARTS = 100_000  # a network of a thousand layers has some thousand arrays and texts
 
 
 class Budget:
-    """What may come of one file: bytes, and steps of work of about a microsecond or ten.
+    """What may come of one file: bytes, and parts that take some microseconds each.
 
     Parameters
     ----------
     name : str
-        The file, and who reads it where that is said, for messages.
-    max_bytes, max_steps : int
-        The most of each, of all parts together.
+        The file, for messages.
+    max_bytes : int
+        The most bytes of all its parts together.
+    max_parts : int, default=100_000
+        The most parts, such as arrays, texts and pieces of arrays.
     error : type of ValueError, default=ValueError
         What `take` raises.
     """
@@ -34,15 +46,40 @@ class Budget:
         name: str,
         *,
         max_bytes: int,
-        max_steps: int,
+        max_parts: int = _MAX_PARTS,
         error: type[ValueError] = ValueError,
     ) -> None:
         self.name = name
         self.max_bytes = self.bytes_left = max_bytes
-        self.max_steps = self.steps_left = max_steps
+        self.max_parts = self.parts_left = max_parts
         self._error = error
 
-    def take(self, *, n_bytes: int = 0, n_steps: int = 0, what: str) -> None:
+    @classmethod
+    def of_weights(cls, name: str, file_bytes: int, *, most: int | None = None) -> Budget:
+        """Return that of a file of weights: 1 MiB and 16 times its size, 100,000 parts.
+
+        Parameters
+        ----------
+        name : str
+            The file, for messages.
+        file_bytes : int
+            How long it is.
+        most : int or None, default=None
+            The most bytes of a file of any size.
+
+        Returns
+        -------
+        budget : Budget
+            Raises WeightsError.
+        """
+        max_bytes = _SMALL_FILE_BYTES + _MAX_INFLATION * file_bytes
+        return cls(
+            name,
+            max_bytes=max_bytes if most is None else min(max_bytes, most),
+            error=WeightsError,
+        )
+
+    def take(self, *, n_bytes: int = 0, n_parts: int = 0, what: str) -> None:
         """Count what comes next of the file, before it is read; `what` is for the message.
 
         Raises
@@ -51,9 +88,9 @@ class Budget:
             Of the class `error`, if it is more than is left.
         """
         self.bytes_left -= n_bytes
-        self.steps_left -= n_steps
-        if self.bytes_left < 0 or self.steps_left < 0:
-            most = f"{self.max_bytes} bytes" if self.bytes_left < 0 else f"{self.max_steps} parts"
+        self.parts_left -= n_parts
+        if self.bytes_left < 0 or self.parts_left < 0:
+            most = f"{self.max_bytes} bytes" if self.bytes_left < 0 else f"{self.max_parts} parts"
             raise self._error(
                 f"{self.name}: {what} asks for more than is left of the {most} that may come of a "
                 "file of this size; the file is damaged or made to exhaust memory or time."
@@ -116,19 +153,55 @@ def read_json(text: str | bytes, *, max_bytes: int, max_depth: int = 100, name: 
     )
 
 
-def check_members(archive: zipfile.ZipFile) -> None:
-    """Refuse a zip file whose members share bytes, as one small file could be thousands of large.
+class _Stream(io.BufferedReader):
+    """A file that reads no more than `most` bytes at once, as long as that is set."""
+
+    most: int | None = None
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.most is None:
+            return super().read(size)
+        wanted = self.most + 1 if size is None or size < 0 else min(size, self.most + 1)
+        content = super().read(wanted)
+        if len(content) > self.most:
+            raise zipfile.BadZipFile(f"its table of members is longer than {self.most} bytes")
+        return content
+
+
+@contextmanager
+def open_zip(file: io.FileIO, *, max_table_bytes: int) -> Iterator[zipfile.ZipFile]:
+    """Open a zip file whose members lie apart from each other.
+
+    Parameters
+    ----------
+    file : FileIO
+        The file, opened without a buffer; closed at the end of the ``with`` block.
+    max_table_bytes : int
+        The most that its table of members may be long; an entry takes 46 bytes and its name, and
+        some hundred in memory.
+
+    Yields
+    ------
+    archive : ZipFile
 
     Raises
     ------
     zipfile.BadZipFile
-        If two members overlap, or one lies over the table at the end. (Python sees it since
-        3.11.8, and only when a member is opened.)
+        If it is damaged or has a longer table, or if two members overlap, by which a small file
+        may hold thousands of large ones. (Python sees that since 3.11.8, and only when a member
+        is opened.)
     """
-    end = archive.start_dir
-    for info in sorted(archive.infolist(), key=lambda info: info.header_offset, reverse=True):
-        # its name may be stored in fewer bytes than it is shown in, never in fewer than letters
-        size = _LOCAL_HEADER_BYTES + len(info.orig_filename) + info.compress_size
-        if info.header_offset + size > end:
-            raise zipfile.BadZipFile("members overlap")
-        end = info.header_offset
+    with _Stream(file) as stream:
+        # to open it reads the last 64 KiB, and the table at once
+        stream.most = max(max_table_bytes, 1 << 17)
+        with zipfile.ZipFile(stream) as archive:
+            stream.most = None
+            end = archive.start_dir
+            members = sorted(archive.infolist(), key=attrgetter("header_offset"), reverse=True)
+            for info in members:
+                # stored in no fewer bytes than its name has letters
+                size = _LOCAL_HEADER_BYTES + len(info.orig_filename) + info.compress_size
+                if info.header_offset + size > end:
+                    raise zipfile.BadZipFile("members overlap")
+                end = info.header_offset
+            yield archive

@@ -116,6 +116,36 @@ def hdf5_seeds():
         yield name, file.getvalue()
 
 
+def torch_seeds():
+    """Return state dicts in both formats, and one with the protocol of newer pickles."""
+    import torch
+
+    base = torch.arange(24.0).reshape(4, 6)
+    state = {
+        "plain": base,
+        "part": base[1:, 2:5],
+        "parameter": torch.nn.Parameter(base + 1),
+        "half": base.half(),
+        "bfloat16": base.bfloat16(),
+        "turned": base.bfloat16().T,
+        "counter": torch.tensor(7),
+        "none": torch.zeros(0, 3),
+    }
+    network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+    for name, content in {"dict": state, "network": network.state_dict()}.items():
+        for zipped in (True, False):
+            for protocol in (2, 4):
+                file = io.BytesIO()
+                torch.save(
+                    content,
+                    file,
+                    pickle_protocol=protocol,
+                    _use_new_zipfile_serialization=zipped,
+                )
+                kind = "zip" if zipped else "before 1.6"
+                yield f"{name} {kind}, pickle {protocol}", file.getvalue()
+
+
 def csv_seeds():
     """Return tables for files `0.png` to `3.png`, in several encodings and dialects."""
     header = ["Image_Name", "Classes", "boat", "bus"]
@@ -255,6 +285,7 @@ def onnx_seeds():
 SEEDS = {
     "images": image_seeds,
     "hdf5": hdf5_seeds,
+    "torch": torch_seeds,
     "csv": csv_seeds,
     "folders": folder_seeds,
     "cache": cache_seeds,

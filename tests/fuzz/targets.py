@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import PIL.Image
 import seeds
 
 __all__ = ["TARGETS", "WrongResultError"]
@@ -33,6 +34,8 @@ def images(data: bytes, folder: Path) -> bool:
     from emotion_estimators.exceptions import InvalidImagesError
     from emotion_estimators.images import read_image, read_image_size
 
+    # damage multiplies sizes: what fits in memory at any place counts, not Pillow's own limit
+    PIL.Image.MAX_IMAGE_PIXELS = 40_000_000
     path = folder / "picture"
     path.write_bytes(data)
     taken = []
@@ -100,6 +103,27 @@ def onnx(data: bytes, folder: Path) -> bool:
     except (ValueError, OSError) as error:
         demand(len(str(error)) < 1500, f"an error of {len(str(error))} characters")
         return False
+    return True
+
+
+def torch(data: bytes, folder: Path) -> bool:
+    """Read a state dict, and look at its values."""
+    from emotion_estimators.exceptions import WeightsError
+    from emotion_estimators.networks.torch_file import read_torch_state
+
+    path = folder / "model.pt"
+    path.write_bytes(data)
+    try:
+        state = read_torch_state(path)
+    except WeightsError as error:
+        demand("model.pt" in str(error), "an error that does not name the file")
+        demand(len(str(error)) < 1500, "an error longer than a screen")
+        return False
+    demand(all(isinstance(name, str) for name in state), "a name that is no text")
+    n_bytes = sum(values.nbytes for values in state.values())
+    demand(n_bytes <= 2**20 + 16 * len(data), "more values than the file may hold")
+    for values in state.values():
+        values.copy()  # all of them lie in memory that is ours
     return True
 
 
@@ -203,5 +227,12 @@ def cache(data: bytes, folder: Path) -> bool:
     return len(found) == len(rows)
 
 
-TARGETS = {"images": images, "hdf5": hdf5, "csv": csv, "folders": folders, "cache": cache}
-TARGETS["onnx"] = onnx
+TARGETS = {
+    "images": images,
+    "hdf5": hdf5,
+    "torch": torch,
+    "onnx": onnx,
+    "csv": csv,
+    "folders": folders,
+    "cache": cache,
+}
