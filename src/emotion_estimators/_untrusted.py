@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -161,11 +162,11 @@ class _Stream(io.BufferedReader):
     def read(self, size: int | None = -1, /) -> bytes:
         if self.most is None:
             return super().read(size)
-        wanted = self.most + 1 if size is None or size < 0 else min(size, self.most + 1)
-        content = super().read(wanted)
-        if len(content) > self.most:
+        rest = max(os.fstat(self.fileno()).st_size - self.tell(), 0)
+        wanted = rest if size is None or size < 0 else min(size, rest)
+        if wanted > self.most:
             raise zipfile.BadZipFile(f"its table of members is longer than {self.most} bytes")
-        return content
+        return super().read(wanted)
 
 
 @contextmanager

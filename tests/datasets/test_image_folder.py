@@ -204,8 +204,55 @@ def test_a_zip_of_many_entries_that_are_large_together_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for i in range(9):
             archive.writestr(f"happy/{i}.png", bytes(2**25))
-    with pytest.raises(ValueError, match=r"bomb\.zip: its pictures claim 301989888 bytes"):
+    with pytest.raises(
+        ValueError, match=r"bomb\.zip: one of its pictures asks for more than is left of the \d+ b"
+    ):
         load_image_folder(path)
+
+
+def test_zip_entries_that_overlap(faces, tmp_path):
+    path = zip_of(faces, tmp_path / "z.zip")
+    content = bytearray(path.read_bytes())
+    place = content.index(b"PK\1\2") + 20
+    (size,) = struct.unpack_from("<I", content, place)
+    struct.pack_into("<II", content, place, size + 200, size + 200)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"cannot read the zip file .*z\.zip: members overlap"):
+        load_image_folder(path)
+
+
+@pytest.mark.parametrize("hidden", ["", "__MACOSX/"])
+def test_as_deep_a_zip_entry_as_there_may_be(tmp_path, hidden):
+    path = tmp_path / "z.zip"
+
+    def write(n_folders):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("happy/0.png", b"")
+            archive.writestr(hidden + "deep/" + "a/" * (n_folders - 1) + "0.png", b"")
+
+    write(31 - len(hidden) // 9)
+    assert len(load_image_folder(path, labels="folders").data) == (1 if hidden else 2)
+    write(3000)
+    with pytest.raises(ValueError, match=r"refuses '.{60}' in .*it lies in more than 31 folders"):
+        load_image_folder(path, labels="folders")
+
+
+def test_a_zip_of_too_many_folders(tmp_path):
+    path = tmp_path / "z.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(2600):  # 78,000 folders, whose names have 1 kB each
+            archive.writestr(f"a/{number}" + f"/{'x' * 66}" * 28 + "/0.png", b"")
+    with pytest.raises(ValueError, match=r"one of its folders asks for more than is left"):
+        load_image_folder(path, labels="folders")
+
+
+def test_of_two_zip_entries_of_one_name_the_last_counts(tmp_path):
+    path = tmp_path / "z.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("happy/0.png", b"first")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("happy/0.png", b"second")
+    assert load_image_folder(path).data.tolist() == [b"second"]
 
 
 def test_a_zip_entry_that_is_larger_than_it_claims_is_not_unpacked(tmp_path):

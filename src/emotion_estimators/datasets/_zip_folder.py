@@ -9,9 +9,10 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
+from emotion_estimators._untrusted import Budget, open_zip
 from emotion_estimators.datasets.folder_files import is_hidden
 
 __all__ = ["read_zip", "walk_zip"]
@@ -20,6 +21,10 @@ _MAX_FILE_BYTES = 2**28  # a compressed entry that claims more is a bomb, not a 
 # All entries together: pictures are compressed already, and hardly shrink further. What is left
 # is room for the few that do.
 _MAX_INFLATION = 20
+_MAX_TABLE_BYTES = 2**24  # of 200,000 files with names like "train/happy/0123456789.jpg"
+_MAX_DEPTH = 31  # folders that an entry lies in; the path of each is kept
+_MAX_FOLDERS = 100_000
+_MAX_FOLDER_BYTES = 2**26  # of all their names
 # zipfile unpacks others piece by piece of what is packed, each of which may fill the memory
 _PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _PIECE = 2**16
@@ -67,25 +72,38 @@ def walk_zip(
     ValueError
         If the zip file is damaged.
     """
-    files: list[str] = []
+    files: dict[str, None] = {}  # of two entries of one name the last counts, as unpacked
     folders: set[str] = set()
+    budget = Budget(
+        f"{owner} cannot read the zip file {path}",
+        max_bytes=_MAX_FOLDER_BYTES,
+        max_parts=_MAX_FOLDERS,
+    )
     with _opened(path, owner) as archive:
         for entry in archive.infolist():
             name = PurePosixPath(entry.filename)
+            if len(name.parts) > _MAX_DEPTH + 1:
+                raise ValueError(
+                    f"{owner} refuses {entry.filename[:60]!a} in {path}: it lies in more than "
+                    f"{_MAX_DEPTH} folders."
+                )
             if not entry.filename:
                 continue
             if any(is_hidden(part) for part in name.parts):
                 if hidden is not None and not entry.is_dir():
                     hidden.append(entry.filename)
                 continue
-            folders.update(str(parent) for parent in name.parents if parent.name)
-            if entry.is_dir():
-                folders.add(str(name))
-            else:
-                files.append(entry.filename)
+            for parent in (name, *name.parents) if entry.is_dir() else name.parents:
+                folder = str(parent)
+                if not parent.name or folder in folders:
+                    break  # and those that it lies in are known, too
+                budget.take(n_bytes=len(folder), n_parts=1, what="one of its folders")
+                folders.add(folder)
+            if not entry.is_dir():
+                files[entry.filename] = None
                 if heads is not None and not name.suffix:
                     heads[entry.filename] = _read_head(archive, entry)
-    return files, folders
+    return list(files), folders
 
 
 def read_zip(path: Path, names: list[str], *, owner: str) -> list[bytes]:
@@ -112,7 +130,13 @@ def read_zip(path: Path, names: list[str], *, owner: str) -> list[bytes]:
     """
     with _opened(path, owner) as archive:
         entries = [archive.getinfo(name) for name in names]
+        budget = Budget(
+            f"{owner} refuses {path}",
+            max_bytes=_MAX_FILE_BYTES + _MAX_INFLATION * path.stat().st_size,
+            max_parts=len(entries),
+        )
         for entry in entries:
+            budget.take(n_bytes=entry.file_size, what="one of its pictures")
             if entry.file_size > _MAX_FILE_BYTES:
                 raise ValueError(
                     f"{owner} refuses {entry.filename} in {path}: it claims {entry.file_size} "
@@ -125,23 +149,17 @@ def read_zip(path: Path, names: list[str], *, owner: str) -> list[bytes]:
                     "deflated, which is what zip programs do unless told otherwise. Unpack it "
                     "yourself."
                 )
-        n_bytes = sum(entry.file_size for entry in entries)
-        most = _MAX_FILE_BYTES + _MAX_INFLATION * path.stat().st_size
-        if n_bytes > most:
-            raise ValueError(
-                f"{owner} refuses {path}: its pictures claim {n_bytes} bytes, more than the {most} "
-                "of pictures in a zip file of its size. Unpack it yourself if you trust it."
-            )
         return [_read_entry(archive, entry, path, owner) for entry in entries]
 
 
 @contextmanager
 def _opened(path: Path, owner: str) -> Iterator[zipfile.ZipFile]:
-    try:
-        archive = zipfile.ZipFile(path)
-    except _DAMAGE as error:
-        raise ValueError(f"{owner} cannot read the zip file {path}: {error}.") from error
-    with archive:
+    with ExitStack() as stack:
+        file = stack.enter_context(path.open("rb", buffering=0))
+        try:
+            archive = stack.enter_context(open_zip(file, max_table_bytes=_MAX_TABLE_BYTES))
+        except _DAMAGE as error:
+            raise ValueError(f"{owner} cannot read the zip file {path}: {error}.") from error
         yield archive
 
 

@@ -83,13 +83,14 @@ def read_torch_state(path: str | Path) -> dict[str, NDArray[Any]]:
 
 def _read_archive(archive: zipfile.ZipFile, budget: Budget) -> dict[str, NDArray[Any]]:
     """Read a zip archive: data.pkl, and each storage in a member of its own."""
-    source, entries = budget.name, archive.infolist()
-    members = {info.filename.partition("/")[2]: info for info in entries if not info.is_dir()}
+    source = budget.name
+    entries = [info for info in archive.infolist() if not info.filename.endswith("/")]
+    members = {info.filename.partition("/")[2]: info for info in entries}
     if "data.pkl" not in members:
         raise WeightsError(
             f"{source}: expected a file of torch.save, got a zip archive without data.pkl."
         )
-    if len(members) < sum(not info.is_dir() for info in entries):
+    if len(members) < len(entries):
         raise WeightsError(f"{source}: has two members of one name, which torch.save never writes.")
     if any(info.compress_type != zipfile.ZIP_STORED for info in entries):
         raise WeightsError(f"{source}: is compressed, which no file of torch.save is.")
