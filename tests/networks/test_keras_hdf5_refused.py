@@ -157,7 +157,7 @@ def test_length_of_a_text_that_claims_gigabytes(old_or_new, length, peak_of_read
     place = content.index(struct.pack("<I", len(text)) + heap)
     old_or_new.write_bytes(content[:place] + struct.pack("<I", length) + content[place + 4 :])
     # the newer headers have checksums
-    reason = r"absurdly large|no text of its length|checksum|unable to"
+    reason = r"asks for more than is left|no text of its length|checksum|unable to"
     message, peak = peak_of_reading(old_or_new)
     assert re.match(rf"WeightsError: .*model\.h5.*({reason})", message)
     assert peak < 2**26
@@ -365,7 +365,7 @@ def test_graph_that_cannot_be_converted(tmp_path, model, reason):
 
 def test_models_nested_absurdly_deep(tmp_path):
     model = sequential(layer("ReLU", "x", batch_input_shape=[None, 3]))
-    for _ in range(40):
+    for _ in range(20):
         model = sequential({**model, "name": "inner"})
     path = write(tmp_path / "model.h5", model)
     with pytest.raises(WeightsError, match="nested more than 16 deep"):
@@ -508,7 +508,7 @@ def test_names_that_are_all_one_long_text(path):
         assert file["model_weights/scores"].attrs.get_id("weight_names").shape == (500,)
     tracemalloc.start()
     try:
-        with pytest.raises(WeightsError, match=r"the attribute 'weight_names' is absurdly large"):
+        with pytest.raises(WeightsError, match=r"the attribute 'weight_names' asks for more"):
             read_keras_hdf5(path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:

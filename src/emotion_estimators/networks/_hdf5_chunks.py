@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emotion_estimators._untrusted import Budget
+
 if TYPE_CHECKING:
     import h5py
 
@@ -17,11 +19,10 @@ __all__ = ["chunks_problem"]
 
 _DEFLATE, _SHUFFLE, _FLETCHER32 = 1, 2, 3  # all that are built into HDF5, by their numbers
 _ORDER = (_SHUFFLE, _DEFLATE, _FLETCHER32)  # in which h5py applies them
-_MAX_CHUNKS = 100_000
 _CHECKSUM_BYTES = 4
 
 
-def chunks_problem(dataset: h5py.Dataset, path: Path) -> str:
+def chunks_problem(dataset: h5py.Dataset, path: Path, budget: Budget) -> str:
     """Say why an array's parts must not be unpacked, or nothing.
 
     HDF5 unpacks a part as a whole before it compares its size with the size it should have: a
@@ -30,9 +31,11 @@ def chunks_problem(dataset: h5py.Dataset, path: Path) -> str:
     Parameters
     ----------
     dataset : h5py.Dataset
-        The array, whose shape is known to be of a sound size.
+        The array; all its parts together are known to be of a sound size.
     path : Path
         The file that it is in.
+    budget : Budget
+        Of the file. What is packed is taken from it, as parts may lie in the same place.
 
     Returns
     -------
@@ -46,8 +49,7 @@ def chunks_problem(dataset: h5py.Dataset, path: Path) -> str:
     if filters != [known for known in _ORDER if known in filters]:
         return f"its filters {filters} are not in the order of {list(_ORDER)}"
     counts = [-(-length // step) for length, step in zip(dataset.shape, chunks, strict=True)]
-    if math.prod(counts) > _MAX_CHUNKS:
-        return f"it is stored in {math.prod(counts)} parts, more than {_MAX_CHUNKS}"
+    budget.take(n_parts=math.prod(counts), what=f"the array {dataset.name!r:.80}")
     file_size = path.stat().st_size
     most = math.prod(chunks) * dataset.dtype.itemsize
     with path.open("rb") as file:
@@ -58,6 +60,7 @@ def chunks_problem(dataset: h5py.Dataset, path: Path) -> str:
                 continue
             if part.byte_offset + part.size > file_size:
                 return "a part of it lies outside of the file"
+            budget.take(n_bytes=part.size, what=f"a part of the array {dataset.name!r:.80}")
             applied = [f for i, f in enumerate(filters) if not part.filter_mask >> i & 1]
             if _DEFLATE not in applied:
                 continue

@@ -13,12 +13,12 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from emotion_estimators._untrusted import Budget
 from emotion_estimators.exceptions import WeightsError
 
 __all__ = ["VariableTexts"]
 
 _ATTRIBUTE, _CONTINUATION = 0x0C, 0x10  # types of messages in the header of an object
-_MAX_MESSAGES = 2**17  # twice what the old kind of header can count
 _SHARED = 0x02  # flag of a message that lies elsewhere
 _HEAP_SIGNATURE = b"GCOL\x01\0\0\0"
 _REFERENCE = struct.Struct("<IQI")  # length, address of a heap, number in the heap
@@ -31,14 +31,15 @@ class VariableTexts:
     ----------
     path : Path
         An HDF5 file, with addresses and sizes of 8 bytes from its first byte on.
-    most_bytes : int
-        Texts of one attribute that are longer together are refused.
+    budget : Budget
+        Of the file. Texts, and all that is walked through to find them, are taken from it: many
+        references may lead to one text, and many heaps to the same bytes.
     """
 
-    def __init__(self, path: Path, *, most_bytes: int) -> None:
+    def __init__(self, path: Path, budget: Budget) -> None:
         self._path = path
-        self._most_bytes = most_bytes
-        self._heaps: dict[int, dict[int, slice]] = {}
+        self._budget = budget
+        self._heaps: dict[int, dict[int, slice]] = {}  # each is walked through once
         with path.open("rb") as stream:
             self._file = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
@@ -73,14 +74,14 @@ class VariableTexts:
             raise self._damage(name, "a reference leads out of the file") from None
 
     def _read(self, header: int, name: str, n_texts: int) -> list[bytes]:
+        self._budget.take(n_parts=n_texts, what=f"the attribute {name!r:.80}")
         start, end = self._find(header, name)
         if n_texts * _REFERENCE.size > end - start:
             raise self._damage(name, f"there are not {n_texts} references to texts")
         places = range(start, start + n_texts * _REFERENCE.size, _REFERENCE.size)
         references = [_REFERENCE.unpack_from(self._file, place) for place in places]
-        # many references may lead to one long text
-        if sum(length for length, _, _ in references) > self._most_bytes:
-            raise WeightsError(f"{self._path}: the attribute {name!r} is absurdly large")
+        n_bytes = sum(length for length, _, _ in references)
+        self._budget.take(n_bytes=n_bytes, what=f"the attribute {name!r:.80}")
         texts = []
         for length, heap, number in references:
             text = b""
@@ -127,12 +128,11 @@ class VariableTexts:
             (size,) = struct.unpack_from("<I", file, header + 8)
             blocks = [(header + 16, header + 16 + size)]
         n_prefix = 4 + n_order if is_new else 8
-        n_left = _MAX_MESSAGES
         while blocks:
             here, end = blocks.pop()
             while here + n_prefix <= end:
-                n_left -= 1
-                if n_left < 0 or end > len(file):
+                self._budget.take(n_parts=1, what=f"the header with the attribute {name!r:.80}")
+                if end > len(file):
                     raise self._damage(name, "the header of its object has no end")
                 if is_new:
                     kind, size, flags = struct.unpack_from("<BHB", file, here)
@@ -164,6 +164,7 @@ class VariableTexts:
         here = address + 16
         while here + 16 <= end:
             number, size = struct.unpack_from("<H6xQ", file, here)
+            self._budget.take(n_parts=1, what=f"a text of the attribute {name!r:.80}")
             if number == 0:
                 break  # what is free lies behind all texts
             texts[number] = slice(here + 16, min(here + 16 + size, end))

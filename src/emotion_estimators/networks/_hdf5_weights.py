@@ -7,7 +7,6 @@ and sizes that the file cannot hold are refused before anything is read.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emotion_estimators._untrusted import Budget, read_json
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks._foreign_files import likely_reason
 from emotion_estimators.networks._hdf5_chunks import chunks_problem
@@ -27,13 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["KerasFile", "StoredArray", "open_keras_file"]
 
-# Keras does not compress; a user may have. Float weights shrink little, zero biases much.
-MAX_INFLATION = 16
-SMALL_FILE_BYTES = 1 << 20
 # A serialised ONNX model must stay below 2 GiB.
 MAX_WEIGHT_BYTES = (1 << 31) - (1 << 24)
-# The attribute that holds the architecture of a thousand-layer network is about 1 MB.
-MAX_ATTRIBUTE_BYTES = 64 << 20
+# The architecture of a thousand-layer network takes about 1 MB.
+MAX_JSON_BYTES = 16 << 20
 # deflate, shuffle, fletcher32: built into HDF5. Any other may load a plugin from disk.
 BUILT_IN_FILTERS = frozenset({1, 2, 3})
 
@@ -50,16 +47,28 @@ class StoredArray:
         The name Keras gave the weight, such as "conv2d/kernel:0".
     dataset : h5py.Dataset
         Floating point, stored in this file.
+    budget : Budget
+        Of the file; values are taken from it each time that they are read.
     """
 
     where: str
     name: str
     dataset: h5py.Dataset
+    budget: Budget
 
     @property
     def size(self) -> int:
         """Number of values."""
         return math.prod(self.dataset.shape)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes that reading takes: a part is unpacked whole, though it may reach beyond."""
+        shape, chunks = self.dataset.shape, self.dataset.chunks
+        if chunks is not None:
+            parts = (-(-length // step) for length, step in zip(shape, chunks, strict=True))
+            shape = tuple(max(n, 1) * step for n, step in zip(parts, chunks, strict=True))
+        return int(math.prod(shape)) * max(self.dataset.dtype.itemsize, 4)
 
     def read(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return the values as float32.
@@ -84,8 +93,14 @@ class StoredArray:
                 f"{self.dataset.shape}; the file was put together wrongly or belongs to another "
                 "model"
             )
+        self.budget.take(n_bytes=self.n_bytes, what=self.where)
         # What overflows float32 is reported below.
         with _damage_reported(self.where), np.errstate(over="ignore"):
+            problem = chunks_problem(self.dataset, Path(self.budget.name), self.budget)
+            if problem:
+                raise WeightsError(
+                    f"{self.where}: {problem}; the file is damaged or made to exhaust memory"
+                )
             values = np.asarray(self.dataset[()], dtype=np.float32)
         if not np.isfinite(values).all():
             raise WeightsError(
@@ -98,14 +113,11 @@ class StoredArray:
 class KerasFile:
     """The parts of an open Keras HDF5 file that the reader uses."""
 
-    def __init__(self, file: h5py.File, source: str, texts: VariableTexts) -> None:
-        self.source = source
+    def __init__(self, file: h5py.File, budget: Budget, texts: VariableTexts) -> None:
+        self.source = budget.name
         self._file = file
+        self._budget = budget
         self._variable_texts = texts
-        self._remaining = min(
-            MAX_WEIGHT_BYTES,
-            SMALL_FILE_BYTES + MAX_INFLATION * Path(file.filename).stat().st_size,
-        )
 
     def model_config(self) -> tuple[dict[str, Any], str]:
         """Return the architecture and the version of Keras that wrote it ("" where unsaid).
@@ -132,12 +144,11 @@ class KerasFile:
                 "the architecture; save the whole model with model.save(...), not save_weights"
             )
         try:
-            config = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-            raise WeightsError(
-                f"{self.source}: 'model_config' is not JSON that can be read: {reason}"
-            ) from None
+            config = read_json(
+                text, max_bytes=MAX_JSON_BYTES, name=f"{self.source}: 'model_config'"
+            )
+        except ValueError as error:
+            raise WeightsError(str(error)) from None
         if not isinstance(config, dict):
             raise WeightsError(
                 f"{self.source}: 'model_config' must be a JSON object, got {type(config).__name__}"
@@ -200,19 +211,15 @@ class KerasFile:
             raise WeightsError(f"{where}: must hold floating point numbers, got {dataset.dtype}")
         if dataset.shape is None:
             raise WeightsError(f"{where}: has no shape; the file is damaged")
-        # A chunk is unpacked as a whole and may be larger than the array.
-        values = max(math.prod(dataset.shape), math.prod(dataset.chunks or (0,)))
-        size = values * dataset.dtype.itemsize
-        self._remaining -= size
-        if self._remaining < 0:
+        array = StoredArray(where, weight_name, dataset, self._budget)
+        self._budget.take(n_parts=1, what=where)
+        if array.n_bytes > self._budget.bytes_left:
             raise WeightsError(
-                f"{where}: declares shape {dataset.shape}, more than a file of this size can "
-                "hold, or than a model may (2 GiB); the file is damaged or made to exhaust memory"
+                f"{where}: declares shape {dataset.shape}, more than is left of the "
+                f"{self._budget.max_bytes} bytes that may come of a file of this size; the file "
+                "is damaged or made to exhaust memory"
             )
-        problem = chunks_problem(dataset, Path(self.source))
-        if problem:
-            raise WeightsError(f"{where}: {problem}; the file is damaged or made to exhaust memory")
-        return StoredArray(where, weight_name, dataset)
+        return array
 
     def _follow(self, group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
         """Walk a path of hard links; links elsewhere are an error, a missing name is None."""
@@ -259,8 +266,12 @@ class KerasFile:
             header = h5py.h5o.get_info(owner.id).addr
             values = self._variable_texts.read(header, name, math.prod(shape))
         else:
-            if math.prod(shape) * kind.get_size() > MAX_ATTRIBUTE_BYTES:
-                raise WeightsError(f"{self.source}: the attribute {name!r} is absurdly large")
+            n_texts = math.prod(shape)
+            self._budget.take(
+                n_bytes=n_texts * kind.get_size(),
+                n_parts=n_texts,
+                what=f"the attribute {name!r}",
+            )
             values = np.asarray(owner.attrs[name]).ravel().tolist()
         return [v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values]
 
@@ -298,14 +309,15 @@ def open_keras_file(path: str | Path) -> Iterator[KerasFile]:
         file = h5py.File(path, "r")
         properties = file.id.get_create_plist()
         layout = properties.get_userblock(), *properties.get_sizes()
-    texts = VariableTexts(path, most_bytes=MAX_ATTRIBUTE_BYTES)
+    budget = Budget.of_weights(str(path), path.stat().st_size, most=MAX_WEIGHT_BYTES)
+    texts = VariableTexts(path, budget)
     with file, closing(texts):
         if layout != (0, 8, 8):
             raise WeightsError(
                 f"{path}: has an unusual layout (user block, bytes of addresses and sizes: "
                 f"{layout}); save the model again with Keras"
             )
-        yield KerasFile(file, str(path), texts)
+        yield KerasFile(file, budget, texts)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ class Settings:
     def by_keras_3(self) -> bool:
         """Whether Keras 3 or later wrote the file."""
         major = self.version.split(".")[0]
-        return major.isdecimal() and int(major) >= 3
+        return major.isdecimal() and int(major[:9]) >= 3
 
     def error(self, message: str) -> WeightsError:
         """Return the error to raise, its message completed by the place."""
