@@ -605,3 +605,112 @@ def test_any_value_anywhere_is_read_or_refused(tmp_path, place, value):
     else:
         assert network.n_parameters in {0, 8}
         onnxruntime.InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
+
+
+def test_as_much_json_as_there_may_be(tmp_path):
+    filling = " " * ((16 << 20) - len(json.dumps(sequential(DENSE))))
+    path = write(tmp_path / "model.h5", json.dumps(sequential(DENSE)) + filling, WEIGHTS)
+    with path.open("ab") as file:
+        file.write(bytes(1 << 20))  # the text counts in the budget of the file
+    read_keras_hdf5(path)
+    path = write(tmp_path / "model.h5", json.dumps(sequential(DENSE)) + filling + " ", WEIGHTS)
+    with pytest.raises(WeightsError, match=r"model\.h5: 'model_config' holds more JSON than the 1"):
+        read_keras_hdf5(path)
+
+
+def test_heaps_that_overlap(path, peak_of_reading):
+    """Each of 100 heaps begins with an object that covers the head of the next one."""
+    n_heaps, n_objects = 100, 60_000
+    with h5py.File(path, "r+") as file:
+        file["model_weights/scores"].attrs["weight_names"] = [f"Q{i:03}" for i in range(n_heaps)]
+    whole = path.read_bytes()
+    base = -(-len(whole) // 16) * 16
+    content = bytearray(whole.ljust(base, b"\0"))
+    for i in range(n_heaps):
+        reference = heap_reference(whole, f"Q{i:03}".encode())
+        place = content.index(reference)
+        content[place : place + 16] = struct.pack("<IQI", 4, base + 32 * i, 1)
+    size = 32 * n_heaps + 16 * n_objects
+    for i in range(n_heaps):
+        content += b"GCOL\x01\0\0\0" + struct.pack("<QH6xQ", size - 32 * i, 1, 16)
+    content += b"".join(struct.pack("<H6xQ", 2 + i, 0) for i in range(n_objects))
+    path.write_bytes(content)
+    message, peak = peak_of_reading(path)
+    assert "a text of the attribute 'weight_names' asks for more than is left of" in message
+    assert "the 100000 parts" in message
+    assert peak < 2**26
+
+
+def test_one_array_of_many_layers(tmp_path):
+    """Layers of one name share their arrays; each reads them, as they are, again."""
+    n = 500
+    dense = layer("Dense", "scores", units=n, batch_input_shape=[None, n])
+    arrays = {"kernel:0": np.zeros((n, n), np.float32), "bias:0": np.zeros(n, np.float32)}
+
+    def read(n_layers):
+        config = sequential(*[dense] * n_layers)
+        return read_keras_hdf5(write(tmp_path / "model.h5", config, {"scores": arrays}))
+
+    read(17)  # a megabyte each, in a file of a megabyte
+    with pytest.raises(
+        WeightsError, match=r"weight 'bias:0'.* more than is left|'kernel:0'.* left"
+    ):
+        read(18)
+
+
+def test_parts_that_are_larger_than_the_array(path, peak_of_reading):
+    with h5py.File(path, "r+") as file:
+        group = file["model_weights/scores/scores"]
+        del group["kernel:0"]
+        group.create_dataset(  # 300 parts of 256 kB for 300 values
+            "kernel:0",
+            shape=(300, 1),
+            maxshape=(None, None),
+            chunks=(1, 2**16),
+            dtype="f4",
+            compression=1,
+            data=np.zeros((300, 1), np.float32),
+        )
+    message, peak = peak_of_reading(path)
+    assert "'scores/kernel:0': declares shape (300, 1), more than is left" in message
+    assert peak < 2**26
+
+
+def test_as_many_parts_as_there_may_be(tmp_path):
+    config = sequential(layer("Dense", "scores", units=1, batch_input_shape=[None, 100_000]))
+    arrays = {"kernel:0": np.zeros((100_000, 1), np.float32), "bias:0": np.zeros(1, np.float32)}
+    path = write(tmp_path / "model.h5", config, {"scores": arrays})
+    with h5py.File(path, "r+") as file:
+        group = file["model_weights/scores"]
+        del group["kernel:0"]
+        group.create_dataset("kernel:0", data=arrays["kernel:0"], chunks=(1, 1))
+    with pytest.raises(WeightsError, match=r"the array .*kernel:0' asks for .* the 100000 parts"):
+        read_keras_hdf5(path)
+
+
+@pytest.mark.parametrize("kind", ["S1", "S2"])
+def test_a_list_of_a_million_names(path, kind):
+    with h5py.File(path, "w", libver="latest") as file:
+        file.attrs["model_config"] = json.dumps(sequential(DENSE))
+        group = file.create_group("model_weights/scores")
+        group.attrs["weight_names"] = np.zeros(1_000_000, kind)
+    with pytest.raises(WeightsError, match=r"'weight_names' asks for more .* the 100000 parts"):
+        read_keras_hdf5(path)
+
+
+def test_a_version_of_many_digits(path):
+    with h5py.File(path, "r+") as file:
+        file.attrs["keras_version"] = "9" * 5000
+    read_keras_hdf5(path)
+
+
+def test_no_message_is_longer_than_a_screen(tmp_path):
+    for config in (
+        sequential({**DENSE, "name": ["x" * 100] * 1000}),
+        sequential({**DENSE, "module": "x" * 100_000}),
+        functional(INPUT, relu("x" * 100_000, "y"), relu("x" * 100_000, "y")),
+        {"class_name": "x" * 100_000},
+    ):
+        with pytest.raises(WeightsError, match=r"model\.h5.*xxx") as caught:
+            read_keras_hdf5(write(tmp_path / "model.h5", config))
+        assert len(str(caught.value)) < 1500

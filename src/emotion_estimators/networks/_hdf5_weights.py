@@ -68,7 +68,8 @@ class StoredArray:
         if chunks is not None:
             parts = (-(-length // step) for length, step in zip(shape, chunks, strict=True))
             shape = tuple(max(n, 1) * step for n, step in zip(parts, chunks, strict=True))
-        return int(math.prod(shape)) * max(self.dataset.dtype.itemsize, 4)
+        itemsize = max(int(self.dataset.dtype.itemsize), 4)  # narrower ones are widened
+        return math.prod(shape) * itemsize
 
     def read(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return the values as float32.

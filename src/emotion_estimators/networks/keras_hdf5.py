@@ -18,6 +18,7 @@ __all__ = ["KerasNetwork", "last_word", "read_keras_hdf5"]
 
 # A shared model is written out at each call of it, so few bytes of JSON could ask for millions.
 MAX_CALLS = 20_000
+MAX_MESSAGE = 1200
 # Values of one tensor for one image, 512 MiB; far above what any classifier of faces holds.
 MAX_TENSOR_SIZE = 1 << 27
 
@@ -87,6 +88,10 @@ def read_keras_hdf5(path: str | Path) -> KerasNetwork:
     Minimum, Concatenate, and the layers that do nothing at inference. Data format
     channels_last.
 
+    What comes of a file together may have 1 MiB and 16 times its size, at most 2 GiB, and 100,000
+    parts: arrays, pieces of arrays, texts, headers. Its architecture may have 16 MiB of JSON and
+    100 levels.
+
     No code of the file is executed: Lambda and custom layers are refused, as are links out of
     the file. Everything computes in float32, whatever the precision policy in the file.
 
@@ -98,30 +103,44 @@ def read_keras_hdf5(path: str | Path) -> KerasNetwork:
     ...
     FileNotFoundError: [Errno 2] No such file or directory: 'model.txt'
     """
-    with open_keras_file(path) as file:
-        config, version = file.model_config()
-        model = parse_model(config, file.source, version)
-        arrays = _assign_weights(model, file)
-        if len(model.inputs) != 1 or len(model.outputs) != 1:
-            raise WeightsError(
-                f"{path}: the model has {len(model.inputs)} inputs and {len(model.outputs)} "
-                "outputs; models with one of each can be read"
-            )
-        shape = model.input_shapes[0]
-        if shape is None:
-            raise WeightsError(
-                f"{path}: the file does not say the shape of the input; build the model before "
-                "it is saved, for example with keras.Input"
-            )
-        source = Tensor("input", shape)
-        graph = KerasGraph()
-        (result,) = _Conversion(graph, arrays).run(model, [source])
-        return KerasNetwork(
-            onnx=graph.to_bytes(source, result),
-            input_shape=shape,
-            output_shape=result.shape,
-            n_parameters=sum(a.size for by_role in arrays.values() for a in by_role.values()),
+    try:
+        with open_keras_file(path) as file:
+            return _read(file)
+    except WeightsError as error:
+        # what a message quotes may be of any length
+        message = str(error)
+        if len(message) <= MAX_MESSAGE:
+            raise
+        half = MAX_MESSAGE // 2
+        raise WeightsError(f"{message[:half]} ... {message[-half:]}") from None
+
+
+def _read(file: KerasFile) -> KerasNetwork:
+    """Return the network in an open file."""
+    path = file.source
+    config, version = file.model_config()
+    model = parse_model(config, file.source, version)
+    arrays = _assign_weights(model, file)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise WeightsError(
+            f"{path}: the model has {len(model.inputs)} inputs and {len(model.outputs)} "
+            "outputs; models with one of each can be read"
         )
+    shape = model.input_shapes[0]
+    if shape is None:
+        raise WeightsError(
+            f"{path}: the file does not say the shape of the input; build the model before "
+            "it is saved, for example with keras.Input"
+        )
+    source = Tensor("input", shape)
+    graph = KerasGraph()
+    (result,) = _Conversion(graph, arrays).run(model, [source])
+    return KerasNetwork(
+        onnx=graph.to_bytes(source, result),
+        input_shape=shape,
+        output_shape=result.shape,
+        n_parameters=sum(a.size for by_role in arrays.values() for a in by_role.values()),
+    )
 
 
 class _Conversion:
