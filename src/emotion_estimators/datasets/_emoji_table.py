@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from emotion_estimators._untrusted import read_json
 
 __all__ = [
     "EMOJI_CLASSES",
@@ -49,6 +50,7 @@ SAD_EMOJI = (
     (0x1F974, 0x1F976),
 )
 
+_MAX_BYTES = 16 << 20  # that of 2024 has 1.5 MB
 _CATEGORY = "Smileys & Emotion"
 _TEXT_FIELDS = ("unified", "image", "name", "category", "subcategory")
 _PICTURE = re.compile(r"[0-9a-z]+(-[0-9a-z]+)*\.png")
@@ -76,7 +78,7 @@ def picture_folder(vendor: str) -> str:
 def parse_code_points(text: str) -> tuple[int, ...]:
     """Return "1F642-200D-2194" as numbers; raise ValueError for anything else."""
     if not _CODE_POINTS.fullmatch(text):
-        raise ValueError(f"expected hexadecimal code points joined by '-', got {text!r}")
+        raise ValueError(f"expected hexadecimal code points joined by '-', got {text!r:.80}")
     return tuple(int(part, 16) for part in text.split("-"))
 
 
@@ -125,14 +127,14 @@ def emoji_class(code_point: int) -> str | None:
 def read_emoji_table(path: Path, *, needed_by: str) -> list[Emoji]:
     """Return the smileys and emotions of an emoji.json, ordered by code points as numbers."""
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{needed_by} expected the folder {path.parent} to hold emoji.json and folders "
             "img-<vendor>-64, as github.com/iamcal/emoji-data does, and found no emoji.json."
         ) from error
-    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, of lists in lists
-        raise ValueError(f"{needed_by} cannot read {path}: {error}.") from error
+    rows = read_json(content, max_bytes=_MAX_BYTES, name=f"{needed_by} cannot read {path}: it")
     if not isinstance(rows, list):
         raise ValueError(f"{needed_by} expected {path} to hold a list, got {type(rows).__name__}.")
     emoji = []
@@ -150,14 +152,14 @@ def read_emoji_table(path: Path, *, needed_by: str) -> list[Emoji]:
 
 def _check_row(row: Any) -> None:
     if not isinstance(row, dict):
-        raise ValueError(f"expected an object, got {row!r}")
+        raise ValueError(f"expected an object, got {row!r:.80}")
     for field in _TEXT_FIELDS:
         if not isinstance(row.get(field), str):
-            raise ValueError(f"expected text as {field!r}, got {row.get(field)!r}")
+            raise ValueError(f"expected text as {field!r}, got {row.get(field)!r:.80}")
     parse_code_points(row["unified"])
     # a file name and nothing else, as it is joined to folders and URLs
     if not _PICTURE.fullmatch(row["image"]):
-        raise ValueError(f"expected a name like '1f600.png' as 'image', got {row['image']!r}")
+        raise ValueError(f"expected a name like '1f600.png' as 'image', got {row['image']!r:.80}")
 
 
 def _to_emoji(row: dict[str, Any]) -> Emoji:

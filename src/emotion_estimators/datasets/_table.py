@@ -8,8 +8,14 @@ import io
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from emotion_estimators._untrusted import Budget
+
 __all__ = ["Table", "read_table"]
 
+# A cell takes up to 60 bytes, a row some hundred: a gigabyte at the most.
+_MAX_BYTES = 2**26
+_MAX_PARTS = 16_000_000
+_PARTS_OF_A_ROW = 8
 _DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -35,11 +41,20 @@ def read_table(
     path = Path(source)
     if not path.is_file():
         raise FileNotFoundError(f"{owner} found no table at {path}.")
+    budget = Budget(
+        f"{owner} cannot read {path} as a table",
+        max_bytes=_MAX_BYTES,
+        max_parts=_MAX_PARTS,
+    )
+    budget.take(n_bytes=path.stat().st_size, what="it")
     text = _decode(path.read_bytes(), path, owner, encoding)
-    delimiter = delimiter or _find_delimiter(text)
+    lines: list[list[str]] = []
     try:
+        delimiter = delimiter or _find_delimiter(text)
         # a quote that never closes is an error in strict mode, not one huge last cell
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+        for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+            budget.take(n_parts=_PARTS_OF_A_ROW + len(line), what=f"row {len(lines) + 1}")
+            lines.append(line)
     except csv.Error as error:
         raise ValueError(f"{owner} cannot read {path} as a table: {error}.") from error
     filled = [(number, line) for number, line in enumerate(lines, start=1) if any(line)]
@@ -88,9 +103,10 @@ def _decode(content: bytes, path: Path, owner: str, encoding: str | None) -> str
 
 def _find_delimiter(text: str) -> str:
     """Return the delimiter that parts the header into most cells."""
-    header = next((line for line in text.splitlines() if line.strip()), "")
+    lines = io.StringIO(text)  # splitlines would copy them all
+    header = next((line for line in lines if line.strip()), "").splitlines()[0:1]
 
     def n_cells(delimiter: str) -> int:
-        return len(next(csv.reader([header], delimiter=delimiter), []))
+        return len(next(csv.reader(header, delimiter=delimiter), []))
 
     return max(_DELIMITERS, key=n_cells)  # the first of equals: a comma

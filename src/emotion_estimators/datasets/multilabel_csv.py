@@ -21,6 +21,8 @@ __all__ = ["load_multilabel_csv"]
 
 _OWNER = "load_multilabel_csv"
 _N_NAMED = 20  # faults named in a message
+_MAX_LINE = 200  # characters of one of them
+_MAX_MESSAGE = 1200  # of all of them
 _VALUES = {"0": 0.0, "0.0": 0.0, "false": 0.0, "1": 1.0, "1.0": 1.0, "true": 1.0}
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
 
@@ -105,13 +107,14 @@ def load_multilabel_csv(
     NotADirectoryError
         If `image_dir` is no folder.
     ValueError
-        If a file is empty, in another encoding, or no table.
+        If a file is empty, in another encoding, no table, or one of more than 64 MiB, of a cell
+        of more than 131,072 characters, or of more than 16 million cells (a row counts as 8 more).
     InvalidTableError
         If columns are missing or named twice, no column is a label, there are no rows, or rows
         are at fault: cells too many or too few, no file name, a name that leads out of
         `image_dir`, a file that is not there, an image named twice, a value that is not 0 or 1.
-        The message names all columns at fault, or the first 20 faults of rows; its attribute
-        ``failures`` holds them all, as (row, reason).
+        The message names the first columns at fault, or the first faults of rows, up to 20; its
+        attribute ``failures`` holds them all, as (row, reason).
 
     Warns
     -----
@@ -155,7 +158,8 @@ def load_multilabel_csv(
         raise NotADirectoryError(f"{_OWNER} expected image_dir to be a folder, got {folder}.")
     labels = _find_label_columns(table, image_column, label_columns)
     image_place = table.header.index(image_column)
-    label_places = [table.header.index(label) for label in labels]
+    places = {name: place for place, name in enumerate(table.header)}
+    label_places = [places[label] for label in labels]
 
     failures: list[tuple[int, str]] = []
     target = np.full((len(table.rows), len(labels)), np.nan)
@@ -168,7 +172,8 @@ def load_multilabel_csv(
         filename = "" if row[image_place] is None else str(row[image_place])
         filenames.append(filename)
         reasons = list(_file_problems(filename, folder, number, first_row))
-        for label, column in zip(labels, label_places, strict=True):
+        for number_of_label, column in enumerate(label_places):
+            label = labels[number_of_label]
             value = _read_value(row[column])
             if value is None:
                 reasons.append(f"has {row[column]!r} for {label!r}: expected 0 or 1")
@@ -178,7 +183,7 @@ def load_multilabel_csv(
                     "where it is unknown"
                 )
             else:
-                target[place, labels.index(label)] = value
+                target[place, number_of_label] = value
         failures += [(number, reason) for reason in reasons]
     _raise_any(table, failures)
 
@@ -210,12 +215,14 @@ def _find_label_columns(
     """Return the names of the label columns; raise if the columns cannot be told apart."""
     header = table.header
     named = None if label_columns is None else [str(name) for name in label_columns]
+    present = set(header)
+    wanted = None if named is None else set(named)
     problems = [
         f"column {name!r} is there {count} times"
         for name, count in Counter(header).items()
-        if count > 1 and (name == image_column or named is None or name in named)
+        if count > 1 and (name == image_column or wanted is None or name in wanted)
     ]
-    missing = [name for name in (image_column, *(named or ())) if name not in header]
+    missing = [name for name in (image_column, *(named or ())) if name not in present]
     problems += [f"there is no column {name!r}" for name in missing]
     if named is not None:
         problems += [
@@ -228,14 +235,15 @@ def _find_label_columns(
     if not table.rows:
         problems.append("there is no row below the header")
     if problems:
-        shown = ", ".join(map(repr, header))
-        lines = "\n  ".join(problems)
-        raise InvalidTableError(f"{_OWNER} cannot use {table.name}:\n  {lines}\nIt has {shown}.")
+        lines = "\n  ".join(_first(problems))
+        raise InvalidTableError(
+            f"{_OWNER} cannot use {table.name}:\n  {lines}\nIt has {_names(header)}."
+        )
     labels = named if named is not None else _columns_of_zeros_and_ones(table, image_column)
     if not labels:
         raise InvalidTableError(
             f"{_OWNER} expected columns of 0 and 1 in {table.name}, one for each label, got none "
-            f"among {', '.join(map(repr, header))}."
+            f"among {_names(header)}."
         )
     return labels
 
@@ -254,6 +262,8 @@ def _read_value(cell: Any) -> float | None:
     """Return 0.0, 1.0, NaN where the cell is empty, or None where it holds anything else."""
     if cell is None:
         return np.nan
+    if type(cell) is str and cell in _VALUES:
+        return _VALUES[cell]
     text = str(cell).strip().lower()
     return np.nan if text in _MISSING else _VALUES.get(text)
 
@@ -291,9 +301,9 @@ def _leads_out(filename: str) -> bool:
 def _raise_any(table: Table, failures: list[tuple[int, str]]) -> None:
     if not failures:
         return
-    lines = [f"row {number} {reason}" for number, reason in failures[:_N_NAMED]]
-    if len(failures) > _N_NAMED:
-        lines.append(f"and {len(failures) - _N_NAMED} more (error.failures holds all)")
+    lines = _first([f"row {number} {reason}" for number, reason in failures])
+    if len(lines) > 1 and len(failures) >= len(lines) and lines[-1].startswith("and "):
+        lines[-1] += " (error.failures holds all)"
     n_rows = len({number for number, _ in failures})
     raise InvalidTableError(
         f"{_OWNER} cannot use {n_rows} of {len(table.rows)} rows of {table.name}:\n  "
@@ -302,11 +312,29 @@ def _raise_any(table: Table, failures: list[tuple[int, str]]) -> None:
     )
 
 
+def _first(lines: list[str]) -> list[str]:
+    """Return the lines, cut, that a message has room for, and one that counts the others."""
+    shown: list[str] = []
+    room = _MAX_MESSAGE
+    for line in lines[:_N_NAMED]:
+        short = line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}..."
+        room -= len(short)
+        if room < 0:
+            break
+        shown.append(short)
+    n_left = len(lines) - len(shown)
+    return [*shown, f"and {n_left} more"] if n_left else shown
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(_first([repr(name) for name in names]))
+
+
 def _warn_of_empty(table: Table, labels: list[str], positives: list[int]) -> None:
     empty = [label for label, count in zip(labels, positives, strict=True) if not count]
     if empty:
         warnings.warn(
-            f"{_OWNER} found no row of {table.name} with 1 for {', '.join(map(repr, empty))}: "
+            f"{_OWNER} found no row of {table.name} with 1 for {_names(empty)}: "
             "nothing can be learnt or measured of such a label.",
             stacklevel=4,
         )

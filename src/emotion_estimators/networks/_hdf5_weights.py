@@ -69,7 +69,7 @@ class StoredArray:
             parts = (-(-length // step) for length, step in zip(shape, chunks, strict=True))
             shape = tuple(max(n, 1) * step for n, step in zip(parts, chunks, strict=True))
         itemsize = max(int(self.dataset.dtype.itemsize), 4)  # narrower ones are widened
-        return math.prod(shape) * itemsize
+        return int(math.prod(shape) * itemsize)
 
     def read(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return the values as float32.
