@@ -3,6 +3,7 @@
 import os
 import pickle
 import struct
+import time
 import zipfile
 from collections import OrderedDict
 
@@ -479,3 +480,34 @@ def test_no_name_is_looked_up(tmp_path, zipped, monkeypatch):
     monkeypatch.setattr(pickle._Unpickler, "get_extension", never)
     monkeypatch.setattr(torch, "load", never)
     assert len(read_torch_state(path)) == 9
+
+
+LONG = b"(" + b"N" * 1_000_000 + b"t"
+FUNCTION = b"ctorch._utils\n_rebuild_tensor_v2\n"
+# What is made once, long, and used again and again by few instructions of the pickle.
+REPEATED = {
+    "strides": (
+        text(b"a") + FUNCTION + b"(" + storage() + b"K\x00)" + LONG + b"\x89}tRq\x01s",
+        text(b"b") + b"h\x01s",
+        "the shape of a does not fit",
+    ),
+    "arguments": (FUNCTION + b"q\x01" + LONG + b"q\x02", b"h\x01h\x02R", "as torch does not"),
+    "storage": (LONG + b"q\x01", b"h\x01Q", "a storage as torch does not"),
+    "key": (
+        storage().replace(text(b"0"), text(b"0" * 1001)).replace(b"tQ", b"tq\x01"),
+        b"h\x01Q",
+        "a storage as torch does not",
+    ),
+    "name": (text(b"0" * 1001) + b"q\x01", b"h\x01Ns", "a name longer than 1000 characters"),
+}
+
+
+@pytest.mark.parametrize("kind", REPEATED)
+def test_what_is_long_and_used_often(tmp_path, kind):
+    first, again, match = REPEATED[kind]
+    pickled = b"\x80\x02}" + first + again * 100_000 + b"."
+    path = write_archive(tmp_path / "x.pt", pickled, [("data/0", VALUES.tobytes())])
+    started = time.process_time()
+    with pytest.raises(WeightsError, match=match):
+        read_torch_state(path)
+    assert time.process_time() - started < 5  # each use would take milliseconds

@@ -25,6 +25,9 @@ __all__ = ["read_torch_state"]
 # One instruction a byte, each of which may make an object: 2 seconds and 400 MB. A network of a
 # thousand layers takes 0.2 MB.
 _MAX_PICKLE_BYTES = 4 << 20
+# What a pickle makes once it may use a million times: nothing long may be copied or compared.
+_MAX_NAME = 1000
+_MAX_ITEMS = 10
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _OTHER_ORDER = "was saved on a machine with the other order of bytes."
@@ -239,12 +242,12 @@ class _Tensor:
     def lies_within(self) -> bool:
         """Whether it stays inside of its storage and has no more values than that."""
         shape, strides, n = self.shape, self.strides, self.storage.n
-        if type(shape) is not tuple or type(strides) is not tuple or len(shape) > 8:
+        if type(shape) is not tuple or type(strides) is not tuple:
+            return False
+        if not len(shape) == len(strides) <= 8:
             return False
         numbers = (self.offset, *shape, *strides)
-        if len(shape) != len(strides) or any(
-            type(number) is not int or not 0 <= number < 1 << 60 for number in numbers
-        ):
+        if any(type(number) is not int or not 0 <= number < 1 << 60 for number in numbers):
             return False
         if math.prod(shape) > n:
             return False
@@ -338,10 +341,10 @@ class _StateUnpickler(_Unpickler):
 
     def persistent_load(self, pid: Any) -> _Storage:
         """Return the storage, known by its key, that a tensor lies in."""
-        match pid:
+        match pid if type(pid) is tuple and len(pid) < _MAX_ITEMS else None:
             # the older format adds where a storage is a part of another, and None where it is none
             case ("storage", _Kind() as kind, str(key), str(), int(n), *rest) if (
-                rest in ([], [None]) and 0 <= n < 1 << 60
+                rest in ([], [None]) and 0 <= n < 1 << 60 and len(key) <= _MAX_NAME
             ):
                 storage = self.storages.get(key)
                 if storage is None:
@@ -359,6 +362,8 @@ class _StateUnpickler(_Unpickler):
         arguments, function = self.stack.pop(), self.stack.pop()
         if function not in _FUNCTIONS or type(arguments) is not tuple:
             raise WeightsError("holds a pickle that calls what is no function.")
+        if len(arguments) > _MAX_ITEMS:
+            raise WeightsError("describes a tensor as torch does not; the file is damaged.")
         self.append(function(*arguments))
 
     def load_build(self) -> None:
@@ -423,6 +428,8 @@ def _set(target: Any, key: Any, value: Any) -> None:
             "holds a dict with keys other than texts, as training states do. Save "
             "network.state_dict() alone."
         )
+    if len(key) > _MAX_NAME:
+        raise WeightsError(f"holds a name longer than {_MAX_NAME} characters.")
     _as_dict(target)[key] = value
 
 
