@@ -698,6 +698,23 @@ def test_a_list_of_a_million_names(path, kind):
         read_keras_hdf5(path)
 
 
+def test_a_group_that_lies_in_itself(path):
+    with h5py.File(path, "r+") as file:
+        group = file["model_weights/scores"]
+        group["a"] = group
+        names = ["a/" * 50_000 + "scores/kernel:0", "a/" * 50_000 + "scores/bias:0"]
+        group.attrs.create("weight_names", names, dtype=h5py.string_dtype())
+    with pytest.raises(WeightsError, match=r"the path 'a/a/.* asks for more .* the 100000 parts"):
+        read_keras_hdf5(path)
+
+
+def test_a_layer_that_adds_too_many_tensors(tmp_path):
+    sums = [layer("Add", f"sum{i}", ["images"] * 100) for i in range(200)]
+    model = functional(INPUT, *sums, layer("Add", "scores", [entry["name"] for entry in sums]))
+    with pytest.raises(WeightsError, match="more than 20000 calls of layers"):
+        read_keras_hdf5(write(tmp_path / "model.h5", model))
+
+
 def test_a_version_of_many_digits(path):
     with h5py.File(path, "r+") as file:
         file.attrs["keras_version"] = "9" * 5000

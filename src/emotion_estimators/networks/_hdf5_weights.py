@@ -227,6 +227,8 @@ class KerasFile:
         import h5py
 
         here: Any = group
+        # a group may lie in itself; each step asks HDF5 twice
+        self._budget.take(n_parts=2 * (path.count("/") + 1), what=f"the path {path!r:.80}")
         for step in path.split("/"):
             if step in {"", ".", ".."}:
                 raise WeightsError(f"{self.source}: {path!r} is not a name of a layer or weight")

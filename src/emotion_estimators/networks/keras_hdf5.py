@@ -17,6 +17,7 @@ from emotion_estimators.networks._keras_layers import convert_layer, weight_role
 __all__ = ["KerasNetwork", "last_word", "read_keras_hdf5"]
 
 # A shared model is written out at each call of it, so few bytes of JSON could ask for millions.
+# A call of several tensors counts as several.
 MAX_CALLS = 20_000
 MAX_MESSAGE = 1200
 # Values of one tensor for one image, 512 MiB; far above what any classifier of faces holds.
@@ -159,7 +160,7 @@ class _Conversion:
         values = dict(zip(model.inputs, inputs, strict=True))
         for call in model.calls:
             layer = call.layer
-            self.n_calls += 1
+            self.n_calls += max(len(call.inputs), 1)  # each input is a node, where they are added
             if self.n_calls > MAX_CALLS:
                 raise layer.settings.error(f"more than {MAX_CALLS} calls of layers")
             missing = [key for key in call.inputs if key not in values]
