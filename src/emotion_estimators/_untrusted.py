@@ -24,7 +24,6 @@ _LOCAL_HEADER_BYTES = 30
 # Few files are compressed, and few tensors share their values, so much.
 _MAX_INFLATION = 16
 _SMALL_FILE_BYTES = 1 << 20
-_MAX_PARTS = 100_000  # a network of a thousand layers has some thousand arrays and texts
 
 
 class Budget:
@@ -37,7 +36,8 @@ class Budget:
     max_bytes : int
         The most bytes of all its parts together.
     max_parts : int, default=100_000
-        The most parts, such as arrays, texts and pieces of arrays.
+        The most parts, such as arrays, texts and pieces of arrays. A network of a thousand layers
+        has some ten thousand.
     error : type of ValueError, default=ValueError
         What `take` raises.
     """
@@ -47,7 +47,7 @@ class Budget:
         name: str,
         *,
         max_bytes: int,
-        max_parts: int = _MAX_PARTS,
+        max_parts: int = 100_000,
         error: type[ValueError] = ValueError,
     ) -> None:
         self.name = name
@@ -81,7 +81,14 @@ class Budget:
         )
 
     def take(self, *, n_bytes: int = 0, n_parts: int = 0, what: str) -> None:
-        """Count what comes next of the file, before it is read; `what` is for the message.
+        """Count what comes next of the file, before it is read.
+
+        Parameters
+        ----------
+        n_bytes, n_parts : int, default=0
+            How much it is.
+        what : str
+            For the message, such as "the tensor conv.weight".
 
         Raises
         ------
