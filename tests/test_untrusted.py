@@ -17,7 +17,7 @@ def test_a_budget_is_for_all_parts_together():
     assert (budget.bytes_left, budget.parts_left) == (0, 0)
     with pytest.raises(WeightsError, match=r"x\.pt: c asks for more .* the 100 bytes that may"):
         budget.take(n_bytes=1, what="c")
-    budget = Budget("x.h5", max_bytes=100, max_parts=3)
+    budget = Budget("x.h5", max_bytes=100, max_parts=3, error=ValueError)
     with pytest.raises(ValueError, match=r"x\.h5: d asks for more .* the 3 parts that may"):
         budget.take(n_parts=4, what="d")
 

@@ -38,7 +38,7 @@ class Budget:
     max_parts : int, default=100_000
         The most parts, such as arrays, texts and pieces of arrays. A network of a thousand layers
         has some ten thousand.
-    error : type of ValueError, default=ValueError
+    error : type of ValueError
         What `take` raises.
     """
 
@@ -48,7 +48,7 @@ class Budget:
         *,
         max_bytes: int,
         max_parts: int = 100_000,
-        error: type[ValueError] = ValueError,
+        error: type[ValueError],
     ) -> None:
         self.name = name
         self.max_bytes = self.bytes_left = max_bytes

@@ -45,6 +45,7 @@ def read_table(
         f"{owner} cannot read {path} as a table",
         max_bytes=_MAX_BYTES,
         max_parts=_MAX_PARTS,
+        error=ValueError,
     )
     budget.take(n_bytes=path.stat().st_size, what="it")
     text = _decode(path.read_bytes(), path, owner, encoding)

@@ -78,6 +78,7 @@ def walk_zip(
         f"{owner} cannot read the zip file {path}",
         max_bytes=_MAX_FOLDER_BYTES,
         max_parts=_MAX_FOLDERS,
+        error=ValueError,
     )
     with _opened(path, owner) as archive:
         for entry in archive.infolist():
@@ -134,6 +135,7 @@ def read_zip(path: Path, names: list[str], *, owner: str) -> list[bytes]:
             f"{owner} refuses {path}",
             max_bytes=_MAX_FILE_BYTES + _MAX_INFLATION * path.stat().st_size,
             max_parts=len(entries),
+            error=ValueError,
         )
         for entry in entries:
             budget.take(n_bytes=entry.file_size, what="one of its pictures")
