@@ -34,7 +34,7 @@ def images(data: bytes, folder: Path) -> bool:
     from emotion_estimators.exceptions import InvalidImagesError
     from emotion_estimators.images import read_image, read_image_size
 
-    # damage multiplies sizes: what fits in memory at any place counts, not Pillow's own limit
+    # larger photographs are read on purpose, and take more than the bound of this campaign
     PIL.Image.MAX_IMAGE_PIXELS = 40_000_000
     path = folder / "picture"
     path.write_bytes(data)
