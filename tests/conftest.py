@@ -155,11 +155,34 @@ def cache_home(tmp_path, monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("EMOTION_ESTIMATORS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(_downloads, "_PAUSES", (0.01, 0.01))
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def get(cache_home):
+    """Return a function that downloads from an address and returns the file's bytes."""
+    from emotion_estimators._downloads import download
+
+    def get(url, **settings):
+        target = cache_home / "file"
+        defaults = {
+            "what": "A file",
+            "check": lambda _: None,
+            "wrong": ValueError,
+            "if_unreachable": "Do something.",
+            "if_unwritable": "Do something else.",
+        }
+        try:
+            download(url=url, target=target, **{**defaults, **settings})
+        finally:
+            assert [path for path in cache_home.rglob("*") if path != target] == []
+        return target.read_bytes()
+
+    return get
 
 
 @pytest.fixture(scope="session")

@@ -1,29 +1,20 @@
-"""One GET against servers on this machine: bodies, what is lost, and what is refused."""
+"""download() against servers on this machine: bodies, what is tried again, what is refused."""
 
 import errno
+import logging
 import socket
 import ssl
 import struct
 import threading
 import time
-from contextlib import closing
+import traceback
 from http.client import HTTPConnection
 
 import pytest
 
 import emotion_estimators
-from emotion_estimators import _http
-from emotion_estimators._http import LostError, RefusedError, receive
 
 BODY = bytes(range(256)) * 400
-
-# a cache of its own, short pauses, and no wishes of the user about proxies and certificates
-pytestmark = pytest.mark.usefixtures("cache_home")
-
-
-def get(url, timeout=10.0):
-    with closing(receive(url, timeout=timeout)) as pieces:
-        return b"".join(pieces)
 
 
 def redirect(target, code=302):
@@ -35,14 +26,12 @@ def redirect(target, code=302):
     return answer
 
 
-def chunked(*lines):
-    def answer(handler):
-        handler.send_response(200)
-        handler.send_header("Transfer-Encoding", "chunked")
-        handler.end_headers()
-        handler.wfile.write(b"".join(lines))
+def raw(*lines):
+    return lambda handler: handler.wfile.write(b"".join(lines))
 
-    return answer
+
+def chunked(*lines):
+    return raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *lines)
 
 
 @pytest.fixture
@@ -62,13 +51,18 @@ def responses(monkeypatch):
 # ---- bodies
 
 
-def test_the_body_and_who_asks_for_it(http_server):
+def test_the_body_and_who_asks_for_it(get, http_server, monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password pass\n")
+    monkeypatch.setenv("NETRC", str(netrc))
     http_server.answers = [(200, BODY)]
     assert get(http_server.url) == BODY
     asked = http_server.headers[0]
     assert asked["User-Agent"] == f"emotion-estimators/{emotion_estimators.__version__}"
     # the hash of a card is that of the file, not of what was made of it on the way
     assert asked["Accept-Encoding"] == "identity"
+    # passwords that the user keeps for other programs are not told to a server of files
+    assert asked["Authorization"] is None
 
 
 @pytest.mark.parametrize(
@@ -76,18 +70,19 @@ def test_the_body_and_who_asks_for_it(http_server):
     [
         ((200, b""), b""),
         (chunked(b"3\r\nabc\r\n", b"2;x=y\r\nde\r\n", b"0\r\n\r\n"), b"abcde"),
-        (lambda handler: handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\nabcde"), b"abcde"),
+        (raw(b"HTTP/1.0 200 OK\r\n\r\nabcde"), b"abcde"),
+        (raw(b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\nabcde"), b"abcde"),
         # what comes after the end that was announced belongs to no file
         ((200, b"abcdefgh", 5), b"abcde"),
     ],
-    ids=["empty", "chunked", "of unknown length", "more than announced"],
+    ids=["empty", "chunked", "of unknown length", "said to be packed", "more than announced"],
 )
-def test_bodies_of_other_kinds(http_server, answer, body):
+def test_bodies_of_other_kinds(get, http_server, answer, body):
     http_server.answers = [answer]
     assert get(http_server.url) == body
 
 
-def test_the_timeout_is_for_each_piece_not_for_all(http_server):
+def test_the_timeout_is_for_each_piece_not_for_all(get, http_server):
     def trickle(handler):
         handler.send_response(200)
         handler.send_header("Content-Length", "30")
@@ -98,31 +93,30 @@ def test_the_timeout_is_for_each_piece_not_for_all(http_server):
 
     http_server.answers = [trickle]
     start = time.perf_counter()
-    with closing(receive(http_server.url, timeout=1.0)) as pieces:
-        received = list(pieces)
+    assert get(http_server.url, timeout=1.0) == bytes(range(30))
     assert time.perf_counter() - start > 1.0
-    assert b"".join(received) == bytes(range(30))
-    assert len(received) > 10  # each as it arrives: the progress bar moves
 
 
 @pytest.mark.parametrize(
     ("written", "asked"),
     [("/a b/ü.onnx?x=ä", "/a%20b/%C3%BC.onnx?x=%C3%A4"), ("/a%20b?x=1&y=%26", "/a%20b?x=1&y=%26")],
 )
-def test_addresses_as_people_write_them(http_server, written, asked):
+def test_addresses_as_people_write_them(get, http_server, written, asked):
     http_server.files[asked] = (200, BODY)
+    http_server.files["/here"] = redirect(written.encode().decode("latin-1"))
     assert get(http_server.root + written) == BODY
+    assert get(f"{http_server.root}/here") == BODY
 
 
-def test_a_user_in_the_address_is_told_to_that_server_only(http_server, second_server):
+def test_a_user_in_the_address_is_told_to_that_server_only(get, http_server, second_server):
     second_server.answers = [(200, BODY)]
     http_server.answers = [redirect(second_server.url)]
-    assert get(http_server.url.replace("//", "//me:p%40ss@")) == BODY
-    assert http_server.headers[0]["Authorization"] == "Basic bWU6cEBzcw=="  # me:p@ss
+    assert get(http_server.url.replace("//", "//me:p%40€@")) == BODY
+    assert http_server.headers[0]["Authorization"] == "Basic bWU6cEDigqw="  # me:p@€
     assert second_server.headers[0]["Authorization"] is None
 
 
-# ---- what is lost
+# ---- what is tried three times
 
 
 def hang_up(handler):
@@ -147,26 +141,28 @@ def reset(handler):
     ("answer", "match"),
     [
         (hang_up, "RemoteDisconnected: Remote end closed connection without response"),
-        (lambda handler: handler.wfile.write(b"SSH-2.0\r\n\r\n"), "BadStatusLine: SSH-2.0"),
-        (reset, "(?i)reset"),
+        (raw(b"SSH-2.0\r\n\r\n"), "BadStatusLine: SSH-2.0"),
+        (reset, "[Rr]eset"),
         ((200, BODY[:99], len(BODY)), f"the body ended after 99 of {len(BODY)} bytes"),
         ((200, b"", len(BODY)), f"the body ended after 0 of {len(BODY)} bytes"),
         (chunked(b"5\r\nabc"), "IncompleteRead"),
         (chunked(b"3\r\nabc\r\n"), "IncompleteRead"),
         (chunked(b"3\r\nabc\r\nno length\r\n"), "IncompleteRead"),
+        (chunked(b"-5\r\nabc\r\n"), "IncompleteRead"),
+        (raw(b"HTTP/1.1 200 OK\r\n", b"a: b\r\n" * 200, b"\r\n"), "more than 100 headers"),
         ((500, b"no"), "HTTP Error 500: Internal Server Error"),
-        ((502, b"no"), "HTTP Error 502: Bad Gateway"),
         ((503, b"no"), "HTTP Error 503: Service Unavailable"),
     ],
     ids=[
         "no answer", "no HTTP", "reset", "cut off", "nothing", "cut off in a chunk",
-        "cut off after a chunk", "damaged chunk", "500", "502", "503",
+        "cut off after a chunk", "damaged chunk", "negative chunk", "many headers", "500", "503",
     ],
 )  # fmt: skip
-def test_what_may_pass_is_lost(http_server, responses, answer, match):
+def test_what_may_pass_is_tried_three_times(get, http_server, responses, answer, match):
     http_server.answers = [answer]
-    with pytest.raises(LostError, match=match):
+    with pytest.raises(ConnectionError, match=rf"^A file cannot be downloaded from .*{match}"):
         get(http_server.url)
+    assert http_server.n_requests == 3
     assert all(response.closed for response in responses)
 
 
@@ -175,7 +171,7 @@ def test_what_may_pass_is_lost(http_server, responses, answer, match):
     [b"", b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nhalf"],
     ids=["before its answer", "in the middle"],
 )
-def test_a_server_that_stops(http_server, responses, sent):
+def test_a_server_that_stops(get, http_server, responses, sent):
     over = threading.Event()
 
     def stop(handler):
@@ -185,9 +181,9 @@ def test_a_server_that_stops(http_server, responses, sent):
 
     http_server.answers = [stop]
     start = time.perf_counter()
-    with pytest.raises(LostError, match="timed out"):
+    with pytest.raises(ConnectionError, match="timed out"):
         get(http_server.url, timeout=0.2)
-    assert time.perf_counter() - start < 10  # 0.2 s and what a busy machine adds
+    assert time.perf_counter() - start < 10  # 0.6 s and what a busy machine adds
     over.set()
     assert all(response.closed for response in responses)
 
@@ -197,32 +193,36 @@ def test_a_server_that_stops(http_server, responses, sent):
     [
         (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), "Temporary"),
         (OSError(errno.ENETUNREACH, "Network is unreachable"), "unreachable"),
-        (OSError(errno.EHOSTUNREACH, "No route to host"), "No route"),
-        (OSError(errno.ENETDOWN, "Network is down"), "is down"),
         (ssl.SSLError("record layer failure"), "record layer"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "refused"),
         (TimeoutError("timed out"), "timed out"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
 )
-def test_a_network_that_is_not_there_is_lost(monkeypatch, error, match):
+def test_a_network_that_is_not_there_may_come(get, monkeypatch, error, match):
+    attempts = []
+
     def fail(*_, **__):
+        attempts.append(None)
         raise error
 
-    monkeypatch.setattr(socket, "create_connection", fail)
-    with pytest.raises(LostError, match=match):
+    monkeypatch.setattr("urllib3.util.connection.create_connection", fail)
+    with pytest.raises(ConnectionError, match=match):
         get("http://server.invalid/file")
+    assert len(attempts) == 3
 
 
-# ---- what is refused
+# ---- what is final
 
 
-@pytest.mark.parametrize("code", [400, 401, 403, 404, 410, 429])
-def test_other_answers_are_final(http_server, responses, code):
+@pytest.mark.parametrize("code", [204, 304, 400, 401, 403, 404, 410, 429])
+def test_other_answers_are_final(get, http_server, responses, code):
     http_server.answers = [(code, b"no")]
-    with pytest.raises(RefusedError, match=f"HTTP Error {code}") as caught:
-        get(http_server.url)
-    assert caught.value.status == code
+    if code == 204:  # a success, of nothing
+        assert get(http_server.url) == b""
+    else:
+        with pytest.raises(ConnectionError, match=f"HTTP Error {code}"):
+            get(http_server.url)
     assert [response.closed for response in responses] == [True]
 
 
@@ -233,18 +233,19 @@ def test_other_answers_are_final(http_server, responses, code):
         ("file:///etc/hostname", "with http or https is expected, got 'file'"),
         ("ftp://127.0.0.1/file", "with http or https is expected, got 'ftp'"),
         ("data:,abc", "with http or https is expected, got 'data'"),
-        ("http:///file", "no host given"),
-        ("http://[::1/file", "Invalid IPv6 URL"),
-        ("http://127.0.0.1:port/file", "nonnumeric port: 'port'"),
+        ("http:///file", "No host supplied"),
+        ("http://[::1/file", "an address like https://server/file is expected"),
+        ("http://127.0.0.1:port/file", "an address like https://server/file is expected"),
+        ("http://.../file", "URL has an invalid label"),
     ],
 )
-def test_addresses_that_are_refused(url, match):
-    with pytest.raises(RefusedError, match=match):
+def test_addresses_that_are_refused(get, url, match):
+    with pytest.raises(ConnectionError, match=match):
         get(url)
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-def test_redirects_are_followed(http_server, second_server, responses, code):
+def test_redirects_are_followed(get, http_server, second_server, responses, code):
     second_server.files["/there"] = (200, BODY)
     http_server.files["/here"] = redirect("/next", code)
     http_server.files["/next"] = redirect(f"{second_server.root}/there", code)
@@ -254,29 +255,25 @@ def test_redirects_are_followed(http_server, second_server, responses, code):
 
 
 @pytest.mark.parametrize(
-    "target", ["file:///etc/hostname", "ftp://127.0.0.1/file", "data:,abc", "gopher://127.0.0.1/"]
+    ("target", "match"),
+    [
+        ("file:///etc/hostname", "to 'file:///etc/hostname' is not followed"),
+        ("ftp://127.0.0.1/file", "to 'ftp://127.0.0.1/file' is not followed"),
+        ("data:,abc", "to 'data:,abc' is not followed"),
+        ("http://[::1/file", "to what is no address is not followed"),
+        ("http://user:secret@127.0.0.1/there", "that names a user is not followed"),
+        ("/model", "redirects more than 10 times"),
+    ],
 )
-def test_redirects_to_other_schemes_are_refused(http_server, responses, target):
+def test_redirects_that_are_refused(get, http_server, responses, target, match):
     http_server.answers = [redirect(target)]
-    with pytest.raises(RefusedError, match=f"Redirection to url '{target}' is not allowed"):
+    with pytest.raises(ConnectionError, match=match):
         get(http_server.url)
-    assert [response.closed for response in responses] == [True]
+    assert http_server.n_requests == (11 if target == "/model" else 1)
+    assert all(response.closed for response in responses)
 
 
-def test_redirects_to_another_user_are_refused(http_server, responses):
-    http_server.answers = [redirect("http://user:secret@127.0.0.1/there")]
-    with pytest.raises(RefusedError, match="names a user is not followed"):
-        get(http_server.url)
-    assert [response.closed for response in responses] == [True]
-
-
-def test_redirects_in_a_circle_are_refused(http_server):
-    http_server.answers = [redirect("/model")]
-    with pytest.raises(RefusedError, match="HTTP Error 302: Redirected again and again: Found"):
-        get(http_server.url)
-
-
-def test_the_body_of_a_redirect_is_not_read(http_server):
+def test_the_body_of_a_redirect_is_not_read(get, http_server):
     read = []
 
     def answer(handler):
@@ -291,66 +288,194 @@ def test_the_body_of_a_redirect_is_not_read(http_server):
     assert read == []
 
 
+# ---- servers that would go on for ever
+
+
+def drip(begin, piece):
+    """Return an answer that never ends: one piece after another, slowly, for 20 s."""
+
+    def answer(handler):
+        handler.wfile.write(begin)
+        for _ in range(400):
+            handler.wfile.write(piece)
+            time.sleep(0.05)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        drip(b"", b"H"),
+        drip(b"HTTP/1.1 200 OK\r\n", b"x"),
+        drip(b"HTTP/1.1 200 OK\r\n", b"a: b\r\n"),
+        drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"x"),
+        drip(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+        drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+        drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n"),
+        drip(b"HTTP/1.1 302 Found\r\nLocation: /model\r\n\r\n", b"x"),
+        drip(b"HTTP/1.1 503 Later\r\n\r\n", b"x"),
+        redirect("/model"),
+        (503, b"later"),
+    ],
+    ids=[
+        "status", "header", "headers", "continue", "body", "body of unknown length", "chunk size",
+        "trailers", "redirect", "error", "redirects", "errors",
+    ],
+)  # fmt: skip
+def test_a_download_ends_in_its_time(get, http_server, answer):
+    threads = threading.active_count()
+    http_server.answers = [answer]
+    start = time.perf_counter()
+    with pytest.raises(ConnectionError, match=r"takes longer than 1 s|more than 10|Error 503"):
+        get(http_server.url, timeout=0.5, seconds=0.6)
+    assert time.perf_counter() - start < 5  # 0.6 s and what a busy machine adds
+    while threading.active_count() > threads:  # the server's, and none of ours, end on their own
+        assert time.perf_counter() - start < 10
+        time.sleep(0.05)
+
+
+def test_a_name_server_that_does_not_answer(get, monkeypatch):
+    over = threading.Event()
+
+    def stop(*_, **__):
+        over.wait(20)
+        raise OSError("too late")
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", stop)
+    start = time.perf_counter()
+    with pytest.raises(ConnectionError, match="longer than 0 s"):
+        get("http://server.invalid/file", seconds=0.2)
+    assert time.perf_counter() - start < 5
+    over.set()
+
+
+def test_what_a_server_says_cannot_write_to_the_terminal(get, http_server):
+    http_server.answers = [raw(b"HTTP/1.1 404 \x1b[2J\x9b1m\x07No\xe2\x80\xae\r\n\r\n")]
+    with pytest.raises(ConnectionError, match=r"HTTP Error 404: \[2J 1m No") as caught:
+        get(http_server.url)
+    assert str(caught.value).isprintable()
+    http_server.answers = [redirect("ftp://x/\x1b[2J" + "a" * 5000)]
+    with pytest.raises(ConnectionError, match=r"to 'ftp://x/%1B\[2Jaa") as caught:
+        get(http_server.url)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:SECRET@127.0.0.1:1/x",
+        "http://SECRET@127.0.0.1:1/x",
+        "http://user:x@SECRET@127.0.0.1:1/x",
+        "http://user:SEC%20RET@127.0.0.1:1/x",
+        "http://user:SECRET/more@127.0.0.1:1/x",
+        "http://user:SECRET@127.0.0.1:port/x",
+        "http://user:SECRET@[::1/x",
+        "http://user:SECRET@/x",
+        "http://127.0.0.1:1/x?token=SECRET",
+        "http://127.0.0.1:1/x#SECRET",
+        "ftp://user:SECRET@127.0.0.1/x",
+        "user:SECRET@127.0.0.1/x",
+    ],
+)
+@pytest.mark.parametrize("proxy", [None, "http://me:SECRET@127.0.0.1:1", "http://me:SEC/RET@[::"])
+def test_passwords_stand_nowhere(get, monkeypatch, caplog, url, proxy):
+    if proxy is not None:
+        monkeypatch.setenv("http_proxy", proxy)
+    caplog.set_level(logging.INFO)
+    with pytest.raises(ConnectionError, match="A file cannot be downloaded from") as caught:
+        get(url)
+    error = caught.value
+    told = "".join(traceback.format_exception(error)).split("Error: A file")[1] + caplog.text
+    assert "SEC" not in told
+    assert "RET" not in told
+    assert error.__cause__ is error.__context__ is None
+
+
+@pytest.mark.parametrize("answer", [(404, b""), (200, BODY), (503, b""), redirect("ftp://x")])
+def test_passwords_stand_nowhere_when_a_server_answers(get, http_server, answer):
+    http_server.answers = [answer]
+    with pytest.raises((ConnectionError, ValueError), match="A file") as caught:
+        get(http_server.url.replace("//", "//me:SECRET@") + "?token=SECRET", size=9)
+    assert "SECRET" not in str(caught.value)
+    assert "http://***@127.0.0.1:" in str(caught.value)
+
+
 # ---- TLS
 
 
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
 def test_a_certificate_nobody_knows_is_refused_until_it_is_named(
-    https_server, certificate, monkeypatch
+    get, https_server, certificate, monkeypatch, name
 ):
     https_server.answers = [(200, BODY)]
-    with pytest.raises(RefusedError, match=r"not accepted \(self.signed .*set SSL_CERT_FILE"):
+    with pytest.raises(ConnectionError, match=r"not accepted \(self.signed .*set SSL_CERT_FILE"):
         get(https_server.url)
     assert https_server.n_requests == 0
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv(name, str(certificate))
     assert get(https_server.url) == BODY
 
 
-def test_a_certificate_that_comes_later_is_seen(https_server, certificate, tmp_path, monkeypatch):
+def test_a_certificate_that_comes_later_is_seen(
+    get, https_server, certificate, tmp_path, monkeypatch
+):
     https_server.answers = [(200, BODY)]
     trusted = tmp_path / "trusted.pem"
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
-    with pytest.raises(RefusedError, match="certificate of the server is not accepted"):
+    with pytest.raises(ConnectionError, match=r"certificate bundle, invalid path: .*trusted.pem"):
         get(https_server.url)
     trusted.write_bytes(certificate.read_bytes())
     assert get(https_server.url) == BODY
 
 
-def test_a_certificate_for_another_name_is_refused(https_server, certificate, monkeypatch):
+def test_a_certificate_for_another_name_is_refused(get, https_server, certificate, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with pytest.raises(RefusedError, match=r"not accepted \(Hostname mismatch"):
+    with pytest.raises(ConnectionError, match=r"not accepted \(Hostname mismatch"):
         get(https_server.url.replace("127.0.0.1", "localhost"))
 
 
-def test_redirects_between_https_and_http(http_server, https_server, certificate, monkeypatch):
+def test_redirects_between_https_and_http(get, http_server, https_server, certificate, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     https_server.files["/file"] = (200, BODY)
     https_server.files["/same"] = redirect("/file")
     https_server.files["/down"] = redirect(http_server.url)
     http_server.files["/up"] = redirect(f"{https_server.root}/same")
     assert get(f"{http_server.root}/up") == BODY
-    with pytest.raises(RefusedError, match=f"url '{http_server.url}' is not allowed"):
+    with pytest.raises(ConnectionError, match=f"to '{http_server.url}' is not followed"):
         get(f"{https_server.root}/down")
     assert http_server.paths == ["/up"]
 
 
-def test_a_connection_that_breaks_within_tls_is_lost(https_server, certificate, monkeypatch):
+def test_a_connection_that_breaks_within_tls(get, https_server, certificate, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     https_server.answers = [(200, BODY[:99], len(BODY))]
-    with pytest.raises(LostError, match="ended after 99 of"):
+    with pytest.raises(ConnectionError, match="ended after 99 of"):
         get(https_server.url)
+    assert https_server.n_requests == 3
+
+
+def test_dripping_within_tls(get, https_server, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    https_server.answers = [drip(b"HTTP/1.1 200 OK\r\n\r\n", b"x")]
+    start = time.perf_counter()
+    with pytest.raises(ConnectionError, match="takes longer than 1 s"):
+        get(https_server.url, seconds=0.6)
+    assert time.perf_counter() - start < 5
 
 
 # ---- proxies
 
 
-def test_a_proxy_of_the_environment_is_asked(http_server, monkeypatch):
+def test_a_proxy_of_the_environment_is_asked(get, http_server, monkeypatch):
     http_server.files["http://weights.invalid/model"] = (200, BODY)
     monkeypatch.setenv("http_proxy", http_server.root)
     assert get("http://weights.invalid/model") == BODY
     assert http_server.n_requests == 1
 
 
-def test_a_proxy_is_not_asked_for_what_no_proxy_names(http_server, second_server, monkeypatch):
+def test_a_proxy_is_not_asked_for_what_no_proxy_names(get, http_server, second_server, monkeypatch):
     second_server.answers = [(200, BODY)]
     monkeypatch.setenv("http_proxy", http_server.root)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -358,7 +483,7 @@ def test_a_proxy_is_not_asked_for_what_no_proxy_names(http_server, second_server
     assert http_server.n_requests == 0
 
 
-def test_only_the_proxy_learns_its_password(http_server, second_server, monkeypatch):
+def test_only_the_proxy_learns_its_password(get, http_server, second_server, monkeypatch):
     second_server.answers = [(200, BODY)]
     http_server.files["http://weights.invalid/model"] = redirect(second_server.url)
     monkeypatch.setenv("http_proxy", http_server.root.replace("//", "//me:pass@"))
@@ -368,35 +493,16 @@ def test_only_the_proxy_learns_its_password(http_server, second_server, monkeypa
     assert second_server.headers[0]["Proxy-Authorization"] is None
 
 
-@pytest.mark.parametrize(("code", "error"), [(407, RefusedError), (503, LostError)])
-def test_a_proxy_that_opens_no_tunnel(http_server, monkeypatch, code, error):
+@pytest.mark.parametrize(("code", "n_requests"), [(407, 1), (503, 3)])
+def test_a_proxy_that_opens_no_tunnel(get, http_server, monkeypatch, code, n_requests):
     http_server.answers = [(code, b"")]
     monkeypatch.setenv("https_proxy", http_server.root)
-    with pytest.raises(error, match=f"Tunnel connection failed: {code}"):
+    with pytest.raises(ConnectionError, match=f"Tunnel connection failed: {code}"):
         get("https://weights.invalid/model")
-    assert http_server.paths == ["weights.invalid:443"]
+    assert http_server.paths == ["weights.invalid:443"] * n_requests
 
 
-def test_a_proxy_of_another_kind_is_refused(monkeypatch):
-    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:9")
-    with pytest.raises(RefusedError, match="unknown url type: socks5"):
+def test_a_proxy_of_another_kind_is_refused(get, monkeypatch):
+    monkeypatch.setenv("http_proxy", "gopher://127.0.0.1:9")
+    with pytest.raises(ConnectionError, match="Proxy URL had unsupported scheme gopher"):
         get("http://weights.invalid/model")
-
-
-# ---- closing
-
-
-def test_who_stops_in_the_middle_closes_the_connection(http_server, responses):
-    http_server.answers = [(200, BODY)]
-    with closing(receive(http_server.url, timeout=10)) as pieces:
-        next(pieces)
-        assert not responses[0].closed
-    assert responses[0].closed
-
-
-def test_certificates_are_read_once(http_server):
-    http_server.answers = [(200, b"")]
-    _http._certificates.cache_clear()
-    for _ in range(3):
-        get(http_server.url)
-    assert _http._certificates.cache_info().misses == 1

@@ -109,5 +109,5 @@ class WeightsError(ValueError):
     """A file of weights is damaged, of another network, or holds what cannot be run safely."""
 
 
-class DownloadError(ValueError):
+class DownloadError(OSError):
     """What a server sent is not the file of a data set that was asked for."""

@@ -7,17 +7,18 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
-from io import BufferedRandom, BytesIO
+from io import BytesIO
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from emotion_estimators._downloads import (
     CutOffError,
-    Download,
     NotThereError,
     cache_folder,
+    download,
     is_offline,
+    readable_address,
 )
 from emotion_estimators._sklearn import Interval, StrOptions, validate_params
 from emotion_estimators.datasets._emoji_table import (
@@ -36,6 +37,7 @@ _BASE_URL = f"https://raw.githubusercontent.com/iamcal/emoji-data/{_TAG}"
 _TABLE_SHA256 = "1d602e65be88772bf8cc368ce16b855d719eeddbafe128d471b80203f494d29f"
 _VENDORS = ("apple", "facebook", "google", "twitter")
 _SIDE = 64  # pixels
+_LARGEST_TABLE, _LARGEST_PICTURE = 1 << 24, 1 << 20  # bytes
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = b"IEND\xaeB`\x82"  # type and checksum of the last chunk, which holds nothing
 _IF_UNWRITABLE = (
@@ -166,7 +168,8 @@ def fetch_emoji(
     base_url = _BASE_URL if base_url is None else base_url
     if not base_url.startswith(("http://", "https://")):
         raise ValueError(
-            f"fetch_emoji expected base_url to begin with http:// or https://, got {base_url!r}."
+            "fetch_emoji expected base_url to begin with http:// or https://, "
+            f"got {readable_address(base_url)!r}."
         )
     root = cache_folder("emoji-data") / _TAG if folder is None else Path(folder)
     server = _Server(base_url.rstrip("/"), root, timeout)
@@ -197,10 +200,10 @@ class _Server:
 
     def get_table(self, sha256: str) -> list[Emoji]:
         """Return the rows of emoji.json, downloaded if it is not there."""
-        check = partial(_check_table, f"{self.url}/emoji.json", sha256)
+        check = partial(_check_table, readable_address(f"{self.url}/emoji.json"), sha256)
         if not _passes(self.root / "emoji.json", check):
             self._refuse_offline(["emoji.json"])
-            self._get("emoji.json", check)
+            self._get("emoji.json", check, _LARGEST_TABLE)
         return read_emoji_table(self.root / "emoji.json", needed_by="fetch_emoji")
 
     def get_pictures(self, names: list[str], *, n_threads: int, verbose: bool) -> None:
@@ -225,13 +228,13 @@ class _Server:
 
     def _get_picture(self, name: str) -> None:
         try:
-            self._get(name, _check_picture)
+            self._get(name, _check_picture, _LARGEST_PICTURE)
         except NotThereError:
             # a damaged file of that name would be taken for the picture
             (self.root / name).unlink(missing_ok=True)
 
-    def _get(self, name: str, check: Any) -> None:
-        Download(
+    def _get(self, name: str, check: Any, largest: int) -> None:
+        download(
             what=f"fetch_emoji: {name}",
             url=f"{self.url}/{name}",
             target=self.root / name,
@@ -240,16 +243,16 @@ class _Server:
             if_unreachable="Check the network, or name a mirror as base_url. What has arrived is "
             "kept: call again to go on.",
             if_unwritable=_IF_UNWRITABLE,
-            largest=1 << 24,
+            largest=largest,
             timeout=self.timeout,
-        ).run()
+        )
 
     def _refuse_offline(self, wanted: list[str]) -> None:
         if is_offline():
             raise ConnectionError(
                 f"fetch_emoji does not find {len(wanted)} files in {self.root}, the first of them "
                 f"{wanted[0]}, and EMOTION_ESTIMATORS_OFFLINE forbids to download them from "
-                f"{self.url}. load_emoji takes a folder as it is."
+                f"{readable_address(self.url)}. load_emoji takes a folder as it is."
             )
 
 
@@ -257,13 +260,13 @@ def _passes(path: Path, check: Any) -> bool:
     try:
         with path.open("rb") as file:
             check(file)
-    except (OSError, CutOffError, DownloadError):
+    except (OSError, CutOffError):  # DownloadError too
         return False
     return True
 
 
-def _check_table(url: str, sha256: str, file: BufferedRandom) -> None:
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
+def _check_table(url: str, sha256: str, file: BinaryIO) -> None:
+    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     if sha256 not in ("any", digest):
         raise DownloadError(
             f"fetch_emoji: what {url} sends has SHA-256 {digest}, expected {sha256}. Nothing was "
@@ -272,7 +275,7 @@ def _check_table(url: str, sha256: str, file: BufferedRandom) -> None:
         )
 
 
-def _check_picture(file: BufferedRandom) -> None:
+def _check_picture(file: BinaryIO) -> None:
     """Raise DownloadError for what is no PNG of the right size, CutOffError for half of one."""
     from PIL import Image
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from functools import partial
-from io import BufferedRandom
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
-from emotion_estimators._downloads import CutOffError, Download, cache_folder, is_offline
+from emotion_estimators._downloads import CutOffError, cache_folder, download, is_offline
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.weights.files import embedded_weights, file_sha256
 from emotion_estimators.weights.registry import get_card, list_cards
@@ -145,7 +144,7 @@ def _holds(path: Path, card: WeightCard) -> bool:
 
 
 def _download(card: WeightCard, target: Path, *, verbose: bool, timeout: float) -> None:
-    Download(
+    download(
         what=f"Weights {card.name!r}",
         url=cast("str", card.url),
         target=target,
@@ -157,10 +156,10 @@ def _download(card: WeightCard, target: Path, *, verbose: bool, timeout: float) 
         size=card.size,
         timeout=timeout,
         verbose=verbose,
-    ).run()
+    )
 
 
-def _check(card: WeightCard, file: BufferedRandom) -> None:
+def _check(card: WeightCard, file: BinaryIO) -> None:
     if file.read(len(_POINTER)) == _POINTER:
         raise WeightsError(
             f"Weights {card.name!r}: {card.url} gives a Git LFS pointer in place of the file. "
@@ -171,7 +170,7 @@ def _check(card: WeightCard, file: BufferedRandom) -> None:
     if received < (card.size or 0):
         raise CutOffError(f"the body ended after {received} of {card.size} bytes")
     file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     if digest != card.sha256:
         raise WeightsError(
             f"Weights {card.name!r}: what {card.url} sends has SHA-256 {digest}, expected "
