@@ -123,11 +123,14 @@ def download(
     between two pieces, `seconds` for all together. Lost connections, timeouts and server errors
     are tried three times.
     """
+    if not timeout > 0:
+        raise ValueError(f"{what}: expected timeout to be above 0 s, got {timeout!r}.")
     most = size or largest
     if seconds is None:
         seconds = max(_SHORTEST_LIMIT, most / _SLOWEST)
         seconds = seconds if size else min(seconds, _UNKNOWN_LIMIT)
     ends = time.monotonic() + seconds
+    timeout = min(timeout, seconds)
     address = readable_address(url)
     too_long = wrong(
         f"{what}: {address} sends more than the {most} bytes of the file. Nothing was kept."
@@ -238,10 +241,14 @@ def _within(ends: float, call: Callable[[], Any]) -> Any:
             outcome.put((None, error))
 
     threading.Thread(target=run, daemon=True).start()
-    try:
-        result, error = outcome.get(timeout=max(0.0, ends - time.monotonic()))
-    except Empty:
-        raise TimeoutError from None
+    while True:
+        left = ends - time.monotonic()
+        try:
+            result, error = outcome.get(timeout=min(max(0.0, left), 0.5))  # Windows: for Ctrl-C
+            break
+        except Empty:
+            if left <= 0:
+                raise TimeoutError from None
     if error is not None:
         raise error
     return result

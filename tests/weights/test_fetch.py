@@ -107,6 +107,20 @@ def test_the_offline_switch(server, card, cache, monkeypatch, offline):
     path = fetch_weights(card.name)
     monkeypatch.setenv("EMOTION_ESTIMATORS_OFFLINE", "1")
     assert fetch_weights(card.name) == path
+    path.write_bytes(BODY[:-1])
+    with pytest.raises(ConnectionError, match=rf"What lies at {path} has another SHA-256\.$"):
+        fetch_weights(card.name)
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, float("nan")])
+def test_a_timeout_that_is_none(server, card, cache, timeout):
+    with pytest.raises(
+        ValueError, match=f"'tested': expected timeout to be above 0 s, got {timeout}"
+    ):
+        fetch_weights(card.name, timeout=timeout)
+    assert server.n_requests == 0
+    assert_nothing_left(cache)
+    assert fetch_weights(card.name, timeout=float("inf")).read_bytes() == BODY
 
 
 @pytest.mark.parametrize(

@@ -137,9 +137,9 @@ def fetch_emoji(
     Notes
     -----
     A file appears in `folder` whole or not at all, also when several processes fetch at once. Lost
-    connections, timeouts and server errors are tried three times; other answers are final.
-    Files that are there are checked again and not downloaded again: with all of them there,
-    nothing is asked of the network.
+    connections, timeouts and server errors are tried three times; other answers are final. A
+    picture may take 60 s, the table 14 minutes, all attempts together. Files that are there are
+    checked again and not downloaded again: with all of them there, nothing is asked of the network.
 
     ``emoji.json`` is known by its SHA-256. The pictures have no known hashes: each is checked
     to be a whole PNG file of 64 x 64 px.

@@ -39,7 +39,7 @@ def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30
     Raises
     ------
     ValueError
-        If no weights have that name.
+        If no weights have that name, or `timeout` is not above 0.
     WeightsError
         If the server sends something other than the card promises.
     ConnectionError
@@ -57,7 +57,8 @@ def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30
 
     The file appears in the cache whole or not at all, also when several processes fetch it at
     once. Lost connections, timeouts and server errors are tried three times; other answers are
-    final. A download that was cut off starts anew.
+    final. A download that was cut off starts from the beginning. All attempts together may take a
+    second for each 20 kB, but at least 60 s; an hour where the card does not say the size.
 
     Examples
     --------
@@ -71,12 +72,15 @@ def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30
     found = find_weights(name)
     if found is not None:
         return found
-    cached = cache_folder("weights") / card.file_name
+    *_, cached = _places(card)
     if is_offline():
+        others = [str(path) for path in _places(card) if path.is_file()]
         raise ConnectionError(
             f"Weights {card.name!r} are not on this machine, and EMOTION_ESTIMATORS_OFFLINE "
             f"forbids to download them. Put the file of {card.url} (SHA-256 {card.sha256}) at "
             f"{cached}."
+            + f" What lies at {' and '.join(others)} has another SHA-256."
+            * bool(others)
         )
     _download(card, cached, verbose=bool(verbose), timeout=timeout)
     return cached
@@ -105,12 +109,7 @@ def find_weights(name: str) -> Path | None:
     card = get_card(name)
     if card.url is None:
         return embedded_weights(card.file_name)
-    data = os.environ.get("EMOTION_ESTIMATORS_DATA")
-    places = [Path(data, "weights")] if data else []
-    for folder in [*places, cache_folder("weights")]:
-        if _holds(folder / card.file_name, card):
-            return folder / card.file_name
-    return None
+    return next((path for path in _places(card) if _holds(path, card)), None)
 
 
 def fetch_all(
@@ -134,6 +133,13 @@ def fetch_all(
         card.name: fetch_weights(card.name, verbose=verbose, timeout=timeout)
         for card in list_cards(task)
     }
+
+
+def _places(card: WeightCard) -> list[Path]:
+    """Return where the file may be, the cache last."""
+    data = os.environ.get("EMOTION_ESTIMATORS_DATA")
+    folders = [Path(data, "weights")] if data else []
+    return [folder / card.file_name for folder in [*folders, cache_folder("weights")]]
 
 
 def _holds(path: Path, card: WeightCard) -> bool:
