@@ -135,12 +135,15 @@ def test_pictures_a_vendor_is_known_to_lack_are_listed_without_a_warning(folder)
         (json.dumps([{**row("1F600"), "image": "../1f600.png"}]), "row 0 .*'../1f600.png'"),
         (json.dumps([row("1F600", category="Flags")]), "no emoji of category 'Smileys & Emotion'"),
         (json.dumps([row("1F610")]), "no picture of an emoji with a class in .*all 0"),
+        (json.dumps([["x" * 10**6]]), "row 0 .*expected an object, got "),
+        (json.dumps([row("x" * 10**6)]), "row 0 .*hexadecimal code points"),
     ],
 )
 def test_damaged_tables_are_refused(folder, content, match):
     (folder / "emoji.json").write_text(content)
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(ValueError, match=match) as caught:
         load_emoji(folder)
+    assert len(str(caught.value)) < 1000
 
 
 def test_folders_that_are_not_there(folder, tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_estimators._untrusted import read_json
+from emotion_estimators.exceptions import shorten
 
 __all__ = [
     "EMOJI_CLASSES",
@@ -78,7 +79,7 @@ def picture_folder(vendor: str) -> str:
 def parse_code_points(text: str) -> tuple[int, ...]:
     """Return "1F642-200D-2194" as numbers; raise ValueError for anything else."""
     if not _CODE_POINTS.fullmatch(text):
-        raise ValueError(f"expected hexadecimal code points joined by '-', got {text!r:.80}")
+        raise ValueError(f"expected hexadecimal code points joined by '-', got {shorten(text, 80)}")
     return tuple(int(part, 16) for part in text.split("-"))
 
 
@@ -152,14 +153,16 @@ def read_emoji_table(path: Path, *, needed_by: str) -> list[Emoji]:
 
 def _check_row(row: Any) -> None:
     if not isinstance(row, dict):
-        raise ValueError(f"expected an object, got {row!r:.80}")
+        raise ValueError(f"expected an object, got {shorten(row, 80)}")
     for field in _TEXT_FIELDS:
         if not isinstance(row.get(field), str):
-            raise ValueError(f"expected text as {field!r}, got {row.get(field)!r:.80}")
+            raise ValueError(f"expected text as {field!r}, got {shorten(row.get(field), 80)}")
     parse_code_points(row["unified"])
     # a file name and nothing else, as it is joined to folders and URLs
     if not _PICTURE.fullmatch(row["image"]):
-        raise ValueError(f"expected a name like '1f600.png' as 'image', got {row['image']!r:.80}")
+        raise ValueError(
+            f"expected a name like '1f600.png' as 'image', got {shorten(row['image'], 80)}"
+        )
 
 
 def _to_emoji(row: dict[str, Any]) -> Emoji:
