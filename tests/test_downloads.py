@@ -152,6 +152,13 @@ def test_the_time_that_a_download_may_take(get, monkeypatch, settings, seconds):
     assert given == [30.0, pytest.approx(seconds, abs=1)]
 
 
+def test_a_folder_in_place_of_the_file_is_seen_first(get, http_server, cache_home):
+    (cache_home / "file").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError, match=r"cannot be stored in .*: file is a folder there"):
+        get(http_server.url)
+    assert http_server.n_requests == 0
+
+
 def test_a_disk_that_is_full_is_no_matter_of_the_network(get, http_server, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")

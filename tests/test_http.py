@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import select
 import socket
 import ssl
 import struct
@@ -493,6 +494,34 @@ def test_only_the_proxy_learns_its_password(get, http_server, second_server, mon
     assert second_server.headers[0]["Proxy-Authorization"] is None
 
 
+def tunnel(handler):
+    """Answer as a proxy does that is asked for a connection: pass on what both sides say."""
+    host, port = handler.path.split(":")
+    here = handler.connection
+    with socket.create_connection((host, int(port))) as there:
+        here.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            for side in select.select([here, there], [], [], 10)[0]:
+                said = side.recv(1 << 16)
+                if not said:
+                    return
+                (there if side is here else here).sendall(said)
+
+
+def test_tls_through_the_tunnel_of_a_proxy(
+    get, http_server, https_server, certificate, monkeypatch
+):
+    monkeypatch.setenv("https_proxy", http_server.root.replace("//", "//me:pass@"))
+    http_server.answers = [tunnel]
+    https_server.answers = [(200, BODY)]
+    with pytest.raises(ConnectionError, match=r"not accepted \(self.signed .*set SSL_CERT_FILE"):
+        get(https_server.url)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert get(https_server.url) == BODY
+    assert http_server.headers[-1]["Proxy-Authorization"] == "Basic bWU6cGFzcw=="  # me:pass
+    assert https_server.headers[-1]["Proxy-Authorization"] is None
+
+
 @pytest.mark.parametrize(("code", "n_requests"), [(407, 1), (503, 3)])
 def test_a_proxy_that_opens_no_tunnel(get, http_server, monkeypatch, code, n_requests):
     http_server.answers = [(code, b"")]
@@ -500,6 +529,15 @@ def test_a_proxy_that_opens_no_tunnel(get, http_server, monkeypatch, code, n_req
     with pytest.raises(ConnectionError, match=f"Tunnel connection failed: {code}"):
         get("https://weights.invalid/model")
     assert http_server.paths == ["weights.invalid:443"] * n_requests
+
+
+def test_a_proxy_that_would_go_on_for_ever(get, http_server, monkeypatch):
+    http_server.answers = [drip(b"HTTP/1.1 200 OK\r\n", b"x")]
+    monkeypatch.setenv("https_proxy", http_server.root)
+    start = time.perf_counter()
+    with pytest.raises(ConnectionError, match="takes longer than 1 s"):
+        get("https://weights.invalid/model", seconds=0.6)
+    assert time.perf_counter() - start < 5
 
 
 def test_a_proxy_of_another_kind_is_refused(get, monkeypatch):

@@ -5,6 +5,7 @@ Imports requests inside functions, so that files on disk need no network library
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import string
@@ -137,6 +138,8 @@ def download(
     )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():  # seen before the download, not after it
+            raise IsADirectoryError(errno.EISDIR, f"{target.name} is a folder there")
         with whole_file(target, what="the file") as file, _bar(target.name, size, verbose) as bar:
             for pause in (*_PAUSES, None):
                 failure = _receive(url, file, most, too_long, bar, timeout=timeout, ends=ends)
