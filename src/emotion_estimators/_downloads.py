@@ -228,6 +228,7 @@ def _pieces(url: str, *, timeout: float, ends: float) -> Generator[bytes, None, 
     finally:
         clock.cancel()
         line.hang_up()
+        line.close()  # what it keeps open for a next request
 
 
 def _within(ends: float, call: Callable[[], Any]) -> Any:
@@ -252,9 +253,12 @@ def _within(ends: float, call: Callable[[], Any]) -> Any:
         except Empty:
             if left <= 0:
                 raise TimeoutError from None
-    if error is not None:
-        raise error
-    return result
+    try:
+        if error is not None:
+            raise error
+        return result
+    finally:
+        del error  # it knows this frame: neither would go, nor what was open where it was raised
 
 
 def _ask(line: Any, url: str, timeout: float) -> Any:
