@@ -342,6 +342,11 @@ def _open_line() -> Any:
             line = self
 
             class Connection(pool.ConnectionCls):
+                def _tunnel(self) -> None:
+                    super()._tunnel()
+                    if line.is_over:  # http.client takes a cut for the end of the headers
+                        raise TimeoutError
+
                 def _new_conn(self) -> socket.socket:
                     sock: socket.socket = super()._new_conn()
                     # a second handle: TLS and the end of the headers take the first one away
