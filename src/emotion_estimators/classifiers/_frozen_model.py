@@ -5,7 +5,6 @@ Imports `training`, `networks`, `weights` and `labels`; for `pretrained_emotion_
 
 from __future__ import annotations
 
-import json
 import os
 import reprlib
 import warnings
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emotion_estimators._untrusted import read_json
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.images import to_rgb
 from emotion_estimators.labels import canonical_emotion
@@ -37,8 +37,7 @@ __all__ = ["FrozenModel", "check_vocabulary", "foretold_classes", "load_model"]
 _SUFFIXES = (".onnx", ".hdf5", ".h5")
 # What a file may say of itself.
 _MAX_SIDE = 4096  # pixels, of the images
-_MAX_JSON = 1_000_000  # characters
-_MAX_LEVELS = 100
+_MAX_JSON = 1_000_000  # bytes
 _MAX_LABEL = 1000  # characters
 _REPR = reprlib.Repr()
 _REPR.maxlist = _REPR.maxtuple = 10
@@ -380,31 +379,10 @@ def _read_metadata(network: OnnxNetwork, path: Path) -> dict[str, Any]:
 
 def _parse(text: str, where: str) -> Any:
     """Return what a JSON text of a stranger holds."""
-    if len(text) > _MAX_JSON:
-        raise WeightsError(f"{where} have {len(text):,} characters; {_MAX_JSON:,} are read.")
     try:
-        value = json.loads(text)
-    except RecursionError:
-        value = None
-        depth = _MAX_LEVELS + 1
+        return read_json(text, max_bytes=_MAX_JSON, name=where)
     except ValueError as error:
-        raise WeightsError(f"{where} are no JSON: {error}") from error
-    else:
-        depth = _depth(value)
-    if depth > _MAX_LEVELS:
-        raise WeightsError(f"{where} are JSON of more than {_MAX_LEVELS} levels.")
-    return value
-
-
-def _depth(value: Any) -> int:
-    """Return how many lists and objects of JSON lie in each other, at most."""
-    depth, level = 0, [value]
-    while level := [one for one in level if isinstance(one, list | dict)]:
-        depth += 1
-        level = [
-            inner for one in level for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-    return depth
+        raise WeightsError(f"{error}.") from error
 
 
 def _names(labels: Any) -> list[str] | None:
