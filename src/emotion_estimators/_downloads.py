@@ -20,6 +20,7 @@ from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from emotion_estimators import __version__
 from emotion_estimators._files import whole_file
+from emotion_estimators._progress import progress_bar
 
 __all__ = [
     "CutOffError",
@@ -140,7 +141,12 @@ def download(
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():  # seen before the download, not after it
             raise IsADirectoryError(errno.EISDIR, f"{target.name} is a folder there")
-        with whole_file(target, what="the file") as file, _bar(target.name, size, verbose) as bar:
+        with (
+            whole_file(target, what="the file") as file,
+            progress_bar(
+                is_shown=verbose, total=size, desc=target.name, unit="B", unit_scale=True
+            ) as bar,
+        ):
             for pause in (*_PAUSES, None):
                 failure = _receive(url, file, most, too_long, bar, timeout=timeout, ends=ends)
                 failure = failure or _checked(file, check)
@@ -162,13 +168,6 @@ def download(
             error.errno,
             f"{what} cannot be stored in {target.parent}: {error.strerror}. {if_unwritable}",
         ) from error
-
-
-def _bar(name: str, size: int | None, verbose: bool) -> Any:
-    """Return a progress bar."""
-    from tqdm import tqdm
-
-    return tqdm(total=size, unit="B", unit_scale=True, desc=name, disable=not verbose)
 
 
 def _checked(file: BinaryIO, check: Callable[[BinaryIO], None]) -> _FailedError | None:

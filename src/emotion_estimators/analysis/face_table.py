@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 from emotion_estimators._optional import import_optional
+from emotion_estimators._progress import progress_bar
 from emotion_estimators.analysis.face_rows import BOX, start_iteration, table_columns
 from emotion_estimators.classifiers.pretrained_emotion_classifier import (
     PretrainedEmotionClassifier,
@@ -80,11 +81,9 @@ def analyze_faces(
     if classifier is None:
         classifier = PretrainedEmotionClassifier()
     per_photograph = start_iteration("analyze_faces", X, cropper, classifier)
-    if verbose:
-        from tqdm import tqdm
-
-        total = len(X) if isinstance(X, Sized) else None
-        per_photograph = tqdm(per_photograph, total=total, unit="image", desc="analyze_faces")
+    total = len(X) if isinstance(X, Sized) else None
+    settings = {"total": total, "unit": "image", "desc": "analyze_faces"}
+    per_photograph = progress_bar(per_photograph, is_shown=verbose, **settings)
     rows = list(chain.from_iterable(per_photograph))
     table = pandas.DataFrame(rows, columns=table_columns(open_classes(classifier)))
     table["face"] = table["face"].astype("Int64")

@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
-from tqdm import tqdm
 
 from emotion_estimators._optional import import_optional
+from emotion_estimators._progress import progress_bar
 from emotion_estimators._sklearn import Interval, StrOptions, fit_context
 from emotion_estimators._validation import check_images
 from emotion_estimators.exceptions import MissingDependencyError
@@ -314,7 +314,9 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
         batch_size = _VIEWS_BATCH if moved else _LOADING_BATCH
         n_batches = -(-images.n_samples // batch_size)
         batches = images.batches(batch_size, n_threads=n_threads)
-        for rows, batch in tqdm(batches, owner, n_batches, disable=not self.verbose):
+        for rows, batch in progress_bar(
+            batches, desc=owner, total=n_batches, is_shown=self.verbose
+        ):
             scale = np.float32(255 if batch.dtype == np.uint8 else 1)
             grey = batch.astype(np.float32) / scale  # (n, h, w)
             views = _views(grey) if moved else grey[:, np.newaxis]  # (n, v, h, w)

@@ -17,9 +17,9 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
-from tqdm import tqdm
 
 from emotion_estimators._optional import import_optional
+from emotion_estimators._progress import progress_bar
 from emotion_estimators._sklearn import HasMethods, Interval, StrOptions, fit_context
 from emotion_estimators._validation import check_images
 from emotion_estimators.classifiers._multilabel_settings import PRESETS, with_preset
@@ -386,7 +386,9 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         size = _INFERENCE_BATCH[network.pixel_mean.device.type]
         scores = np.empty((images.n_samples, len(self.classes_)))
         n_batches = -(-images.n_samples // size)
-        for rows, batch in tqdm(images.batches(size), owner, n_batches, disable=not self.verbose):
+        for rows, batch in progress_bar(
+            images.batches(size), desc=owner, total=n_batches, is_shown=self.verbose
+        ):
             scores[rows] = score_labels(network, batch, batch_size=size)
         return scores
 

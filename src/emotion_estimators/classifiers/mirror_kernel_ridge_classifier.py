@@ -15,8 +15,8 @@ from scipy.linalg import LinAlgError
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
-from tqdm import tqdm
 
+from emotion_estimators._progress import progress_bar
 from emotion_estimators._sklearn import HasMethods, Interval, fit_context
 from emotion_estimators._validation import check_images
 from emotion_estimators.classifiers._blocked_cholesky import solve_in_blocks
@@ -257,7 +257,9 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         learned = self.features_.astype(np.float64)
         batches = images.batches(_BATCH, n_threads=effective_n_jobs(self.n_jobs))
         n_batches = -(-images.n_samples // _BATCH)
-        bar = tqdm(batches, type(self).__name__, n_batches, disable=not self.verbose)
+        bar = progress_bar(
+            batches, desc=type(self).__name__, total=n_batches, is_shown=self.verbose
+        )
         for rows, batch in bar:
             features = np.zeros((_BATCH, learned.shape[1]))
             features[: len(batch)] = (self._describe(batch) - self.mean_) * self.scale_
@@ -329,7 +331,7 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
             return columns.T
 
         name = type(self).__name__
-        bar = tqdm(desc=f"{name}: kernel", total=len(learned), disable=not self.verbose)
+        bar = progress_bar(desc=f"{name}: kernel", total=len(learned), is_shown=self.verbose)
         try:
             with bar:
                 solution = solve_in_blocks(rows_of, targets)

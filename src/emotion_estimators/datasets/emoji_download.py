@@ -20,6 +20,7 @@ from emotion_estimators._downloads import (
     is_offline,
     readable_address,
 )
+from emotion_estimators._progress import progress_bar
 from emotion_estimators._sklearn import Interval, StrOptions, validate_params
 from emotion_estimators.datasets._emoji_table import (
     Emoji,
@@ -208,14 +209,14 @@ class _Server:
 
     def get_pictures(self, names: list[str], *, n_threads: int, verbose: bool) -> None:
         """Download the pictures that are not there; leave out those the server lacks."""
-        from tqdm import tqdm
-
         wanted = [name for name in names if not _passes(self.root / name, _check_picture)]
         if not wanted:
             return
         self._refuse_offline(wanted)
         with (
-            tqdm(total=len(wanted), unit="emoji", desc="emoji", disable=not verbose) as progress,
+            progress_bar(
+                total=len(wanted), unit="emoji", desc="emoji", is_shown=verbose
+            ) as progress,
             ThreadPoolExecutor(n_threads) as threads,
         ):
             downloads = [threads.submit(self._get_picture, name) for name in wanted]

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
+from emotion_estimators._progress import progress_bar
 from emotion_estimators._sklearn import Interval, StrOptions, fit_context
 from emotion_estimators._validation import check_photographs
 from emotion_estimators.features._face_cutting import PreparedCropper
@@ -337,11 +338,8 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         self, function: Callable[[Photograph], Any], photographs: Photographs, n_threads: int
     ) -> Iterator[Any]:
         results = photographs.map(function, n_threads=n_threads)
-        if not self.verbose:
-            return results
-        from tqdm import tqdm
-
-        return iter(tqdm(results, total=len(photographs), unit="image", desc=type(self).__name__))
+        settings = {"total": len(photographs), "unit": "image", "desc": type(self).__name__}
+        return iter(progress_bar(results, is_shown=self.verbose, **settings))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

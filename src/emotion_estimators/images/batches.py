@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, cast
 
 from numpy.typing import NDArray
 
+from emotion_estimators._progress import progress_bar
 from emotion_estimators.exceptions import ImageReadError, InvalidImagesError
 
 __all__ = ["Failures", "ImageBatches", "raise_any"]
@@ -113,9 +114,7 @@ def _progress(owner: str, n_samples: int | None) -> Iterator[Callable[[int], obj
     if n_samples is None:
         yield lambda _: None
         return
-    from tqdm import tqdm
-
-    with tqdm(total=n_samples, unit="image", desc=owner) as bar:
+    with progress_bar(total=n_samples, unit="image", desc=owner) as bar:
         yield bar.update
 
 

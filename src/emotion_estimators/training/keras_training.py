@@ -17,8 +17,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 from scikeras.wrappers import BaseWrapper
-from tqdm import tqdm
 
+from emotion_estimators._progress import progress_bar
 from emotion_estimators.training.grey_augmentation import augment_grey
 
 __all__ = ["KerasRecipe", "TrainingNetworks", "named_weights", "train_keras"]
@@ -301,7 +301,9 @@ class _Plan(keras.callbacks.Callback):
         self.best: tuple[float, ...] | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-        self.bar = tqdm(total=self.n_steps, desc="training", unit="step", disable=not self.verbose)
+        self.bar = progress_bar(
+            total=self.n_steps, desc="training", unit="step", is_shown=self.verbose
+        )
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         if self.recipe.annealed:

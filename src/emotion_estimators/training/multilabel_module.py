@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 from torch import Tensor
-from tqdm import tqdm
 
+from emotion_estimators._progress import progress_bar
 from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
 from emotion_estimators.training.averaged_network import AveragedNetwork
 from emotion_estimators.training.labelled_images import Batch
@@ -150,12 +150,12 @@ class MultiLabelModule(pl.LightningModule):
             if self.first_average_state is not None:
                 self.average.module.load_state_dict(self.first_average_state)
         self._losses = self.make_loss(self.device)
-        self._bar = tqdm(
+        self._bar = progress_bar(
             total=self._n_total_steps,
             initial=self.progress.n_steps,
             desc=self.owner,
             unit="step",
-            disable=not self.settings.verbose or self.trainer.global_rank > 0,
+            is_shown=self.settings.verbose and self.trainer.global_rank == 0,
         )
 
     def on_train_epoch_start(self) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from skorch.callbacks import Callback
 from torch import Tensor, nn
-from tqdm import tqdm
 
+from emotion_estimators._progress import progress_bar
 from emotion_estimators.training.averaged_network import AveragedNetwork
 from emotion_estimators.training.image_net import ImageNet, infer
 from emotion_estimators.training.labelled_images import LabelledImages
@@ -85,7 +85,9 @@ class TrainingRecipe(Callback):
         self.best_epoch_ = 0
         self.epoch_ = 0
         self.stopped_ = False
-        self.bar_ = tqdm(total=self.n_steps, desc="training", unit="step", disable=not self.verbose)
+        self.bar_ = progress_bar(
+            total=self.n_steps, desc="training", unit="step", is_shown=self.verbose
+        )
 
     def on_epoch_begin(self, net: ImageNet, **kwargs: Any) -> None:  # noqa: ARG002
         """Forget the sums of the epoch before."""
