@@ -84,7 +84,8 @@ def test_csv_holds_the_table_of_analyze_faces(photos, cropper, tmp_path, capsys)
     pd.testing.assert_frame_equal(missing_as_nan(table), expected, check_dtype=False)
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.count("\n") == 1  # quiet, but for what failed
+    assert captured.err.count("\n") == 2  # quiet, but for what failed or was passed over
+    assert "passed over 1 files: 1 .txt" in captured.err
     assert "1 of 6 images cannot be read" in captured.err
 
 
@@ -154,27 +155,55 @@ def test_interrupted_and_resumed(suffix, photos, cropper, tmp_path, capsys):
 def _comparable(path):
     """Return the rows without their numbers, as images that cannot be read are looked at again."""
     if path.suffix == ".parquet":
-        rows = pd.read_parquet(path).astype(object).to_dict("records")
+        from pyarrow import parquet
+
+        rows = parquet.read_table(path).to_pylist()
     else:
         rows = as_csv(path) if path.suffix == ".csv" else read_lines(path)
     return [{name: str(value) for name, value in row.items() if name != "row"} for row in rows]
 
 
-@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_resume_after_any_cut(suffix, photos, cropper, tmp_path):
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs it")
     seen = []
     cropper.set_params(detector=lambda photo: (seen.append(1), two_faces(photo))[1])
     photos.joinpath("broken.jpg").unlink()
-    out = tmp_path / f"table.{suffix}"
-    assert run("predict", photos, "--out", out) == 0
+    (photos / "a.png").rename(photos / 'a,"\n.png')
+    out, csv_file = tmp_path / f"table.{suffix}", tmp_path / "table.csv"
+    assert run("predict", photos, "--out", csv_file) == 0
+    rows = csv_file.read_bytes()
+    assert run("predict", photos, "--out", out, "--overwrite") == 0
     whole = out.read_bytes()
-    assert len(seen) == 5
-    for cut in (0, 5, len(whole) // 2, len(whole) - 3, len(whole)):
-        out.write_bytes(whole[:cut])
+    growing = out if suffix == "csv" else tmp_path / f"table.{suffix}.rows.csv"
+    for cut in (0, 5, 150, len(rows) // 2, len(rows) - 3, len(rows)):
+        out.unlink()
+        growing.write_bytes(rows[:cut])
         seen.clear()
         assert run("predict", photos, "--out", out, "--resume") == 0
         assert out.read_bytes() == whole
-        assert len(seen) == {0: 5, 5: 5, len(whole): 0}.get(cut, len(seen))
+        assert len(seen) == {0: 5, 5: 5, len(rows): 0}.get(cut, len(seen))
+        assert set(tmp_path.iterdir()) == {photos, csv_file, out}
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_resume_of_a_finished_table(suffix, photos, cropper, tmp_path):
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs it")
+    out = tmp_path / f"table.{suffix}"
+    (photos / "broken.jpg").unlink()
+    assert run("predict", photos / "more", "--out", out) == 0
+    before = _comparable(out)
+    seen = []
+    cropper.set_params(detector=lambda photo: (seen.append(1), two_faces(photo))[1])
+    assert run("predict", photos / "more", "--out", out, "--resume") == 0
+    assert _comparable(out) == before
+    assert not seen
+    assert run("predict", photos, "--out", out, "--resume") == 0
+    assert len(seen) == 3
+    assert _comparable(out)[: len(before)] == before
+    assert len(_comparable(out)) == 2 * 4 + 1
 
 
 def test_resume_tries_unreadable_images_again(photos, cropper, tmp_path):  # noqa: ARG001
@@ -258,8 +287,8 @@ def test_misuse_of_predict(photos, tmp_path, capsys):
         (["--out", "table.xls"], r"end in .csv, .jsonl, .parquet, got table.xls"),
         (["--out", tmp_path / "no" / "t.csv"], "there is no folder"),
         (["--out", table], "Go on with it by --resume, or --overwrite it"),
-        (["--out", table, "--resume"], "no table to go on with: it lacks ['row'"),
-        (["--out", tmp_path / "lines.jsonl", "--resume"], "no table to go on with"),
+        (["--out", table, "--resume"], "not a table to go on with: it lacks ['row'"),
+        (["--out", tmp_path / "lines.jsonl", "--resume"], "not a table to go on with"),
         (["--resume"], "need --out"),
         (["--model", "model_v7"], "expected model to be 'embedded'"),
         (["--model", photos / "no.onnx"], "no.onnx"),

@@ -75,11 +75,11 @@ def test_it_is_the_only_door_to_tqdm():
 def test_estimators_in_a_program_without_a_console():
     code = """
     import sys
-    report = sys.stdout
     sys.stdout = sys.stderr = None
     import numpy as np
-    from emotion_estimators import FaceCropper, FacenetEmbedder, PretrainedEmotionClassifier
-    from emotion_estimators import MirrorKernelRidgeClassifier
+    from emotion_estimators import (
+        FaceCropper, MirrorKernelRidgeClassifier, PretrainedEmotionClassifier
+    )
     from emotion_estimators.analysis import analyze_faces
 
     X = np.random.default_rng(0).random((6, 48, 48))
@@ -87,11 +87,10 @@ def test_estimators_in_a_program_without_a_console():
     classifier.predict(X)
     cropper = FaceCropper(detector=lambda photo: [[0, 0, 40, 40]], verbose=1)
     cropper.transform(X)
-    MirrorKernelRidgeClassifier(verbose=1).fit(X, ["a", "b"] * 3).predict(X)
+    MirrorKernelRidgeClassifier(verbose=True).fit(X, ["a", "b"] * 3).predict(X)
     if "pandas" in sys.modules or __import__("importlib.util").util.find_spec("pandas"):
         assert len(analyze_faces(X, cropper=cropper, classifier=classifier, verbose=1)) == 6
-    report.write("fine")
     """
-    command = [sys.executable, "-c", textwrap.dedent(code)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("fine", "")
+    code = textwrap.dedent(code) + "sys.exit(7)\n"  # an error would end in 1
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from emotion_estimators import __version__
-from emotion_estimators.cli.console import FAILED, MISUSED, UsageError, say
+from emotion_estimators.cli.console import FAILED, MISUSED, UsageError, let_go, one_screen, say
 
 __all__ = ["main"]
 
 _STATUSES = """\
-exit status: 0 all went well; 1 some inputs failed, or files could not be had or written;
-2 the command was misused; 130 interrupted."""
+exit status: 0 all went well; 1 some inputs failed, or files could not be read, downloaded or
+written; 2 the command was misused; 130 interrupted."""
 
 _PREDICT = """\
 Write a table with a row for each face in photographs, and a row for each photograph without a
-face or that cannot be read. Folders are searched for images, with the folders within them.
-Interrupted, it leaves a table of the photographs done, and --resume goes on with it."""
+face or that cannot be read. Folders are searched for images, with the folders within them; how
+many other files they hold, and of which kinds, is said. Interrupted, it leaves a table of the
+photographs done, and --resume goes on with it; killed, it leaves their rows in TABLE.csv, or in
+TABLE.jsonl.rows.csv and TABLE.parquet.rows.csv, with which --resume goes on, too."""
 
 _EVALUATE = """\
 Classify face crops whose emotion is known, and print how well: accuracy, balanced accuracy, macro
@@ -40,27 +42,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0; 1 if some inputs failed, or files could not be had or written; 2 on misuse; 130 if
-        interrupted. Arguments that argparse refuses end in ``SystemExit(2)``.
+        0; 1 if some inputs failed, or files could not be read, downloaded or written; 2 on
+        misuse; 130 if interrupted. Arguments that argparse refuses end in ``SystemExit(2)``.
     """
     arguments = _parser().parse_args(argv)
     try:
         status = _run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         say("interrupted.")
-        return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # whoever read the results wants no more; Python would complain again at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        status = 128 + signal.SIGINT
+    except BrokenPipeError:  # whoever read the results has stopped
+        status = FAILED
     except UsageError as error:
         say(f"{arguments.command}: {error}")
-        return MISUSED
+        status = MISUSED
     except OSError as error:
         say(f"{arguments.command}: {error}")
-        return FAILED
+        status = FAILED
+    finally:
+        let_go(sys.stdout)
+        let_go(sys.stderr)
     return status
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose messages pass nothing on that terminals obey."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(one_screen(message))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -82,7 +93,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="emotion-estimators", description="Emotions of faces in photographs.", epilog=_STATUSES
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

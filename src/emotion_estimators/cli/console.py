@@ -1,14 +1,30 @@
-"""What the commands say and how they fail; imports tqdm inside a function."""
+"""What the commands say and how they fail, whatever the standard streams are."""
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
-__all__ = ["FAILED", "MISUSED", "OK", "UsageError", "print_line", "say", "track"]
+from emotion_estimators._progress import is_terminal, progress_bar
+
+__all__ = [
+    "FAILED",
+    "MISUSED",
+    "OK",
+    "UsageError",
+    "check_output",
+    "let_go",
+    "one_screen",
+    "print_line",
+    "say",
+    "track",
+]
 
 OK, FAILED, MISUSED = 0, 1, 2  # exit statuses
+
+_LINES, _CHARACTERS = 20, 1500  # of a message
 
 
 class UsageError(Exception):
@@ -16,22 +32,62 @@ class UsageError(Exception):
 
 
 def say(message: str) -> None:
-    """Write a message for people, beside the results."""
-    sys.stderr.write(f"emotion-estimators: {message}\n")
+    """Write a message for people, beside the results; nothing fails where that is not possible."""
+    with suppress(AttributeError, OSError, ValueError):
+        sys.stderr.write(_encodable(f"emotion-estimators: {one_screen(message)}\n", sys.stderr))
+        sys.stderr.flush()
 
 
 def print_line(text: str = "") -> None:
-    """Write a line of results."""
-    sys.stdout.write(f"{text}\n")
+    """Write a line of results, if there is a standard output."""
+    if sys.stdout is not None:
+        sys.stdout.write(_encodable(f"{text}\n", sys.stdout))
+
+
+def check_output(command: str) -> None:
+    """Raise OSError if there is no standard output for results that go nowhere else."""
+    if sys.stdout is None:
+        raise OSError(f"{command} has no standard output to write to.")
+
+
+def let_go(stream: Any) -> None:
+    """Flush a standard stream; one that fails gets no more, so that Python's end is quiet."""
+    try:
+        stream.flush()
+    except (AttributeError, ValueError):
+        return
+    except OSError:
+        with suppress(AttributeError, OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def one_screen(message: str) -> str:
+    """Return a message without what terminals obey, and not longer than a screen."""
+    lines = message.splitlines()
+    more = [f"... ({len(lines) - _LINES} more lines)"] if len(lines) > _LINES else []
+    text = "\n".join(lines[:_LINES] + more)
+    if len(text) > _CHARACTERS:
+        text = f"{text[: _CHARACTERS // 2]} ... {text[-_CHARACTERS // 2 :]}"
+    return _visible(text)
 
 
 def track(total: int, unit: str, *, is_shown: bool = True) -> Any:
     """Return a progress bar, which shows on a terminal only."""
-    from tqdm import tqdm
-
-    is_shown = is_shown and sys.stderr.isatty()
+    is_shown = is_shown and is_terminal(sys.stderr)
+    columns = 0
+    if is_shown:
+        with suppress(OSError, ValueError):
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns
     # a pseudo-terminal may say that it has no columns or rows, where tqdm shows nothing
-    columns = None if is_shown and os.get_terminal_size(sys.stderr.fileno()).columns else 80
-    return tqdm(
-        total=total, unit=unit, disable=not is_shown, ncols=columns, nrows=24, file=sys.stderr
-    )
+    size = {"ncols": None if columns else 80, "nrows": 24}
+    return progress_bar(total=total, unit=unit, is_shown=is_shown, **size)
+
+
+def _visible(text: str) -> str:
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
+def _encodable(text: str, stream: Any) -> str:
+    """Return a text that a stream can write: what its encoding lacks is escaped."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return _visible(text).encode(encoding, "backslashreplace").decode(encoding)

@@ -11,12 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
-from emotion_estimators.classifiers.pretrained_emotion_classifier import open_classes
-from emotion_estimators.cli.console import FAILED, OK, UsageError, print_line, say, track
-from emotion_estimators.cli.models import open_classifier
+from emotion_estimators.cli.console import (
+    FAILED,
+    OK,
+    UsageError,
+    check_output,
+    print_line,
+    say,
+    track,
+)
+from emotion_estimators.cli.models import open_classifier, registered_classes
+from emotion_estimators.cli.outputs import check_folder
 from emotion_estimators.datasets import load_image_folder
-from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.exceptions import InvalidImagesError, shorten
 from emotion_estimators.inspection.scores import measure_probabilities
 from emotion_estimators.labels import EMOTIONS
 
@@ -33,11 +42,16 @@ _SCORES = {
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print the figures, and write them and a picture of the confusion matrix."""
-    if arguments.out is not None:
+    if arguments.out is None:
+        check_output("evaluate without --out")
+    else:
+        check_folder("--out", arguments.out)
         _import_matplotlib()
+    classes = registered_classes(arguments.model)
+    if classes is None:
+        classes = open_classifier(arguments.model, arguments.jobs).classes_.tolist()
+    X, y = _load(arguments.root, classes)  # before a registered model is downloaded
     classifier = open_classifier(arguments.model, arguments.jobs)
-    classes = open_classes(classifier).tolist()
-    X, y = _load(arguments.root, classes)
     probabilities, is_read = _classify(classifier, X, arguments.root)
     if not is_read.any():
         raise UsageError(f"no image in {arguments.root} can be read.")
@@ -45,12 +59,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     n_unreadable = int((~is_read).sum())
     figures = {"model": arguments.model, "classes": classes, **figures}
     figures["n_unreadable"] = n_unreadable
-    _print(figures)
-    if arguments.out is not None:
+    if arguments.out is not None:  # before anything is printed, which may fail
         arguments.out.mkdir(parents=True, exist_ok=True)
-        path = arguments.out / "evaluation.json"
-        path.write_text(f"{json.dumps(figures, indent=2)}\n", encoding="utf-8")
+        with whole_file(arguments.out / "evaluation.json", what="The evaluation") as file:
+            file.write(f"{json.dumps(figures, indent=2)}\n".encode())
         _draw(figures, arguments.out / "confusion_matrix.png")
+    _print(figures)
     if n_unreadable:
         say(f"evaluate: {n_unreadable} of {len(X)} images cannot be read and were left out.")
     return FAILED if n_unreadable else OK
@@ -66,11 +80,11 @@ def _load(root: Path, classes: list[str]) -> tuple[NDArray[Any], NDArray[Any]]:
         raise UsageError(str(error)) from error
     for warning in caught:
         say(f"evaluate: {warning.message}")
-    strange = sorted(set(y) - set(classes))
-    if strange:
+    unknown = sorted(set(y) - set(classes))
+    if unknown:
         raise UsageError(
-            f"{root} has folders {', '.join(strange)}, which are no classes of the model; it has "
-            f"{', '.join(classes)}."
+            f"{root} has folders {shorten(', '.join(unknown))}, which are not classes of the "
+            f"model; it has {', '.join(classes)}."
         )
     return X, y
 
@@ -139,4 +153,5 @@ def _draw(figures: dict[str, Any], path: Path) -> None:
         color = "white" if share > 0.5 else "black"
         ax.text(j, i, f"{share:.2f}\n{counts[i, j]}", ha="center", va="center", color=color)
     ax.set_title(f"{figures['n']} images, accuracy {figures['accuracy']:.3f}")
-    figure.savefig(path, dpi=120)
+    with whole_file(path, what="The confusion matrix") as file:
+        figure.savefig(file, format="png", dpi=120)

@@ -12,7 +12,7 @@ from typing import Any
 
 from emotion_estimators import __version__
 from emotion_estimators._downloads import cache_folder, is_offline
-from emotion_estimators.cli.console import OK, print_line
+from emotion_estimators.cli.console import OK, check_output, print_line
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.weights import find_weights, list_cards
 
@@ -23,6 +23,7 @@ _DISTRIBUTION = "emotion-estimators"
 
 def info(arguments: argparse.Namespace) -> int:
     """Print it all."""
+    check_output("info")
     required, extras = _requirements()
     found: dict[str, Any] = {
         "version": __version__,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 
+from emotion_estimators._progress import is_terminal
 from emotion_estimators.classifiers.pretrained_emotion_classifier import (
     PretrainedEmotionClassifier,
     open_classes,
 )
 from emotion_estimators.cli.console import UsageError
+from emotion_estimators.exceptions import shorten
 from emotion_estimators.weights import fetch_weights, list_cards
 
-__all__ = ["open_classifier"]
+__all__ = ["open_classifier", "registered_classes"]
 
 
 def open_classifier(model: str, jobs: int | None) -> PretrainedEmotionClassifier:
@@ -35,11 +37,16 @@ def open_classifier(model: str, jobs: int | None) -> PretrainedEmotionClassifier
     ConnectionError
         If it cannot be downloaded.
     """
-    if model in [card.name for card in list_cards("emotion")]:
-        fetch_weights(model, verbose=sys.stderr.isatty())
     classifier = PretrainedEmotionClassifier(model=model, n_threads=jobs)
     try:
-        open_classes(classifier)
+        if registered_classes(model) is not None:
+            fetch_weights(model, verbose=is_terminal(sys.stderr))
+        _ = classifier.classes_
     except (ValueError, FileNotFoundError, IsADirectoryError) as error:
-        raise UsageError(f"--model {model}: {error}") from error
+        raise UsageError(f"--model {shorten(model)}: {error}") from error
     return classifier
+
+
+def registered_classes(model: str) -> list[str] | None:
+    """Return the sorted classes of a model that is known by name, None for any other."""
+    return next((sorted(card.labels) for card in list_cards("emotion") if card.name == model), None)

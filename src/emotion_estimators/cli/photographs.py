@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from emotion_estimators.cli.console import UsageError
 from emotion_estimators.datasets.folder_files import find_images
+from emotion_estimators.exceptions import shorten
 
-__all__ = ["drawing_targets", "find_photographs"]
+__all__ = ["Found", "drawing_targets", "find_photographs"]
 
 
-def find_photographs(
-    paths: list[Path], *, leave_out: Path | None = None
-) -> tuple[dict[str, str], list[Path], list[str]]:
+@dataclass
+class Found:
+    """What paths lead to.
+
+    Attributes
+    ----------
+    photographs : dict of str to str
+        Paths as given, those of a folder sorted; and where they lie below the folder that was
+        given.
+    missing : list of str
+        Those of them that do not exist.
+    empty : list of Path
+        Folders without an image.
+    unreadable : list of str
+        Folders that cannot be read.
+    passed_over : Counter of str
+        How many other files the folders hold, by kind.
+    """
+
+    photographs: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    empty: list[Path] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)
+
+
+def find_photographs(paths: list[Path], *, leave_out: Path | None = None) -> Found:
     """Find photographs, each once.
 
     Parameters
@@ -25,46 +52,59 @@ def find_photographs(
 
     Returns
     -------
-    photographs : dict of str to str
-        Paths as given, those of a folder sorted; and where they lie below the folder that was
-        given.
-    empty : list of Path
-        Folders without an image.
-    unreadable : list of str
-        Folders that cannot be read.
+    found : Found
 
     Raises
     ------
     UsageError
-        If links to folders lead round and round.
+        If links to folders form a cycle.
     """
-    photographs: dict[str, str] = {}
-    empty = []
-    unreadable: list[str] = []
+    found = Found()
     for path in paths:
         if not path.is_dir():
-            photographs.setdefault(os.fspath(path), path.name)
+            if os.fspath(path) not in found.photographs and not os.path.lexists(path):
+                found.missing.append(os.fspath(path))
+            found.photographs.setdefault(os.fspath(path), path.name)
             continue
-        hidden = _below(path, leave_out)
         try:
-            found, _ = find_images(
-                path, owner="The search for images", unreadable=unreadable, leave_out=hidden
+            names, passed_over = find_images(
+                path,
+                owner="The search for images",
+                unreadable=found.unreadable,
+                leave_out=_below(path, leave_out),
             )
         except ValueError as error:
             raise UsageError(str(error)) from error
-        if not found:
-            empty.append(path)
-        for name in found:
-            photographs.setdefault(os.path.join(path, name), name)  # noqa: PTH118 - for speed
-    return photographs, empty, unreadable
+        found.passed_over += passed_over
+        if not names:
+            found.empty.append(path)
+        for name in names:
+            found.photographs.setdefault(os.path.join(path, name), name)  # noqa: PTH118 - for speed
+    return found
 
 
 def _below(path: Path, folder: Path | None) -> str | None:
     """Return how names below `path` begin that are in `folder`, None if there are none."""
-    real = path.resolve()
-    if folder is None or real not in folder.resolve().parents:
+    if folder is None:
         return None
-    return f"{folder.resolve().relative_to(real).as_posix()}/"
+    real, below = Path(_real(path)), Path(_real(folder))
+    return f"{below.relative_to(real).as_posix()}/" if real in below.parents else None
+
+
+def _real(path: Path | str) -> str:
+    """Return where a path leads to; itself where the working directory was removed."""
+    try:
+        return os.path.realpath(path)
+    except OSError:
+        return os.fspath(path)
+
+
+def _absolute(path: Path | str) -> str:
+    """Return a path from the root on, links as they are, as `_real` does."""
+    try:
+        return os.path.abspath(path)  # noqa: PTH100 - links stay
+    except OSError:
+        return os.fspath(path)
 
 
 def drawing_targets(photographs: dict[str, str], folder: Path) -> dict[str, Path]:
@@ -87,8 +127,7 @@ def drawing_targets(photographs: dict[str, str], folder: Path) -> dict[str, Path
     UsageError
         If one would take the place of a photograph.
     """
-    originals = {os.path.abspath(path) for path in photographs}  # noqa: PTH100 - links stay
-    originals |= {os.path.realpath(path) for path in photographs}
+    originals = {_absolute(path) for path in photographs} | {_real(path) for path in photographs}
     targets: dict[str, Path] = {}
     taken: set[str] = set()
     for path, name in photographs.items():
@@ -100,9 +139,10 @@ def drawing_targets(photographs: dict[str, str], folder: Path) -> dict[str, Path
             free = f"{stem}-{number}{suffix}"
         taken.add(free.lower())
         target = folder / free
-        if {os.path.abspath(target), os.path.realpath(target)} & originals:  # noqa: PTH100
+        if {_absolute(target), _real(target)} & originals:
             raise UsageError(
-                f"--draw {folder} would write over the photograph {target}. Take another folder."
+                f"--draw {folder} would write over the photograph {shorten(str(target))}. Take "
+                "another folder."
             )
         targets[path] = target
     return targets

@@ -3,40 +3,96 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from emotion_estimators._files import whole_file
+from emotion_estimators._progress import is_terminal
 from emotion_estimators.analysis.face_rows import iterate_faces, standard_cropper, table_columns
-from emotion_estimators.classifiers.pretrained_emotion_classifier import open_classes
-from emotion_estimators.cli.console import FAILED, OK, UsageError, say, track
-from emotion_estimators.cli.models import open_classifier
-from emotion_estimators.cli.photographs import drawing_targets, find_photographs
-from emotion_estimators.cli.table_files import SUFFIXES, Held, TableWriter, open_table
+from emotion_estimators.classifiers.pretrained_emotion_classifier import (
+    PretrainedEmotionClassifier,
+)
+from emotion_estimators.cli.console import FAILED, OK, UsageError, check_output, say, track
+from emotion_estimators.cli.models import open_classifier, registered_classes
+from emotion_estimators.cli.outputs import check_folder, check_writable
+from emotion_estimators.cli.photographs import Found, drawing_targets, find_photographs
+from emotion_estimators.cli.tables import (
+    SUFFIXES,
+    Held,
+    Table,
+    image_name,
+    import_arrow,
+    open_table,
+    rows_file,
+)
+from emotion_estimators.datasets.folder_files import describe_kinds
+from emotion_estimators.exceptions import InvalidImagesError, shorten
 from emotion_estimators.features.face_cropper import FaceCropper
+from emotion_estimators.images.loader import load_image
 
 __all__ = ["predict"]
+
+_N_NAMED = 10  # missing files named
 
 
 def predict(arguments: argparse.Namespace) -> int:
     """Write the table, and the drawn photographs."""
     _check_out(arguments)
-    photographs, empty, unreadable = find_photographs(arguments.paths, leave_out=arguments.draw)
-    targets = {} if arguments.draw is None else drawing_targets(photographs, arguments.draw)
-    for folder in empty:
+    found = find_photographs(arguments.paths, leave_out=arguments.draw)
+    targets = {}
+    if arguments.draw is not None:
+        targets = drawing_targets(found.photographs, arguments.draw)
+        check_folder("--draw", arguments.draw)
+    _report_search(found)
+    classes: Any = registered_classes(arguments.model)
+    # no download, and nothing is opened, where no photograph exists
+    if classes is not None and len(found.missing) == len(found.photographs) > 0:
+        rows: Any = partial(map, partial(_unreadable, table_columns(classes)))
+    else:
+        classifier, cropper = _open(arguments)
+        classes = classifier.classes_
+        rows = partial(iterate_faces, cropper=cropper, classifier=classifier)
+    names = {path: image_name(path) for path in found.photographs}
+    retry = set(names.values()) if arguments.resume else None
+    table, held = open_table(arguments.out, table_columns(classes), retry=retry)
+    pending = [path for path in found.photographs if names[path] not in held.images]
+    run = _Run(pending, arguments.out, held, targets)
+    return max(run.write(table, rows(pending)), FAILED if found.empty or found.unreadable else OK)
+
+
+def _report_search(found: Found) -> None:
+    for path in found.missing[:_N_NAMED]:
+        say(f"predict: there is no file {shorten(path)}.")
+    if len(found.missing) > _N_NAMED:
+        say(f"predict: {len(found.missing) - _N_NAMED} more files do not exist.")
+    for folder in found.empty:
         say(f"predict: no image in the folder {folder}.")
-    for name in unreadable:
+    for name in found.unreadable:
         say(f"predict: the folder {name} cannot be read and is left out.")
+    if found.passed_over:
+        n = found.passed_over.total()
+        say(f"predict: passed over {n} files: {describe_kinds(found.passed_over)}")
+
+
+def _open(arguments: argparse.Namespace) -> tuple[PretrainedEmotionClassifier, FaceCropper]:
+    """Return what classifies and what finds faces; what may be downloaded is opened last."""
+    is_local = arguments.detector != "yunet"
+    cropper = _open_cropper(arguments.detector, arguments.jobs) if is_local else None
     classifier = open_classifier(arguments.model, arguments.jobs)
-    cropper = _open_cropper(arguments.detector, arguments.jobs)
-    columns = table_columns(open_classes(classifier))
-    again = set(photographs) if arguments.resume else None
-    writer, held = open_table(arguments.out, columns, again=again)
-    todo = [path for path in photographs if path not in held.images]
-    run = _Run(todo, arguments.out, held, targets)
-    return max(run.write(writer, cropper, classifier), FAILED if empty or unreadable else OK)
+    return classifier, cropper or _open_cropper(arguments.detector, arguments.jobs)
+
+
+def _unreadable(columns: list[str], path: str) -> list[dict[str, Any]]:
+    """Return the row of a photograph that does not exist."""
+    try:
+        load_image(path)
+    except InvalidImagesError as error:
+        return [dict.fromkeys(columns) | {"status": "unreadable", "problem": str(error)}]
+    raise OSError(f"{shorten(path)} did not exist when the command began. Run it again.")
 
 
 class _Run:
@@ -44,7 +100,7 @@ class _Run:
 
     Parameters
     ----------
-    todo : list of str
+    pending : list of str
         Photographs that the table lacks.
     out : Path or None
         The table.
@@ -55,45 +111,50 @@ class _Run:
     """
 
     def __init__(
-        self, todo: list[str], out: Path | None, held: Held, targets: dict[str, Path]
+        self, pending: list[str], out: Path | None, held: Held, targets: dict[str, Path]
     ) -> None:
-        self.todo = todo
+        self.pending = pending
         self.out = out
         self.held = held
         self.targets = targets
-        self.n_done = self.n_faces = self.n_unreadable = 0
+        self.n_done = self.n_faces = self.n_unreadable = self.n_undrawn = 0
 
-    def write(self, writer: TableWriter, cropper: Any, classifier: Any) -> int:
-        """Write all that is to do; return the exit status."""
+    def write(self, table: Table, stream: Iterator[list[dict[str, Any]]]) -> int:
+        """Write the rows of all that is pending; return the exit status."""
         status = OK
         # a bar within the lines of a table would spoil both
-        is_apart = self.out is not None or not sys.stdout.isatty()
+        is_apart = self.out is not None or not is_terminal(sys.stdout)
         try:
-            with track(len(self.todo), "image", is_shown=is_apart) as bar:
-                stream = iterate_faces(self.todo, cropper=cropper, classifier=classifier)
-                for path, rows in zip(self.todo, stream, strict=True):
-                    self._add(writer, path, rows)
+            with track(len(self.pending), "image", is_shown=is_apart) as bar:
+                for path, rows in zip(self.pending, stream, strict=True):
+                    self._add(table, path, rows)
                     bar.update()
         except KeyboardInterrupt:
             status = 128 + signal.SIGINT
-        finally:
-            writer.close()
+        except BaseException:
+            table.close()
+            raise
+        table.finish()
         self._report(is_interrupted=status != OK)
-        return status or (FAILED if self.n_unreadable else OK)
+        return status or (FAILED if self.n_unreadable or self.n_undrawn else OK)
 
-    def _add(self, writer: TableWriter, path: str, rows: list[dict[str, Any]]) -> None:
+    def _add(self, table: Table, path: str, rows: list[dict[str, Any]]) -> None:
         faces = [row for row in rows if row["status"] == "face"]
         # drawn first: what the table holds is not looked at again
         if faces and path in self.targets:
-            _draw(path, faces, self.targets[path])
-        row = self.held.next_row + self.n_done
-        writer.write([{**values, "row": row} for values in rows])
+            try:
+                _draw(path, faces, self.targets[path])
+            except InvalidImagesError as error:  # it was read before
+                say(f"predict: {shorten(path)} cannot be drawn: {error}")
+                self.n_undrawn += 1
+        own = {"row": self.held.next_row + self.n_done, "image": image_name(path)}
+        table.write([{**values, **own} for values in rows])
         self.n_done += 1
         self.n_faces += len(faces)
         self.n_unreadable += rows[0]["status"] == "unreadable"
 
     def _report(self, *, is_interrupted: bool) -> None:
-        n = len(self.todo)
+        n = len(self.pending)
         where = "the table" if self.out is None else str(self.out)
         if is_interrupted:
             hint = "" if self.out is None else " Go on with --resume."
@@ -103,7 +164,7 @@ class _Run:
                 f"predict: {self.n_unreadable} of {self.n_done} images cannot be read; their rows "
                 f'in {where} say "unreadable", and why.'
             )
-        if sys.stderr.isatty() and not is_interrupted and self.out is not None:
+        if is_terminal(sys.stderr) and not is_interrupted and self.out is not None:
             skipped = len(self.held.images)
             more = f" ({skipped} more were there already)" if skipped else ""
             say(f"{self.n_faces} faces in {self.n_done} images{more}: {where}")
@@ -114,27 +175,34 @@ def _check_out(arguments: argparse.Namespace) -> None:
     if out is None:
         if arguments.resume or arguments.overwrite:
             raise UsageError("--resume and --overwrite need --out TABLE.")
+        check_output("predict without --out")
         return
     if out.suffix.lower() not in SUFFIXES:
         raise UsageError(f"expected --out to end in {', '.join(SUFFIXES)}, got {out}.")
+    if out.suffix.lower() == ".parquet":
+        import_arrow()
     if not out.parent.is_dir():
         raise UsageError(f"there is no folder {out.parent} for --out {out.name}.")
     if out.is_dir():
         raise UsageError(f"--out {out} is a folder.")
-    if out.exists() and not (arguments.resume or arguments.overwrite):
-        raise UsageError(f"{out} exists. Go on with it by --resume, or --overwrite it.")
+    for path in (out, rows_file(out)):
+        if path.exists() and not (arguments.resume or arguments.overwrite):
+            raise UsageError(f"{path} exists. Go on with it by --resume, or --overwrite it.")
+    check_writable("--out", out, out.parent)
 
 
 def _open_cropper(detector: str, jobs: int | None) -> FaceCropper:
     """Return a cropper whose detector is there and can be read."""
-    cropper = standard_cropper(detector=detector, n_threads=jobs, verbose=int(sys.stderr.isatty()))
+    cropper = standard_cropper(
+        detector=detector, n_threads=jobs, verbose=int(is_terminal(sys.stderr))
+    )
     try:
         cropper.prepare()
     except ConnectionError as error:
         hint = "Or take --detector cascade, which needs no download."
         raise ConnectionError(f"{error} {hint}") from error
     except (ValueError, FileNotFoundError, IsADirectoryError, ImportError) as error:
-        raise UsageError(f"--detector {detector}: {error}") from error
+        raise UsageError(f"--detector {shorten(detector)}: {error}") from error
     return cropper
 
 
@@ -143,7 +211,8 @@ def _draw(path: str, faces: list[dict[str, Any]], target: Path) -> None:
 
     from emotion_estimators.inspection.draw_faces import draw_faces
 
+    drawn = Image.fromarray(draw_faces(path, faces))
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{os.getpid()}{target.suffix}")
-    Image.fromarray(draw_faces(path, faces)).save(part, quality=90)
-    part.replace(target)  # whole, and never through a link to elsewhere
+    kind = "PNG" if target.suffix == ".png" else "JPEG"
+    with whole_file(target, what="A drawing") as file:  # never through a link to elsewhere
+        drawn.save(file, format=kind, quality=90)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from emotion_estimators._progress import is_terminal
 from emotion_estimators.cli.console import FAILED, OK, UsageError, print_line, say
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.weights import fetch_weights, list_cards
@@ -13,7 +14,7 @@ __all__ = ["fetch"]
 
 
 def fetch(arguments: argparse.Namespace) -> int:
-    """Fetch the weights named; those that cannot be had keep none of the others back."""
+    """Fetch the weights named; those that fail keep none of the others back."""
     known = [card.name for card in list_cards()]
     if bool(arguments.names) == arguments.all:
         raise UsageError(f"expected either names of weights ({', '.join(known)}) or --all.")
@@ -24,7 +25,7 @@ def fetch(arguments: argparse.Namespace) -> int:
     status = OK
     for name in names:
         try:
-            path = fetch_weights(name, verbose=sys.stderr.isatty())
+            path = fetch_weights(name, verbose=is_terminal(sys.stderr))
         except (OSError, WeightsError) as error:
             say(f"fetch: {error}")
             status = FAILED
