@@ -1,5 +1,6 @@
 """The command line: tables, what interrupts and resumes them, exit statuses, and its messages."""
 
+import contextlib
 import csv
 import io
 import json
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import textwrap
 import time
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from PIL import Image
 from emotion_estimators import FaceCropper, PretrainedEmotionClassifier, __version__
 from emotion_estimators.analysis import analyze_faces, table_columns
 from emotion_estimators.cli import main
+from emotion_estimators.cli.console import say
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.labels import EMOTIONS
 from emotion_estimators.weights import embedded_weights, list_cards
@@ -154,12 +157,7 @@ def test_interrupted_and_resumed(suffix, photos, cropper, tmp_path, capsys):
 
 def _comparable(path):
     """Return the rows without their numbers, as images that cannot be read are looked at again."""
-    if path.suffix == ".parquet":
-        from pyarrow import parquet
-
-        rows = parquet.read_table(path).to_pylist()
-    else:
-        rows = as_csv(path) if path.suffix == ".csv" else read_lines(path)
+    rows = as_csv(path) if path.suffix == ".csv" else typed(path)
     return [{name: str(value) for name, value in row.items() if name != "row"} for row in rows]
 
 
@@ -515,3 +513,319 @@ def test_real_photographs(data_dir, tmp_path):
     n_faces = [sum(row["image"].endswith("multiface.jpg") for row in rows), len(rows)]
     assert n_faces == [6, 10]
     assert rows[-1]["status"] == "no face"
+
+
+def start_of_a_long_run(photos, tmp_path, out):
+    """Start a process that finds faces slowly; return it once some photographs are done."""
+    links = tmp_path / "links"
+    links.mkdir()
+    for i in range(2000):
+        (links / f"{i:04}.png").symlink_to(photos / "a.png")
+    code = f"""
+    import time
+    from emotion_estimators import FaceCropper
+    from emotion_estimators.cli import main, predict
+
+    def find(photo):
+        time.sleep(0.02)
+        return [[0, 0, 40, 40], [40, 0, 40, 40]]
+
+    predict._open_cropper = lambda *_: FaceCropper(detector=find, output_size=48)
+    raise SystemExit(main(["predict", {str(links)!r}, "--out", {str(out)!r}]))
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stderr=subprocess.PIPE, text=True
+    )
+    growing = out if out.suffix == ".csv" else out.with_name(f"{out.name}.rows.csv")
+    deadline = time.monotonic() + 120
+    while not (growing.exists() and growing.read_bytes().count(b"\n") > 1):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return process, growing
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+@pytest.mark.usefixtures("cropper")
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("sent", ["SIGTERM", "SIGKILL"])
+def test_rows_outlive_a_killed_process(suffix, sent, photos, tmp_path, capsys):
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs it")
+    out = tmp_path / f"table.{suffix}"
+    process, growing = start_of_a_long_run(photos, tmp_path, out)
+    process.send_signal(getattr(signal, sent))
+    process.communicate(timeout=60)
+    before = as_csv(growing)
+    done = {row["image"] for row in before}
+    assert 0 < len(done) < 2000
+    assert len(before) == 2 * len(done)
+    if suffix != "csv":  # without --resume or --overwrite they are not lost by mistake
+        assert run("predict", photos / "a.png", "--out", out) == 2
+        assert f"{growing} exists. Go on with it by --resume" in capsys.readouterr().err
+    for link in sorted((tmp_path / "links").iterdir())[len(done) + 3 :]:  # three are left to do
+        link.unlink()
+    assert run("predict", tmp_path / "links", "--out", out, "--resume") == 0
+    after = _comparable(out)
+    assert len(after) == 2 * (len(done) + 3)
+    assert [row["image"] for row in after[: len(before)]] == [row["image"] for row in before]
+    assert sorted(path.name for path in tmp_path.glob("*table*")) == [out.name]
+
+
+needs_any_name = pytest.mark.skipif(
+    sys.platform in ("win32", "darwin"), reason="file names there are always Unicode"
+)
+
+
+@needs_any_name
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_names_of_any_bytes(suffix, photos, cropper, tmp_path):
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs it")
+    (photos / "broken.jpg").unlink()
+    for name in (b"M\xfcller.png", b"a\rb.png", b"a\nb.png", 'ü,".png'.encode()):
+        shutil.copy(photos / "a.png", os.fsencode(photos) + b"/" + name)
+    out = tmp_path / f"table.{suffix}"
+    assert run("predict", photos, "--out", out, "--draw", tmp_path / "drawn") == 0
+    before = out.read_bytes()
+    images = {row["image"] for row in (as_csv(out) if suffix == "csv" else typed(out))}
+    ends = {image.removeprefix(f"{photos}{os.sep}") for image in images}
+    assert ends >= {"M\\udcfcller.png", "a\rb.png", "a\nb.png", 'ü,".png'}
+    assert len(ends) == 9
+    seen = []
+    cropper.set_params(detector=seen.append)
+    assert run("predict", photos, "--out", out, "--resume") == 0
+    assert out.read_bytes() == before
+    assert not seen
+
+
+def typed(path):
+    """Return the rows of a table that knows types."""
+    if path.suffix == ".jsonl":
+        return read_lines(path)
+    from pyarrow import parquet
+
+    return parquet.read_table(path).to_pylist()
+
+
+@needs_any_name
+@pytest.mark.usefixtures("cropper")
+def test_terminals_get_no_control_characters(photos, tmp_path, capsys):
+    names = [os.fsdecode(b"\x1b[31mred\xff.jpg"), "two\nlines.jpg", "\u202egpj.exe"]
+    assert run("predict", *[photos / name for name in names], "--out", tmp_path / "t.csv") == 1
+    said = capsys.readouterr().err
+    assert "there is no file" in said
+    assert r"\x1b[31mred\udcff.jpg" in said
+    assert r"two\nlines.jpg" in said
+    assert r"\u202egpj.exe" in said
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["predict", "a.jpg", "--\x1b[31mred"])
+    assert r"--\x1b[31mred" in capsys.readouterr().err
+
+
+def test_messages_are_never_longer_than_a_screen(capsys):
+    say("\n".join(f"row {i} " + "x" * 500 for i in range(1000)))
+    said = capsys.readouterr().err
+    assert len(said) < 1600
+    assert said.count("\n") <= 22
+
+
+@pytest.mark.usefixtures("cropper")
+def test_files_that_do_not_exist_are_named_before_anything_is_opened(
+    photos, tmp_path, monkeypatch, capsys
+):
+    from emotion_estimators.cli import predict
+
+    def fail(*_):
+        raise AssertionError("opened")
+
+    monkeypatch.setattr(predict, "_open_cropper", fail)
+    monkeypatch.setattr(predict, "open_classifier", fail)
+    out = tmp_path / "t.jsonl"
+    names = [f"no{i}.jpg" for i in range(12)]
+    assert run("predict", *names, "--out", out) == 1
+    said = capsys.readouterr().err
+    assert "there is no file no0.jpg." in said
+    assert "2 more files do not exist" in said
+    rows = read_lines(out)
+    assert [(row["image"], row["status"]) for row in rows] == [(n, "unreadable") for n in names]
+    assert all("no0.jpg" in row["problem"] or row["problem"] for row in rows)
+    with pytest.raises(AssertionError, match="opened"):
+        run("predict", "no.jpg", photos / "a.png")
+    assert "there is no file no.jpg." in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("cropper")
+def test_what_folders_hold_besides_is_counted(photos, tmp_path, capsys):
+    with Image.open(photos / "a.png") as image:
+        for name, kind in (("d.jfif", "JPEG"), ("e.JPE", "JPEG"), ("f.tga", "TGA"),
+                           ("no suffix", "PNG"), ("g.mpo", "MPO")):  # fmt: skip
+            image.save(photos / name, format=kind)
+    (photos / "h.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    (photos / ".hidden.jpg").write_bytes(b"")
+    (photos / "broken.jpg").unlink()
+    out = tmp_path / "t.csv"
+    assert run("predict", photos, "--out", out) == 0
+    assert len({row["image"] for row in as_csv(out)}) == 10
+    said = capsys.readouterr().err
+    assert "passed over 3 files: " in said
+    for kind in ("1 .heic", "1 .txt", "1 hidden", "convert them to JPEG"):
+        assert kind in said
+
+
+class NoFile:
+    """What a program with windows may put in place of a standard stream."""
+
+    def write(self, text):
+        pass
+
+
+@pytest.mark.usefixtures("cropper")
+@pytest.mark.parametrize("stream", [None, NoFile(), io.StringIO()])
+def test_any_standard_streams(stream, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert run("predict", photos, "missing.jpg", "--out", tmp_path / "t.csv") == 1
+    assert len(as_csv(tmp_path / "t.csv")) == 11
+    assert run("fetch", "embedded") == 0
+    assert run("info") == (1 if stream is None else 0)
+    assert run("predict", photos / "a.png") == (1 if stream is None else 0)
+    assert run("evaluate", tmp_path) in (1, 2)
+
+
+@pytest.mark.usefixtures("cropper")
+def test_a_program_that_collects_the_output(photos):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        assert run("predict", photos / "a.png", photos / "broken.jpg") == 1
+    rows = list(csv.DictReader(io.StringIO(out.getvalue())))
+    assert [row["status"] for row in rows] == ["face", "face", "unreadable"]
+    assert "1 of 2 images cannot be read" in err.getvalue()
+
+
+def in_a_shell(script, *arguments, **environment):
+    """Run the command line with its streams as a shell makes them."""
+    command = f'"{sys.executable}" -m emotion_estimators.cli {script}'
+    return subprocess.run(
+        [shutil.which("bash"), "-c", command, "bash", *map(str, arguments)],
+        capture_output=True, text=True, check=False, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+needs_bash = pytest.mark.skipif(
+    sys.platform == "win32" or shutil.which("bash") is None, reason="needs bash"
+)
+
+
+@needs_bash
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        ("info >&-", 1),
+        ("info >&- 2>&-", 1),
+        ("info --json 2>&- <&- | head -1; exit ${PIPESTATUS[0]}", 0),
+        ("fetch embedded >&-", 0),
+        ('predict none.jpg --out "$1" 2>/dev/full', 1),
+        ('predict none.jpg --out "$1" <&- >&- 2>&-', 1),
+        ("info >/dev/full", 1),
+        ("predict none.jpg >/dev/full", 1),
+        ("predict none.jpg | true; exit ${PIPESTATUS[0]}", 1),
+    ],
+)
+def test_streams_that_are_closed_or_full(script, status, tmp_path):
+    if "/dev/full" in script and not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    done = in_a_shell(script, tmp_path / "t.csv")
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    if "$1" in script:
+        assert as_csv(tmp_path / "t.csv")[0]["status"] == "unreadable"
+
+
+@needs_bash
+def test_an_encoding_that_lacks_the_characters(tmp_path):
+    cache = tmp_path / "深圳"
+    cache.mkdir()
+    done = in_a_shell("info", EMOTION_ESTIMATORS_CACHE=str(cache), PYTHONIOENCODING="cp1252")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\u6df1\u5733" in done.stdout
+
+
+@needs_bash
+def test_a_working_directory_that_was_removed(photos, tmp_path):
+    (tmp_path / "gone").mkdir()
+    script = '--version >/dev/null; cd "$1"; rmdir "$1"; '
+    script += f'"{sys.executable}" -m emotion_estimators.cli predict '
+    script += '"$2" missing.jpg --detector cascade --out "$3" --draw "$4"'
+    pytest.importorskip("skimage", reason="holds the detector that needs no download")
+    out = tmp_path / "t.csv"
+    done = in_a_shell(script, tmp_path / "gone", photos / "black.png", out, tmp_path / "drawn")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
+    assert [row["status"] for row in as_csv(out)] == ["no face", "unreadable"]
+
+
+@pytest.fixture
+def small_files():
+    """Let no file of this process grow beyond 6 kB, as on a disk that is full."""
+    resource = pytest.importorskip("resource", reason="limits the size of files")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, before[1]))
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("cropper")
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_full_disk(suffix, photos, tmp_path, small_files, capsys):
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs it")
+    (photos / "broken.jpg").unlink()
+    for i in range(30):
+        (photos / f"{i}.png").symlink_to(photos / "a.png")
+    out = tmp_path / f"table.{suffix}"
+    assert run("predict", photos, "--out", out) == 1
+    said = capsys.readouterr().err
+    assert "cannot be written (File too large)" in said
+    assert "go on with --resume" in said
+    growing = out if suffix == "csv" else tmp_path / f"{out.name}.rows.csv"
+    rows = as_csv(growing)
+    assert growing.read_bytes().endswith(b"\n")
+    assert len(rows) % 2 == 0  # both faces or none
+    assert set(tmp_path.iterdir()) == {photos, growing}
+    small_files()
+    assert run("predict", photos, "--out", out, "--resume") == 0
+    assert len(_comparable(out)) == 2 * 34 + 1
+    assert set(tmp_path.iterdir()) == {photos, out}
+
+
+@pytest.mark.usefixtures("cropper")
+def test_a_full_disk_for_drawings(photos, tmp_path, small_files, capsys):
+    assert run("predict", photos / "a.png", "--out", tmp_path / "t.csv", "--draw",
+               tmp_path / "drawn") == 1  # fmt: skip
+    assert "A drawing cannot be written (File too large)" in capsys.readouterr().err
+    assert list((tmp_path / "drawn").iterdir()) == []
+    small_files()
+
+
+@pytest.mark.usefixtures("cropper")
+def test_places_that_cannot_be_written_are_refused_first(photos, tmp_path, monkeypatch, capsys):
+    from emotion_estimators.cli import evaluate, predict
+
+    def fail(*_):
+        raise AssertionError("opened")
+
+    for module in (predict, evaluate):
+        monkeypatch.setattr(module, "open_classifier", fail)
+    monkeypatch.setattr(os, "access", lambda path, _: "closed" not in str(path))
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "file").write_text("")
+    for arguments, status, message in (
+        (["predict", photos, "--out", tmp_path / "closed" / "t.csv"], 1, "cannot be written"),
+        (["predict", photos, "--draw", tmp_path / "closed" / "d"], 1, "cannot be written"),
+        (["predict", photos, "--draw", tmp_path / "file" / "d"], 2, "is not a folder"),
+        (["evaluate", photos, "--out", tmp_path / "closed" / "d"], 1, "cannot be written"),
+    ):
+        assert run(*arguments) == status
+        assert message in capsys.readouterr().err

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from emotion_estimators import __version__
-from emotion_estimators.cli.console import FAILED, MISUSED, UsageError, let_go, one_screen, say
+from emotion_estimators.cli.console import (
+    FAILED,
+    MISUSED,
+    UsageError,
+    flush_output,
+    let_go,
+    one_screen,
+    say,
+)
 
 __all__ = ["main"]
 
@@ -48,8 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         status = _run(arguments)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        flush_output()
     except KeyboardInterrupt:
         say("interrupted.")
         status = 128 + signal.SIGINT

@@ -15,6 +15,7 @@ __all__ = [
     "OK",
     "UsageError",
     "check_output",
+    "flush_output",
     "let_go",
     "one_screen",
     "print_line",
@@ -42,6 +43,13 @@ def print_line(text: str = "") -> None:
     """Write a line of results, if there is a standard output."""
     if sys.stdout is not None:
         sys.stdout.write(_encodable(f"{text}\n", sys.stdout))
+
+
+def flush_output() -> None:
+    """Hand on what was written to standard output, if that is possible at all."""
+    flush = getattr(sys.stdout, "flush", None)
+    if flush is not None:
+        flush()
 
 
 def check_output(command: str) -> None:

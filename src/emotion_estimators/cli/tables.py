@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
-from emotion_estimators.cli.console import UsageError
+from emotion_estimators.cli.console import UsageError, flush_output
 from emotion_estimators.exceptions import printable, shorten
 
 __all__ = ["SUFFIXES", "Held", "Table", "image_name", "import_arrow", "open_table", "rows_file"]
@@ -165,7 +165,7 @@ def _print(text: str) -> None:
         sys.stdout.write(text)
     else:
         binary.write(text.encode())
-    sys.stdout.flush() if binary is None else binary.flush()
+    flush_output()  # of its buffer, too
 
 
 def _to_csv(rows: Iterable[_Cells]) -> str:
