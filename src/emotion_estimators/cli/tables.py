@@ -191,12 +191,18 @@ def _value(name: str, cell: str) -> Any:
         return cell
     if cell == "":
         return None
-    return cell if name in _WORDS else int(cell) if name in _WHOLE else float(cell)
+    if name in _WORDS:
+        return cell
+    # others write whole numbers with gaps as 1.0
+    return int(float(cell)) if name in _WHOLE else float(cell)
 
 
 def _values(rows: Iterable[_Cells], columns: list[str]) -> Iterator[dict[str, Any]]:
     for cells in rows:
-        yield {name: _value(name, cell) for name, cell in zip(columns, cells, strict=True)}
+        try:
+            yield {name: _value(name, cell) for name, cell in zip(columns, cells, strict=True)}
+        except ValueError as error:
+            raise UsageError(f"A row of the table is damaged: {error}. {_ADVICE}") from error
 
 
 def _write_json(file: BinaryIO, rows: Iterable[_Cells], columns: list[str]) -> None:
