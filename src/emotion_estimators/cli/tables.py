@@ -87,7 +87,7 @@ class Table:
         make = _write_json if path.suffix.lower() == ".jsonl" else _write_parquet
         what = f"{path.name} (all rows are in {rows.name} beside it; go on with --resume)"
         with whole_file(path, what=what) as file:
-            make(file, (row for row in _read_csv(rows, self._columns) if row), self._columns)
+            make(file, chain.from_iterable(_photographs(rows, self._columns)), self._columns)
         rows.unlink()
 
     def close(self) -> None:
@@ -111,30 +111,11 @@ def rows_file(path: Path) -> Path:
 def open_table(
     path: Path | None, columns: list[str], *, retry: set[str] | None = None
 ) -> tuple[Table, Held]:
-    """Start a table, or go on with one.
+    """Start a table (path None: CSV to standard output), or go on with one.
 
-    Parameters
-    ----------
-    path : Path or None
-        A file whose name ends in one of `SUFFIXES`; None is CSV to standard output.
-    columns : list of str
-        Its columns.
-    retry : set of str or None, default=None
-        None starts from nothing. Else what there is already is kept, but for the rows of these
-        images, by `image_name`, if they say that it is unreadable, and for the last photograph
-        if it was cut off.
-
-    Returns
-    -------
-    table : Table
-    held : Held
-
-    Raises
-    ------
-    UsageError
-        If the table to go on with has other columns or is damaged, or pyarrow is not installed.
-    OSError
-        If it cannot be read or written.
+    `retry` None starts from nothing. Else what there is already is kept, but for the rows of these
+    images, by `image_name`, if they say that it is unreadable, and for a last photograph that was
+    cut off. Raises UsageError if the table has other columns or is damaged.
     """
     held = Held()
     if path is not None:
@@ -222,87 +203,67 @@ def _write_parquet(file: BinaryIO, rows: Iterable[_Cells], columns: list[str]) -
 
 def _keep(path: Path, columns: list[str], retry: set[str], held: Held) -> Iterator[list[_Cells]]:
     """Yield the rows of each photograph to keep, and note it in `held`."""
-    read: dict[str, Callable[..., Iterator[_Cells | None]]] = {
-        ".csv": _read_csv,
-        ".jsonl": _read_json,
-        ".parquet": _read_parquet,
-    }
-    place = {name: i for i, name in enumerate(columns)}
-    waiting: list[_Cells] = []  # of the last photograph, which may be incomplete
-    records = read[path.suffix.lower()](path, columns)
-
-    def number_of(cells: _Cells | None) -> str | None:
-        return None if cells is None else cells[place["row"]]
-
-    for number, group in groupby(records, key=number_of):
-        if number is None:  # cut off: in the middle of these, or right after them
-            waiting = []
-            break
-        if not number.isdecimal():
-            raise UsageError(f"{path} is not a table of faces: row {shorten(number)}. {_ADVICE}")
-        kept, waiting = waiting, [cells for cells in group if cells is not None]
-        yield from _note(kept, place, retry, held)
-    yield from _note(waiting, place, retry, held)
+    image, status = columns.index("image"), columns.index("status")
+    for rows in _photographs(path, columns):
+        name = rows[0][image]
+        if rows[0][status] != "unreadable" or name not in retry:
+            held.images.add(name)
+            held.next_row = max(held.next_row, int(rows[0][0]) + 1)
+            yield rows
 
 
-def _note(
-    rows: list[_Cells], place: dict[str, int], retry: set[str], held: Held
-) -> Iterator[list[_Cells]]:
-    if not rows:
-        return
-    image = rows[0][place["image"]]
-    if rows[0][place["status"]] == "unreadable" and image in retry:
-        return
-    held.images.add(image)
-    held.next_row = max(held.next_row, int(rows[0][place["row"]]) + 1)
-    yield rows
+def _photographs(path: Path, columns: list[str]) -> Iterator[list[_Cells]]:
+    """Yield the rows of each photograph, without a last one that was cut off."""
+    readers: dict[str, Callable[[Path], Iterator[_Cells]]]
+    readers = {".csv": _read_csv, ".jsonl": _read_json, ".parquet": _read_parquet}
+    try:
+        lines = readers[path.suffix.lower()](path)
+        heading = next(lines, None)
+        is_cut = _is_cut(path)
+        if heading is None or (is_cut and ",".join(columns).startswith(",".join(heading))):
+            return  # cut off within the heading
+        _check_columns(path, heading, columns)
+        waiting: list[list[_Cells]] = []  # a cut may have spoilt the last two
+        for _, group in groupby(lines, key=lambda cells: cells[:1]):
+            waiting.append(list(group))
+            if len(waiting) > 2:
+                yield _checked(waiting.pop(0), len(columns))
+        if waiting and (is_cut or len(waiting[-1][-1]) < len(columns)):
+            waiting[-1].pop()
+            del waiting[-1 if waiting[-1] else -2 :]
+        yield from (_checked(rows, len(columns)) for rows in waiting)
+    except (ValueError, RecursionError, csv.Error) as error:
+        raise UsageError(f"{path} is damaged or not a table: {error}. {_ADVICE}") from error
 
 
-def _read_csv(path: Path, columns: list[str]) -> Iterator[_Cells | None]:
-    """Yield rows; None in place of a last one that was cut off."""
-    is_cut = _is_cut(path)
+def _checked(rows: list[_Cells], n_columns: int) -> list[_Cells]:
+    """Return the rows of a photograph if each has all cells, and a number before them."""
+    for cells in rows:
+        if len(cells) != n_columns or not cells[0].isdecimal():
+            raise ValueError(f"it has a row {shorten(cells)}")
+    return rows
+
+
+def _read_csv(path: Path) -> Iterator[_Cells]:
     # names of files need not be UTF-8 where others wrote them
     with path.open(encoding="utf-8", errors="backslashreplace", newline="") as file:
-        lines = csv.reader(file)
-        try:
-            heading = next(lines, columns)
-            if is_cut and lines.line_num == 1 and ",".join(columns).startswith(",".join(heading)):
-                return  # cut off within the heading
-            _check_columns(path, heading, columns)
-            last = None
-            for line in lines:
-                if last is not None:
-                    if len(last) != len(columns):
-                        message = f"{path} is damaged before line {lines.line_num}. {_ADVICE}"
-                        raise UsageError(message)
-                    yield last
-                last = line
-        except csv.Error as error:
-            raise UsageError(f"{path} is damaged: {error}. {_ADVICE}") from error
-        if last is not None:
-            yield last if len(last) == len(columns) and not is_cut else None
+        yield from csv.reader(file)
 
 
-def _read_json(path: Path, columns: list[str]) -> Iterator[_Cells | None]:
+def _read_json(path: Path) -> Iterator[_Cells]:
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                message = f"{path} is damaged in line {number}: {error}. {_ADVICE}"
-                raise UsageError(message) from error
-            _check_columns(path, list(row) if isinstance(row, dict) else [], columns)
+        for number, line in enumerate(file):
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError(f"it has a line {shorten(row)}")
+            if number == 0:
+                yield list(row)
             yield [_cell(value) for value in row.values()]
 
 
-def _read_parquet(path: Path, columns: list[str]) -> Iterator[_Cells | None]:
-    arrow = import_arrow()
-    try:
-        file = arrow.parquet.ParquetFile(path)
-    except arrow.ArrowInvalid as error:
-        raise UsageError(f"{path} is not a Parquet file: {error}. {_ADVICE}") from error
-    with file:
-        _check_columns(path, file.schema_arrow.names, columns)
+def _read_parquet(path: Path) -> Iterator[_Cells]:
+    with import_arrow().parquet.ParquetFile(path) as file:  # its errors are ValueErrors
+        yield file.schema_arrow.names
         for batch in file.iter_batches():
             yield from ([_cell(value) for value in row.values()] for row in batch.to_pylist())
 
@@ -318,9 +279,8 @@ def _check_columns(path: Path, found: list[str], columns: list[str]) -> None:
 
 
 def _is_cut(path: Path) -> bool:
-    """Whether a file of lines ends in the middle of one."""
+    """Whether a file of CSV ends in the middle of a line."""
     with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read() != b"\n"
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(end - 1, 0))
+        return path.suffix.lower() == ".csv" and file.read() != b"\n"
