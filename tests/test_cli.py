@@ -829,3 +829,62 @@ def test_places_that_cannot_be_written_are_refused_first(photos, tmp_path, monke
     ):
         assert run(*arguments) == status
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("cropper")
+def test_a_table_of_other_columns_is_refused_first(photos, tmp_path, monkeypatch, capsys):
+    from emotion_estimators.cli import predict
+
+    def fail(*_):
+        raise AssertionError("opened")
+
+    monkeypatch.setattr(predict, "open_classifier", fail)
+    (tmp_path / "t.csv").write_text("image,emotion\na.jpg,happy\n")
+    for arguments, message in (
+        (["--out", tmp_path / "t.csv", "--resume"], "is not a table to go on with"),
+        (["--detector", tmp_path / "none.onnx"], "there is no such file"),
+    ):
+        if "--detector" in arguments:
+            monkeypatch.undo()
+            monkeypatch.setattr(predict, "open_classifier", fail)
+        assert run("predict", photos, *arguments) == 2
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("cropper")
+def test_a_damaged_table_is_named(photos, tmp_path, capsys):
+    pytest.importorskip("pyarrow", reason="Parquet needs it")
+    heading = ",".join(table_columns(EMOTIONS))
+    rows = [",".join(["0", "a.png", "no face"] + [""] * 15), "x" * 300, ",".join("0" * 3)]
+    for name, content in (
+        ("a.csv", "\n".join([heading, rows[0], rows[1], rows[0], ""])),
+        ("b.jsonl", "[1]\n"),
+        ("c.jsonl", "[" * 100_000),
+        ("d.parquet", "no Parquet"),
+        ("e.csv", heading + "\n" + rows[0].replace("0", "nought", 1) + "\n"),
+    ):
+        (tmp_path / name).write_text(content)
+        assert run("predict", photos, "--out", tmp_path / name, "--resume") == 2
+        said = capsys.readouterr().err
+        assert f"{tmp_path / name} is damaged or not a table" in said
+        assert "Take another --out, or --overwrite it." in said
+        assert len(said) < 1000
+
+
+@needs_any_name
+@pytest.mark.usefixtures("cropper")
+def test_names_that_the_system_refuses_end_no_run(photos, tmp_path):
+    names = ["x" * 5000, "nul\0.jpg", photos / "a.png" / "b.jpg", photos / "a.png"]
+    assert run("predict", *names, "--out", tmp_path / "t.csv") == 1
+    statuses = [row["status"] for row in as_csv(tmp_path / "t.csv")]
+    assert statuses == ["unreadable"] * 3 + ["face"] * 2
+
+
+def test_evaluate_names_some_of_many(tmp_path, capsys):
+    write_faces(tmp_path / "faces", 12)
+    for i in range(300):
+        (tmp_path / "faces" / EMOTIONS[0] / f"broken{i}.png").write_bytes(b"no image")
+    assert run("evaluate", tmp_path / "faces") == 1
+    said = capsys.readouterr().err
+    assert "300 of 312 images cannot be read" in said
+    assert said.count("\n") < 20

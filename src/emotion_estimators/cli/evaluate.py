@@ -31,6 +31,7 @@ from emotion_estimators.labels import EMOTIONS
 
 __all__ = ["evaluate"]
 
+_N_NAMED = 15  # images named that cannot be read
 _BATCH = 256  # faces between two moves of the progress bar
 _SCORES = {
     "accuracy": "accuracy",
@@ -49,10 +50,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
         _import_matplotlib()
     classes = registered_classes(arguments.model)
     if classes is None:
-        classes = open_classifier(arguments.model, arguments.jobs).classes_.tolist()
+        _, classes = open_classifier(arguments.model, arguments.jobs)
     X, y = _load(arguments.root, classes)  # before a registered model is downloaded
-    classifier = open_classifier(arguments.model, arguments.jobs)
-    probabilities, is_read = _classify(classifier, X, arguments.root)
+    classifier, classes = open_classifier(arguments.model, arguments.jobs)
+    probabilities, is_read = _classify(classifier, len(classes), X, arguments.root)
     if not is_read.any():
         raise UsageError(f"no image in {arguments.root} can be read.")
     figures = measure_probabilities(y[is_read], probabilities[is_read], classes)
@@ -90,10 +91,11 @@ def _load(root: Path, classes: list[str]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _classify(
-    classifier: Any, X: NDArray[Any], root: Path
+    classifier: Any, n_classes: int, X: NDArray[Any], root: Path
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return probabilities (n, n_classes), and which rows could be read; the others hold NaN."""
-    probabilities = np.full((len(X), len(open_classes(classifier))), np.nan)
+    probabilities = np.full((len(X), n_classes), np.nan)
+    n_bad = 0
     with track(len(X), "image") as bar:
         for start in range(0, len(X), _BATCH):
             rows = np.arange(start, min(start + _BATCH, len(X)))
@@ -103,8 +105,9 @@ def _classify(
                 except InvalidImagesError as error:
                     if not error.failures:
                         raise UsageError(str(error)) from error
-                    for _, reason in error.failures:
+                    for _, reason in error.failures[: max(0, _N_NAMED - n_bad)]:
                         say(f"evaluate: {root}: {reason}")
+                    n_bad += len(error.failures)
                     rows = np.delete(rows, [row for row, _ in error.failures])
                 else:
                     break

@@ -16,35 +16,19 @@ from emotion_estimators.weights import fetch_weights, list_cards
 __all__ = ["open_classifier", "registered_classes"]
 
 
-def open_classifier(model: str, jobs: int | None) -> PretrainedEmotionClassifier:
-    """Return a classifier whose network is there and can be read.
+def open_classifier(model: str, jobs: int | None) -> tuple[PretrainedEmotionClassifier, list[str]]:
+    """Return a classifier whose network is there and can be read, and its classes.
 
-    Parameters
-    ----------
-    model : str
-        A name or a file.
-    jobs : int or None
-        Threads.
-
-    Returns
-    -------
-    classifier : PretrainedEmotionClassifier
-
-    Raises
-    ------
-    UsageError
-        If there is no such model.
-    ConnectionError
-        If it cannot be downloaded.
+    Raises UsageError if there is no such model, ConnectionError if it cannot be downloaded.
     """
     classifier = PretrainedEmotionClassifier(model=model, n_threads=jobs)
     try:
         if registered_classes(model) is not None:
             fetch_weights(model, verbose=is_terminal(sys.stderr))
-        _ = classifier.classes_
+        classes: list[str] = open_classes(classifier).tolist()
     except (ValueError, FileNotFoundError, IsADirectoryError) as error:
         raise UsageError(f"--model {shorten(model)}: {error}") from error
-    return classifier
+    return classifier, classes
 
 
 def registered_classes(model: str) -> list[str] | None:

@@ -61,10 +61,11 @@ def find_photographs(paths: list[Path], *, leave_out: Path | None = None) -> Fou
     """
     found = Found()
     for path in paths:
-        if not path.is_dir():
-            if os.fspath(path) not in found.photographs and not os.path.lexists(path):
-                found.missing.append(os.fspath(path))
-            found.photographs.setdefault(os.fspath(path), path.name)
+        name = os.fspath(path)
+        if not os.path.isdir(name):  # noqa: PTH112 - Path's raises for what it may not look at
+            if name not in found.photographs and _is_missing(name):
+                found.missing.append(name)
+            found.photographs.setdefault(name, path.name)
             continue
         try:
             names, passed_over = find_images(
@@ -81,6 +82,17 @@ def find_photographs(paths: list[Path], *, leave_out: Path | None = None) -> Fou
         for name in names:
             found.photographs.setdefault(os.path.join(path, name), name)  # noqa: PTH118 - for speed
     return found
+
+
+def _is_missing(path: str) -> bool:
+    """Return whether there is nothing of that name; other problems show when it is read."""
+    try:
+        os.stat(path)  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def _below(path: Path, folder: Path | None) -> str | None:

@@ -13,9 +13,6 @@ from typing import Any
 from emotion_estimators._files import whole_file
 from emotion_estimators._progress import is_terminal
 from emotion_estimators.analysis.face_rows import iterate_faces, standard_cropper, table_columns
-from emotion_estimators.classifiers.pretrained_emotion_classifier import (
-    PretrainedEmotionClassifier,
-)
 from emotion_estimators.cli.console import FAILED, OK, UsageError, check_output, say, track
 from emotion_estimators.cli.models import open_classifier, registered_classes
 from emotion_estimators.cli.outputs import check_folder, check_writable
@@ -24,6 +21,7 @@ from emotion_estimators.cli.tables import (
     SUFFIXES,
     Held,
     Table,
+    check_table,
     image_name,
     import_arrow,
     open_table,
@@ -49,12 +47,13 @@ def predict(arguments: argparse.Namespace) -> int:
         check_folder("--draw", arguments.draw)
     _report_search(found)
     classes: Any = registered_classes(arguments.model)
+    if classes is not None and arguments.resume:
+        check_table(arguments.out, table_columns(classes))
     # no download, and nothing is opened, where no photograph exists
     if classes is not None and len(found.missing) == len(found.photographs) > 0:
         rows: Any = partial(map, partial(_unreadable, table_columns(classes)))
     else:
-        classifier, cropper = _open(arguments)
-        classes = classifier.classes_
+        classifier, cropper, classes = _open(arguments)
         rows = partial(iterate_faces, cropper=cropper, classifier=classifier)
     names = {path: image_name(path) for path in found.photographs}
     retry = set(names.values()) if arguments.resume else None
@@ -78,12 +77,12 @@ def _report_search(found: Found) -> None:
         say(f"predict: passed over {n} files: {describe_kinds(found.passed_over)}")
 
 
-def _open(arguments: argparse.Namespace) -> tuple[PretrainedEmotionClassifier, FaceCropper]:
-    """Return what classifies and what finds faces; what may be downloaded is opened last."""
+def _open(arguments: argparse.Namespace) -> tuple[Any, FaceCropper, list[str]]:
+    """Return classifier, cropper and classes; what may be downloaded is opened last."""
     is_local = arguments.detector != "yunet"
     cropper = _open_cropper(arguments.detector, arguments.jobs) if is_local else None
-    classifier = open_classifier(arguments.model, arguments.jobs)
-    return classifier, cropper or _open_cropper(arguments.detector, arguments.jobs)
+    classifier, classes = open_classifier(arguments.model, arguments.jobs)
+    return classifier, cropper or _open_cropper(arguments.detector, arguments.jobs), classes
 
 
 def _unreadable(columns: list[str], path: str) -> list[dict[str, Any]]:

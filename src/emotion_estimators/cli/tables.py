@@ -25,7 +25,16 @@ from emotion_estimators._optional import import_optional
 from emotion_estimators.cli.console import UsageError, flush_output
 from emotion_estimators.exceptions import printable, shorten
 
-__all__ = ["SUFFIXES", "Held", "Table", "image_name", "import_arrow", "open_table", "rows_file"]
+__all__ = [
+    "SUFFIXES",
+    "Held",
+    "Table",
+    "check_table",
+    "image_name",
+    "import_arrow",
+    "open_table",
+    "rows_file",
+]
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
@@ -119,8 +128,7 @@ def open_table(
     """
     held = Held()
     if path is not None:
-        rows = rows_file(path)
-        source = rows if rows.exists() else path
+        rows, source = rows_file(path), _source(path)
         old: Iterable[list[_Cells]] = ()
         if retry is not None and source.exists():
             old = _keep(source, columns, retry, held)
@@ -128,6 +136,17 @@ def open_table(
             for cells in chain([[columns]], old):
                 file.write(_to_csv(cells).encode())
     return Table(path, columns), held
+
+
+def check_table(path: Path, columns: list[str]) -> None:
+    """Raise UsageError at once if the table to go on with, if there is one, has other columns."""
+    if _source(path).exists():
+        next(_photographs(_source(path), columns), None)
+
+
+def _source(path: Path) -> Path:
+    """Return the file that holds most of a table."""
+    return rows_file(path) if rows_file(path).exists() else path
 
 
 def import_arrow() -> Any:
