@@ -888,3 +888,28 @@ def test_evaluate_names_some_of_many(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "300 of 312 images cannot be read" in said
     assert said.count("\n") < 20
+
+
+@needs_bash
+def test_what_libraries_write_to_a_closed_stream_is_not_in_the_table(photos, tmp_path):
+    code = """
+    import os, sys
+    from emotion_estimators import FaceCropper
+    from emotion_estimators.cli import main, predict
+
+    def find(photo):
+        for descriptor in (1, 2):
+            os.write(descriptor, b"[W:onnxruntime] a warning\\n")
+        return [[0, 0, 40, 40]]
+
+    predict._open_cropper = lambda *_: FaceCropper(detector=find, output_size=48)
+    sys.exit(main(["predict", sys.argv[1], "--out", sys.argv[2]]))
+    """
+    (tmp_path / "program.py").write_text(textwrap.dedent(code))
+    out = tmp_path / "t.csv"
+    command = f'"{sys.executable}" "$1" "$2" "$3" <&- >&- 2>&-'
+    arguments = [tmp_path / "program.py", photos / "a.png", out]
+    shell = [shutil.which("bash"), "-c", command, "bash", *map(str, arguments)]
+    assert subprocess.run(shell, check=False).returncode == 0
+    assert "warning" not in out.read_text()
+    assert [row["status"] for row in as_csv(out)] == ["face"]

@@ -14,6 +14,7 @@ from emotion_estimators.cli.console import (
     FAILED,
     MISUSED,
     UsageError,
+    fill_descriptors,
     flush_output,
     let_go,
     one_screen,
@@ -54,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         misuse; 130 if interrupted. Arguments that argparse refuses end in ``SystemExit(2)``.
     """
     arguments = _parser().parse_args(argv)
+    fill_descriptors()
     try:
         status = _run(arguments)
         flush_output()

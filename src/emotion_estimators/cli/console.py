@@ -15,6 +15,7 @@ __all__ = [
     "OK",
     "UsageError",
     "check_output",
+    "fill_descriptors",
     "flush_output",
     "let_go",
     "one_screen",
@@ -56,6 +57,20 @@ def check_output(command: str) -> None:
     """Raise OSError if there is no standard output for results that go nowhere else."""
     if sys.stdout is None:
         raise OSError(f"{command} has no standard output to write to.")
+
+
+def fill_descriptors() -> None:
+    """Open nothing in place of closed standard streams.
+
+    Else the next file that is opened, such as the table, would get their number, and with it what
+    libraries write to standard error.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            with suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
 
 
 def let_go(stream: Any) -> None:
