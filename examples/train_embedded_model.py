@@ -7,10 +7,10 @@ One command, seeded::
 The settings are the defaults of `EmotionCNNClassifier`; what is passed below is the length of
 the training, the part held out and, with ``--large``, a network of 170 million multiplications
 a face in place of 68, which sees it at full resolution. After an epoch the averaged weights are
-scored on that part; the file is written anew when they are the best so far, so that Ctrl-C, or
-worse, loses little. The history of the training and its figures land beside it as JSON. With
-``--test`` the finished file is measured, once, on another folder of faces that has had no part
-in any choice.
+scored on that part; the file is written anew when they are the best so far, so that a crash
+loses little. Ctrl-C ends the training and goes on with the best epoch. The history of the
+training and its figures land beside it as JSON. With ``--test`` the finished file is measured,
+once, on another folder of faces that has had no part in any choice.
 """
 
 from __future__ import annotations
@@ -115,7 +115,12 @@ def main(argv: list[str] | None = None) -> None:
         random_state=arguments.seed,
     )
     start = time.perf_counter()
-    cnn.fit(X, y)
+    try:
+        cnn.fit(X, y)
+    except KeyboardInterrupt:
+        if not hasattr(cnn, "weights_"):  # no epoch was over
+            raise
+        print("interrupted: what follows is of the best epoch so far")
     write(cnn, out)
     figures: dict[str, Any] = {
         "teacher": None if arguments.teacher is None else arguments.teacher.name,

@@ -315,6 +315,79 @@ def test_errors_of_a_callback_come_through(faces, fitted):
     _assert_same_weights(cnn.set_params(callbacks=None).fit(*faces), fitted)
 
 
+class _Interrupt(keras.callbacks.Callback):
+    """Presses Ctrl-C after so many batches, of which an epoch has two."""
+
+    def __init__(self, n_batches):
+        super().__init__()
+        self.n_left = n_batches
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002
+        self.n_left -= 1
+        if self.n_left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("validation_fraction", [0.0, 0.25])
+def test_keyboard_interrupt_keeps_the_best_weights(validation_fraction, faces):
+    settings = TINY | {"validation_fraction": validation_fraction}
+    interrupt = _Interrupt(5)
+    cnn = EmojiCNNClassifier(**settings | {"epochs": 4, "callbacks": [interrupt]})
+    with pytest.raises(KeyboardInterrupt, match="keeps the weights of epoch") as raised:
+        cnn.fit(*faces)
+    assert f"epoch {cnn.best_epoch_}, the best of the 2 that" in raised.value.__notes__[0]
+    assert interrupt.model is None
+    # without an annealed rate, the first epochs of a longer training are a short one's
+    assert (cnn.n_iter_, len(cnn.history_)) == (2, 2)
+    assert cnn.best_epoch_ == 2 or validation_fraction
+    assert cnn.classes_.tolist() == ["happy", "sad"]
+    assert cnn.predict_proba(faces[0]).shape == (48, 2)
+
+
+def test_keyboard_interrupt_without_held_out_pictures_keeps_the_last_epoch(faces):
+    settings = TINY | {"architecture": "seed"}  # its learning rate is constant
+    cnn = EmojiCNNClassifier(**settings | {"epochs": 4, "callbacks": [_Interrupt(5)]})
+    with pytest.raises(KeyboardInterrupt, match="keeps the weights of epoch"):
+        cnn.fit(*faces)
+    whole = EmojiCNNClassifier(**settings | {"epochs": 2}).fit(*faces)
+    _assert_same_weights(cnn, whole)
+    assert cnn.history_ == whole.history_
+
+
+@pytest.mark.parametrize("n_batches", [1, 3])
+def test_keyboard_interrupt_of_a_warm_start(n_batches, faces):
+    cnn = EmojiCNNClassifier(**TINY, warm_start=True).fit(*faces)
+    cnn.set_params(callbacks=[_Interrupt(n_batches)])
+    before, history = dict(vars(cnn)), [dict(record) for record in cnn.history_]
+    with pytest.raises(
+        KeyboardInterrupt, match="^$" if n_batches == 1 else "the weights of epoch 3,"
+    ):
+        cnn.fit(*faces)
+    assert before["history_"] == history  # another object holds the new records
+    if n_batches == 1:  # in the first epoch
+        assert vars(cnn) == before
+    else:
+        assert cnn.history_[:2] == history
+        assert (len(cnn.history_), cnn.n_iter_, cnn.best_epoch_) == (3, 1, 3)
+        assert cnn.weights_ is not before["weights_"]
+
+
+def test_a_fit_that_fails_leaves_the_former_one(faces):
+    class Fails(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+            raise RuntimeError("disk full")
+
+    cnn = EmojiCNNClassifier(**TINY, warm_start=True).fit(*faces)
+    cnn.set_params(callbacks=[Fails()])
+    before, n_epochs = dict(vars(cnn)), len(cnn.history_)
+    with pytest.raises(RuntimeError, match="disk full"):
+        cnn.fit(*faces)
+    with pytest.raises(ValueError, match="got 48 images and 3 labels"):
+        cnn.fit(faces[0][:, ::2, ::2], [0, 1, 2])
+    assert vars(cnn) == before
+    assert len(cnn.history_) == n_epochs
+
+
 def test_progress_bars(faces, capsys):
     X, y = faces
     EmojiCNNClassifier(**TINY).fit(X, y).predict(X)

@@ -12,6 +12,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.utils.class_weight import compute_sample_weight
 
 pytest.importorskip("torch", reason="EmotionCNNClassifier needs torch")
@@ -230,54 +231,104 @@ def test_keyboard_interrupt_keeps_the_best_weights(faces):
             raise KeyboardInterrupt
 
     cnn = EmotionCNNClassifier(**TINY, on_epoch_end=watch)
-    with pytest.warns(UserWarning, match="interrupted after 2 of 3 epochs; it keeps") as record:
+    with pytest.raises(KeyboardInterrupt, match="keeps the weights of epoch") as raised:
         cnn.fit(*faces)
-    assert record[0].filename == __file__
+    assert f"epoch {cnn.best_epoch_}, the best of the 2 that" in raised.value.__notes__[0]
     assert len(seen) == len(cnn.history_) == cnn.n_iter_ == 2
     assert (cnn.best_epoch_, cnn.score(*faces)) == (seen[1][0], seen[1][2])
     assert cnn.weights_ is seen[1][1]
 
 
+def test_keyboard_interrupt_between_epochs_keeps_one_consistent_set(faces, interrupted_step):
+    interrupted_step(5)  # 3 steps an epoch
+    cnn = EmotionCNNClassifier(**TINY | {"n_iter_no_change": None})
+    with pytest.raises(KeyboardInterrupt, match="keeps the weights of epoch"):
+        cnn.fit(*faces)
+    first = EmotionCNNClassifier(**TINY).fit(*faces).history_[:1]
+    assert (cnn.history_, cnn.n_iter_, cnn.best_epoch_) == (first, 1, 1)
+    assert cnn.classes_.tolist() == ["happy", "sad"]
+    assert set(cnn.predict(faces[0])) <= {"happy", "sad"}
+
+
+def test_keyboard_interrupt_ends_a_search(faces, interrupted_step):
+    fitted = []
+
+    class Counted(EmotionCNNClassifier):
+        def fit(self, X, y):
+            fitted.append(self)
+            return super().fit(X, y)
+
+    interrupted_step(2)
+    search = GridSearchCV(Counted(**TINY), {"learning_rate": [0.1, 0.01]}, cv=2)
+    with pytest.raises(KeyboardInterrupt, match="keeps the weights of epoch"):
+        search.fit(*faces)
+    assert len(fitted) == 1
+
+
 @pytest.fixture
 def interrupted_step(monkeypatch):
-    """Let the third batch of a training raise KeyboardInterrupt."""
-    calls = []
+    """Return a function that lets a later batch of a training raise KeyboardInterrupt."""
+    calls, last = [], []
     augment = classifier_training.augment_images
 
     def interrupt(*args, **kwargs):
         calls.append(1)
-        if len(calls) == 3:
+        if len(calls) == last[0]:
             raise KeyboardInterrupt
         return augment(*args, **kwargs)
 
-    return lambda: monkeypatch.setattr(classifier_training, "augment_images", interrupt)
+    def at(number):
+        calls.clear()
+        last[:] = [number]
+        monkeypatch.setattr(classifier_training, "augment_images", interrupt)
+
+    return at
 
 
-def test_keyboard_interrupt_in_the_first_epoch(faces, interrupted_step):
-    interrupted_step()
+def test_keyboard_interrupt_in_the_first_epoch_changes_nothing(faces, interrupted_step):
+    interrupted_step(3)
     cnn = EmotionCNNClassifier(**TINY)
-    with pytest.warns(UserWarning, match="interrupted after 0 of 3 epochs"):
+    with pytest.raises(KeyboardInterrupt, match=r"^$") as raised:
         cnn.fit(*faces)
-    assert (cnn.n_iter_, cnn.best_epoch_, cnn.history_) == (0, 0, [])
-    assert set(cnn.predict(faces[0])) <= {"happy", "sad"}
+    assert not hasattr(raised.value, "__notes__")
+    assert vars(cnn) == cnn.get_params(deep=False)
 
 
-def test_keyboard_interrupt_of_a_warm_start_keeps_the_former_weights(faces, interrupted_step):
+@pytest.mark.parametrize("step", [3, 5])
+def test_keyboard_interrupt_of_a_warm_start(step, faces, interrupted_step):
     cnn = EmotionCNNClassifier(**TINY, warm_start=True).fit(*faces)
-    weights, best_epoch = cnn.weights_, cnn.best_epoch_
-    interrupted_step()
-    with pytest.warns(UserWarning, match="interrupted after 0 of 3 epochs"):
+    before, history = dict(vars(cnn)), [dict(record) for record in cnn.history_]
+    kept = r"^$" if step == 3 else "the weights of epoch 4,"
+    interrupted_step(step)
+    with pytest.raises(KeyboardInterrupt, match=kept):
         cnn.fit(*faces)
-    assert cnn.weights_ is weights
-    assert (cnn.n_iter_, cnn.best_epoch_, len(cnn.history_)) == (0, best_epoch, 3)
+    assert before["history_"] == history  # another object holds the new records
+    if step == 3:  # in the first epoch
+        assert vars(cnn) == before
+    else:
+        assert cnn.history_[:3] == history
+        assert (len(cnn.history_), cnn.n_iter_, cnn.best_epoch_) == (4, 1, 4)
+        assert cnn.weights_ is not before["weights_"]
 
 
-def test_other_errors_of_a_callback_come_through(faces):
+def test_other_errors_of_a_callback_come_through_and_leave_the_former_fit(faces):
     def fail(cnn):
         raise RuntimeError(f"disk full after {cnn.n_iter_} epoch")
 
+    cnn = EmotionCNNClassifier(**TINY, warm_start=True).fit(*faces).set_params(on_epoch_end=fail)
+    before, n_epochs = dict(vars(cnn)), len(cnn.history_)
     with pytest.raises(RuntimeError, match="disk full after 1 epoch"):
-        EmotionCNNClassifier(**TINY, on_epoch_end=fail).fit(*faces)
+        cnn.fit(*faces)
+    assert vars(cnn) == before
+    assert len(cnn.history_) == n_epochs
+
+
+def test_a_wrong_y_does_not_change_the_size_of_images(faces):
+    cnn = EmotionCNNClassifier(**TINY | {"image_size": None}).fit(*faces)
+    expected = cnn.predict_proba(faces[0])
+    with pytest.raises(ValueError, match="got 64 images and 3 labels"):
+        cnn.fit(faces[0][:, ::2, ::2], [0, 1, 2])
+    assert np.array_equal(cnn.predict_proba(faces[0]), expected)
 
 
 def test_warm_start_goes_on(faces, fitted):

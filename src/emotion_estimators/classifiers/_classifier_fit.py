@@ -5,7 +5,6 @@ So import this module only where torch is needed.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from emotion_estimators.classifiers._interrupted import keeping_best
 from emotion_estimators.training.classifier_training import train_classifier
 from emotion_estimators.training.training_set import hold_out
 
@@ -66,10 +66,8 @@ def fit_classifier(
     ValueError
         If there are too few images.
 
-    Warns
-    -----
-    UserWarning
-        If a ``KeyboardInterrupt`` ended the training.
+    KeyboardInterrupt
+        At Ctrl-C. After at least one epoch the estimator keeps what it has learned.
     """
     owner = type(estimator).__name__
     rng = check_random_state(estimator.random_state)
@@ -79,39 +77,35 @@ def fit_classifier(
     elif len(codes) < 2:
         raise ValueError(f"{owner} needs at least 2 images to train, got n_samples = {len(codes)}.")
 
-    if not continued:
-        if hasattr(estimator, "weights_"):  # else a fit that fails would leave a mixture
-            del estimator.weights_
-        estimator.history_ = []
-    estimator.classes_, estimator.architecture_, estimator.n_iter_ = classes, architecture, 0
-    n_before = len(estimator.history_)
+    history = list(estimator.history_) if continued else []
+    first_weights = estimator.weights_ if continued else None
+    n_before = len(history)
 
     def end_epoch(record: dict[str, float], best: dict[str, NDArray[Any]] | None) -> None:
-        n_epochs = len(estimator.history_) + 1
-        if best is not None:
-            estimator.weights_, estimator.best_epoch_ = best, n_epochs
-        estimator.history_.append({"epoch": n_epochs, **record})
-        estimator.n_iter_ = n_epochs - n_before
+        history.append({"epoch": len(history) + 1, **record})
+        n_epochs = len(history)
+        kept = {} if best is None else {"weights_": best, "best_epoch_": n_epochs}
+        # in one step, which Ctrl-C cannot divide
+        estimator.__dict__.update(
+            kept,
+            classes_=classes,
+            architecture_=architecture,
+            history_=list(history),
+            n_iter_=n_epochs - n_before,
+        )
         if estimator.on_epoch_end is not None:
             estimator.on_epoch_end(estimator)
 
-    interrupted, last_weights = train_classifier(
-        estimator,
-        build,
-        pixels,
-        targets(train),
-        weights,
-        train=train,
-        held_out=held_out,
-        first_weights=estimator.weights_ if continued else None,
-        seed=int(rng.randint(2**31 - 1)),
-        on_epoch=end_epoch,
-    )
-    if not hasattr(estimator, "weights_"):  # interrupted before one epoch was over
-        estimator.weights_, estimator.best_epoch_ = last_weights, 0
-    if interrupted:
-        warnings.warn(
-            f"{owner} was interrupted after {estimator.n_iter_} of {estimator.max_epochs} epochs; "
-            f"it keeps the best weights so far, of epoch {estimator.best_epoch_}.",
-            stacklevel=6,  # the caller of fit, past its helper, fit and the decorators around it
+    with keeping_best(estimator):
+        train_classifier(
+            estimator,
+            build,
+            pixels,
+            targets(train),
+            weights,
+            train=train,
+            held_out=held_out,
+            first_weights=first_weights,
+            seed=int(rng.randint(2**31 - 1)),
+            on_epoch=end_epoch,
         )

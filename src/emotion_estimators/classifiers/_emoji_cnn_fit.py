@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from emotion_estimators.classifiers._interrupted import keeping_best
 from emotion_estimators.classifiers._warm_start import check_continuation
 from emotion_estimators.networks.emoji_networks import (
     build_emoji_network,
@@ -68,6 +69,8 @@ def fit_network(
     ------
     ValueError
         If parameters do not fit each other, the data or the network of a warm start.
+    KeyboardInterrupt
+        At Ctrl-C. After at least one epoch the estimator keeps what it has learned.
     """
     owner = type(estimator).__name__
     images = scaled(pixels)[..., np.newaxis]  # (n, h, w, 1)
@@ -108,40 +111,43 @@ def fit_network(
                 estimator, architecture, classes, difference="another architecture or image size"
             )
             first = estimator.weights_
+            history = list(estimator.history_)
         else:
             fixed = {} if is_seed else {"edges/kernel": edge_filters()}
             first = first_weights(model, np.random.default_rng(seed), he=not is_seed, fixed=fixed)
-            if hasattr(estimator, "weights_"):  # else a fit that fails would leave a mixture
-                del estimator.weights_
-            estimator.history_ = []
-        n_before = len(estimator.history_)
-        kept: dict[str, Any] = {}
+            history = []
+        n_before = len(history)
 
         def end_epoch(record: dict[str, float], best: dict[str, NDArray[Any]] | None) -> None:
-            n_epochs = len(estimator.history_) + 1
-            estimator.history_.append({"epoch": n_epochs, **record})
-            if best is not None:
-                kept.update(weights=best, epoch=n_epochs)
+            history.append({"epoch": len(history) + 1, **record})
+            n_epochs = len(history)
+            kept = {} if best is None else {"weights_": best, "best_epoch_": n_epochs}
+            # in one step, which Ctrl-C cannot divide
+            estimator.__dict__.update(
+                kept,
+                classes_=classes,
+                architecture_=architecture,
+                history_=list(history),
+                n_iter_=n_epochs - n_before,
+            )
 
-        train_keras(
-            model,
-            images,
-            np.eye(n_outputs, dtype=np.float32)[codes],
-            weights,
-            held_out,
-            train,
-            first=first,
-            recipe=_recipe(estimator),
-            seed=seed,
-            callbacks=callbacks,
-            on_epoch=end_epoch,
-            verbose=bool(estimator.verbose),
-        )
-        # a callback of the user's may have stopped the training
-        estimator.weights_ = kept.get("weights") or named_weights(model)
-    estimator.classes_, estimator.architecture_ = classes, architecture
-    estimator.n_iter_ = len(estimator.history_) - n_before
-    estimator.best_epoch_ = kept.get("epoch", len(estimator.history_))
+        with keeping_best(estimator):
+            train_keras(
+                model,
+                images,
+                np.eye(n_outputs, dtype=np.float32)[codes],
+                weights,
+                held_out,
+                train,
+                first=first,
+                recipe=_recipe(estimator),
+                seed=seed,
+                callbacks=callbacks,
+                on_epoch=end_epoch,
+                verbose=bool(estimator.verbose),
+            )
+            if held_out is None:  # a callback of the user's may have put others in their place
+                estimator.weights_ = named_weights(model)
 
 
 def build_model(architecture: dict[str, Any], weights: dict[str, NDArray[Any]]) -> Any:

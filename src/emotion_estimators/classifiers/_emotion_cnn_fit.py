@@ -50,10 +50,8 @@ def fit_network(
     ValueError
         If parameters do not fit each other, the data or the network of a warm start.
 
-    Warns
-    -----
-    UserWarning
-        If a ``KeyboardInterrupt`` ended the training.
+    KeyboardInterrupt
+        At Ctrl-C. After at least one epoch the estimator keeps what it has learned.
     """
     architecture = _architecture(estimator, len(classes))
     continued = estimator.warm_start and hasattr(estimator, "weights_")

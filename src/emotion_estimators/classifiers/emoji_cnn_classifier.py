@@ -129,6 +129,11 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
     fit of the same architecture, image size and number of classes. TensorFlow never gives back
     all memory of a compiled network: some megabytes for each architecture or image size tried.
 
+    ``KeyboardInterrupt`` (Ctrl-C) ends the training and is raised. After at least one epoch the
+    estimator keeps its best weights so far, without a held-out part the last ones, and is fitted;
+    a note of the exception says of which epoch they are. Before, and after any other error, it is
+    as it was.
+
     Predictions run on ONNX Runtime, which needs no Keras, costs no tracing, and takes one picture
     at a time: they do not depend on the other pictures of X, bit for bit.
 

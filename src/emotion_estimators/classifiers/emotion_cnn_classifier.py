@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
 from emotion_estimators._sklearn import HasMethods, Interval, StrOptions, fit_context
 from emotion_estimators._validation import check_images
@@ -125,7 +126,7 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         images), ``learning_rate`` and, with early stopping, ``valid_loss`` and
         ``valid_accuracy``. A warm start appends.
     best_epoch_ : int
-        Epoch of ``history_`` whose weights are kept; 0 if not one was over.
+        Epoch of ``history_`` whose weights are kept.
     n_iter_ : int
         Epochs of the last ``fit``.
     image_size_ : tuple of int
@@ -150,8 +151,10 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
 
     The estimator holds arrays, never a live network: what a CUDA device trained loads anywhere.
 
-    ``KeyboardInterrupt`` (Ctrl-C) ends the training with a warning; the estimator keeps its
-    best weights so far and is fitted.
+    ``KeyboardInterrupt`` (Ctrl-C) ends the training and is raised, so that it also ends a search
+    or a pipeline. After at least one epoch the estimator keeps its best weights so far and is
+    fitted, and a note of the exception says of which epoch they are; before, and after any other
+    error, it is as it was.
 
     References
     ----------
@@ -379,6 +382,11 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         path : Path
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; nothing is left of it then.
         """
         check_is_fitted(self, "weights_")
         self._import("torch")
@@ -397,9 +405,8 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
             },
         )
         path = Path(path)
-        unfinished = path.with_name(path.name + ".part")
-        unfinished.write_bytes(model)
-        unfinished.replace(path)
+        with whole_file(path, what=f"The ONNX file of {type(self).__name__}") as file:
+            file.write(model)
         return path
 
     def _restore_network(self) -> Any:

@@ -115,7 +115,7 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
         images), ``learning_rate`` and, with early stopping, ``valid_loss`` and
         ``valid_accuracy``.
     best_epoch_ : int
-        Epoch of ``history_`` whose weights are kept; 0 if not one was over.
+        Epoch of ``history_`` whose weights are kept.
     n_iter_ : int
         Epochs of the last ``fit``.
     image_size_ : tuple of int
@@ -143,8 +143,10 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
     The estimator holds arrays, 94 MB of them, never a live network: it needs the file of
     `weights` for training only, and what a CUDA device trained loads anywhere.
 
-    ``KeyboardInterrupt`` (Ctrl-C) ends the training with a warning; the estimator keeps its
-    best weights so far and is fitted.
+    ``KeyboardInterrupt`` (Ctrl-C) ends the training and is raised, so that it also ends a search
+    or a pipeline. After at least one epoch the estimator keeps its best weights so far and is
+    fitted, and a note of the exception says of which epoch they are; before, and after any other
+    error, it is as it was.
 
     References
     ----------

@@ -18,6 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_estimators._forks import after_fork
+
 __all__ = [
     "FOLDER_BYTES",
     "MEMORY_BYTES",
@@ -59,8 +61,7 @@ class MemoryCache:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.clear()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew_lock)
+        after_fork(self._renew_lock)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from emotion_estimators._forks import after_fork
+
 __all__ = ["SharedNetworks"]
 
 _Network = TypeVar("_Network")
@@ -26,9 +28,8 @@ class SharedNetworks(Generic[_Network]):
         self.max_open = max_open
         # By process: a forked one must not use what the parent's threads and devices hold.
         self.networks: OrderedDict[tuple[int, Hashable], _Network] = OrderedDict()
-        self.lock = threading.Lock()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew_lock)
+        self._renew_lock()
+        after_fork(self._renew_lock)
 
     def get(self, key: Hashable, make: Callable[[], _Network]) -> _Network:
         """Return the network of `key`; `make` is called where there is none yet."""

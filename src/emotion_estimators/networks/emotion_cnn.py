@@ -58,8 +58,8 @@ class EmotionCNN(nn.Module):
         std: float = 1.0,
     ) -> None:
         super().__init__()
-        self.register_buffer("pixel_mean", torch.tensor(float(mean)))
-        self.register_buffer("pixel_std", torch.tensor(float(std)))
+        self.register_buffer("pixel_mean", torch.tensor(float(mean), dtype=torch.float32))
+        self.register_buffer("pixel_std", torch.tensor(float(std), dtype=torch.float32))
         layers: list[nn.Module] = [ConvBlock(1, stem_width, kernel=5, stride=stem_stride)]
         width = stem_width
         for stage, (n_out, n_residual) in enumerate(zip(widths, n_blocks, strict=True)):

@@ -40,7 +40,7 @@ class FineTunedFacenet(nn.Module):
         super().__init__()
         self.n_trained = n_trained
         self.standardization = standardization
-        self.register_buffer("pixel_mean", torch.tensor(127.5 / 255))
+        self.register_buffer("pixel_mean", torch.tensor(127.5 / 255, dtype=torch.float32))
         self.facenet = InceptionResnetV1(normalize=False, dropout=0.0)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.facenet.last_linear.out_features, n_classes)

@@ -20,7 +20,11 @@ from emotion_estimators.networks._inception_resnet_v1_layers import (
     State,
     fold_state,
 )
-from emotion_estimators.networks.torch_settings import exact_convolutions, limited_threads
+from emotion_estimators.networks.torch_settings import (
+    exact_convolutions,
+    limited_threads,
+    torch_as_shipped,
+)
 
 __all__ = ["TorchFaceNetwork", "embed_folded", "fold_to_tensors"]
 
@@ -119,13 +123,15 @@ class TorchFaceNetwork:
         self.dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
         self.device = torch.device(device)
         self.n_threads = n_threads
-        self.weights = fold_to_tensors(state, device=device, dtype=self.dtype)
+        with torch_as_shipped():
+            self.weights = fold_to_tensors(state, device=device, dtype=self.dtype)
         self._agreements: dict[tuple[int, tuple[int, ...]], bool] = {}
 
     def __call__(self, images: NDArray[np.float32], *, batch_size: int = 32) -> NDArray[np.float32]:
         """Return the vectors, (n, 512), of standardised faces (n, 3, height, width)."""
         embeddings = np.empty((len(images), N_FEATURES), np.float32)
         with (
+            torch_as_shipped(),
             limited_threads(self.n_threads),
             exact_convolutions(self.device, full_precision=True),
             torch.inference_mode(),

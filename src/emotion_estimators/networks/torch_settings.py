@@ -2,28 +2,76 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
-__all__ = ["exact_convolutions", "limited_threads"]
+from emotion_estimators._forks import after_fork
+
+__all__ = ["exact_convolutions", "limited_threads", "torch_as_shipped"]
+
+_most_threads: int | None = None  # of torch in this process; None: as many as it is given
+
 
 _counting = threading.Lock()
 _changing = threading.Lock()
 
 
-def _renew_locks() -> None:
-    """Give a forked process locks of its own; the parent's may be held for ever in it."""
-    global _counting, _changing
+def _begin_in_child() -> None:
+    """Let torch work in a forked process, on one thread: it would wait for those of the parent."""
+    global _counting, _changing, _most_threads
     _counting, _changing = threading.Lock(), threading.Lock()
+    _most_threads = 1
+    torch.set_num_threads(1)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)
+after_fork(_begin_in_child)
+
+# What has torch's default dtype unless told otherwise, and what has it for Python's floats.
+_FLOATING = frozenset(
+    [torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn, torch.eye, torch.linspace]
+)
+_OF_NUMBERS = frozenset([torch.tensor, torch.full, torch.arange, torch.scalar_tensor])
+
+
+class _Float32(TorchFunctionMode):
+    """Makes tensors that no dtype is asked for in float32, for one thread."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        of_floats = func in _OF_NUMBERS and any(
+            isinstance(value, float) for value in (*args, *kwargs.values())
+        )
+        if (func in _FLOATING or of_floats) and kwargs.get("dtype") is None:
+            kwargs["dtype"] = torch.float32
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def torch_as_shipped() -> Iterator[None]:
+    """Compute in the block as if nobody had changed how torch makes tensors; change nothing.
+
+    That is: float32 and the CPU where nothing else is asked for, gradients, no inference mode and
+    no autocast, whatever defaults and blocks are around it. All of it is of this thread alone.
+    """
+    with ExitStack() as settings:
+        settings.enter_context(torch.inference_mode(False))
+        settings.enter_context(torch.enable_grad())
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                settings.enter_context(torch.autocast(device, enabled=False))
+        # only where they are needed, since they slow every call of torch
+        if torch.get_default_dtype() != torch.float32:
+            settings.enter_context(_Float32())
+        if torch.empty(0).device.type != "cpu":
+            settings.enter_context(torch.device("cpu"))
+        yield
 
 
 @contextmanager
@@ -33,11 +81,11 @@ def limited_threads(n: int) -> Iterator[None]:
     Parameters
     ----------
     n : int
-        Threads.
+        Threads. A forked process has one all the same.
     """
     with _counting:
         before = torch.get_num_threads()
-        torch.set_num_threads(n)
+        torch.set_num_threads(n if _most_threads is None else min(n, _most_threads))
         try:
             yield
         finally:

@@ -49,7 +49,7 @@ def augment_images(
         images = _relight(_move(images, strength, generator), strength, generator)
     if erasing > 0:
         covered = _random_boxes(n, height, width, erasing, generator, device)
-        grey = torch.randn(n, 1, 1, 1, generator=generator).to(device) * level
+        grey = torch.randn(n, 1, 1, 1, generator=generator, dtype=torch.float32).to(device) * level
         grey = grey + images.mean(dim=(1, 2, 3), keepdim=True)  # (n, 1, 1, 1)
         images = torch.where(covered, grey, images)
     return images
@@ -80,7 +80,8 @@ def mix_pairs(
     images, targets, weights : Tensor
         New ones, of the same shapes.
     """
-    gammas = torch._standard_gamma(torch.full((2, len(images)), alpha), generator=generator)
+    shapes = torch.full((2, len(images)), alpha, dtype=torch.float32)
+    gammas = torch._standard_gamma(shapes, generator=generator)
     gammas = gammas.clamp_min(1e-30)
     part = (gammas.amax(dim=0) / gammas.sum(dim=0)).to(images.device)  # (n,), 0.5..1
     own, other = part * weights, (1 - part) * weights.roll(1)
@@ -95,9 +96,9 @@ def _move(images: Tensor, strength: float, generator: torch.Generator) -> Tensor
     angle = _uniform((n,), generator) * (_ROTATION * strength)
     zoom = torch.exp(_uniform((n,), generator) * (_SCALE * strength))
     aspect = torch.exp(_uniform((n,), generator) * (_ASPECT * strength))
-    mirror = torch.where(_uniform((n,), generator) < 0, -1.0, 1.0)
+    mirror = torch.where(_uniform((n,), generator) < 0, -1.0, 1.0).float()
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    affine = torch.empty(n, 2, 3)
+    affine = torch.empty(n, 2, 3, dtype=torch.float32)
     affine[:, 0, 0] = cos * aspect * mirror
     affine[:, 0, 1] = -sin * aspect
     affine[:, 1, 0] = sin / aspect * mirror
@@ -117,7 +118,12 @@ def _relight(images: Tensor, strength: float, generator: torch.Generator) -> Ten
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Return numbers in -1..1."""
-    return torch.rand(shape, generator=generator) * 2 - 1
+    return _shares(shape, generator) * 2 - 1
+
+
+def _shares(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Return numbers in 0..1."""
+    return torch.rand(shape, generator=generator, dtype=torch.float32)
 
 
 def _random_boxes(
@@ -132,11 +138,11 @@ def _random_boxes(
 
     def inside(length: int) -> Tensor:  # (n, length)
         low, high = _ERASED
-        side = (low + (high - low) * torch.rand(n, 1, generator=generator)) * length
-        centre = torch.rand(n, 1, generator=generator) * length
-        places = torch.arange(length, device=device) + 0.5
+        side = (low + (high - low) * _shares((n, 1), generator)) * length
+        centre = _shares((n, 1), generator) * length
+        places = torch.arange(length, device=device, dtype=torch.float32) + 0.5
         return (places - centre.to(device)).abs() < side.to(device) / 2
 
     box = inside(height)[:, :, None] & inside(width)[:, None, :]  # (n, h, w)
-    chosen = torch.rand(n, 1, 1, generator=generator) < probability
+    chosen = _shares((n, 1, 1), generator) < probability
     return (box & chosen.to(device))[:, None]

@@ -37,7 +37,7 @@ def train_classifier(
     first_weights: Weights | None,
     seed: int,
     on_epoch: Callable[[dict[str, float], Weights | None], None],
-) -> tuple[bool, Weights]:
+) -> None:
     """Train a network on some rows of the images, watched on others.
 
     Parameters
@@ -63,17 +63,12 @@ def train_classifier(
     on_epoch : callable
         Called after each epoch with its record and, if they are the best, the weights.
 
-    Returns
-    -------
-    interrupted : bool
-        Whether a ``KeyboardInterrupt`` ended the training.
-    weights : dict of str to ndarray
-        The averaged weights at its end, which need not be the best.
-
     Raises
     ------
     ValueError
         If the device is not there, or the loss is no longer finite.
+    KeyboardInterrupt
+        At Ctrl-C, and where `on_epoch` raises it.
     """
     owner = type(settings).__name__
     device = choose_device(settings.device, needed_by=owner)
@@ -142,9 +137,6 @@ def train_classifier(
             precision=precision,
         )
         net.fit(data, None)
-    recipe = dict(net.callbacks_)["recipe"]
-    interrupted = recipe.epoch_ < settings.max_epochs and not recipe.stopped_
-    return interrupted, _arrays(recipe.average_.module.state_dict())
 
 
 def _pixel_statistics(pixels: NDArray[Any]) -> tuple[float, float]:

@@ -8,7 +8,11 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
 
-__all__ = ["ImageNet", "infer"]
+__all__ = ["ImageNet", "StopTraining", "infer"]
+
+
+class StopTraining(Exception):  # noqa: N818 - no error
+    """Raised by a callback of `ImageNet` to end a training that is over."""
 
 
 class ImageNet(NeuralNet):
@@ -36,6 +40,24 @@ class ImageNet(NeuralNet):
         """Create the network, in the order of memory in which convolutions are fastest."""
         super().initialize_module()
         self.module_.to(memory_format=torch.channels_last)
+        return self
+
+    def fit_loop(self, *args: Any, **parameters: Any) -> ImageNet:
+        """Train until a callback raises `StopTraining`, or to the last epoch."""
+        try:
+            super().fit_loop(*args, **parameters)
+        except StopTraining:
+            pass
+        except KeyboardInterrupt as error:  # skorch takes it for a callback's wish to stop
+            self.interruption_ = error
+        return self
+
+    def fit(self, X: Any, y: Any = None, **parameters: Any) -> ImageNet:
+        """Train from the start, as skorch does, and let a ``KeyboardInterrupt`` through."""
+        self.interruption_: KeyboardInterrupt | None = None
+        super().fit(X, y, **parameters)
+        if self.interruption_ is not None:
+            raise self.interruption_
         return self
 
     def infer(self, x: Tensor, **fit_params: Any) -> Tensor:  # noqa: ARG002 - skorch's interface

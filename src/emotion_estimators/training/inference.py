@@ -5,7 +5,8 @@ Imports torch, so import this module only where it is needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from emotion_estimators._validation import ImageBatches
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
 from emotion_estimators.networks.onnx_network import check_rows
+from emotion_estimators.networks.torch_settings import torch_as_shipped
 from emotion_estimators.training.device import choose_device, exact_convolutions
 from emotion_estimators.training.kept_networks import kept_network
 from emotion_estimators.training.labelled_images import as_network_input
@@ -56,7 +58,8 @@ def restore_network(build: Callable[[], Network], weights: Weights) -> Network:
     weights : dict of str to ndarray
         By their names in the network.
     """
-    with torch.device("meta"):  # neither memory nor random numbers for what is replaced
+    # on "meta" it takes neither memory nor numbers from torch's generator for what is replaced
+    with torch_as_shipped(), torch.device("meta"):
         network = build()
     return load_weights(network, weights, assign=True)
 
@@ -79,10 +82,11 @@ def load_weights(network: Network, weights: Weights, *, assign: bool = False) ->
     network : nn.Module
         Ready to predict.
     """
-    tensors = {name: torch.tensor(array) for name, array in weights.items()}
-    network.load_state_dict(tensors, assign=assign)
-    module: Any = network.eval()  # torch declares no `memory_format` here
-    module.to(memory_format=torch.channels_last)
+    with torch_as_shipped():
+        tensors = {name: torch.tensor(array) for name, array in weights.items()}
+        network.load_state_dict(tensors, assign=assign)
+        module: Any = network.eval()  # torch declares no `memory_format` here
+        module.to(memory_format=torch.channels_last)
     return network
 
 
@@ -160,8 +164,8 @@ def predict_images(
     """
     n = len(images)
     device = network.pixel_mean.device
-    x = padded_input(images, batch_size, device)  # (batch_size, 1 or 3, h, w)
-    with torch.inference_mode(), exact_convolutions(device, full_precision=True):
+    with _predicting(device):
+        x = padded_input(images, batch_size, device)  # (batch_size, 1 or 3, h, w)
         probabilities = _probabilities(network, x)
         if flip:
             probabilities = (probabilities + _probabilities(network, x.flip(3))) / 2
@@ -230,13 +234,24 @@ def score_labels(
         If the backbone does not give a row of features for each image.
     """
     device = network.pixel_mean.device
-    x = padded_input(images, batch_size, device)  # (batch_size, 3, h, w)
-    with torch.inference_mode(), exact_convolutions(device, full_precision=True):
+    with _predicting(device):
+        x = padded_input(images, batch_size, device)  # (batch_size, 3, h, w)
         features = network.features(x)  # (batch_size, c)
         check_rows(features, (batch_size, None), "The backbone")
         given = network.independent_scores if device.type == "cpu" else network.head
         scores = given(features)[: len(images)]
     return scores.cpu().numpy().astype(np.float64)
+
+
+@contextmanager
+def _predicting(device: torch.device) -> Iterator[None]:
+    """Compute in the block without gradients, the same under all settings of torch."""
+    with (
+        torch_as_shipped(),
+        torch.inference_mode(),
+        exact_convolutions(device, full_precision=True),
+    ):
+        yield
 
 
 def _probabilities(network: Classifier, x: torch.Tensor) -> NDArray[np.float64]:

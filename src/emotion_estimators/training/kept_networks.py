@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -35,7 +36,9 @@ def kept_network(
         What `build` returned.
     """
     kept = _KEPT.setdefault(owner, {})
-    known = kept.get(kind)
+    # By process: a forked one must not use what the parent's threads and devices hold.
+    key = os.getpid(), kind
+    known = kept.get(key)
     if known is None or known[0] is not weights:
-        known = kept[kind] = (weights, build())
+        known = kept[key] = (weights, build())
     return cast("Network", known[1])

@@ -149,8 +149,11 @@ def named_weights(model: Any) -> Weights:
 
 def _copied(variable: Any) -> NDArray[Any]:
     tensor = keras.ops.convert_to_tensor(variable)
+    # Keras' own way makes NumPy 2 warn of TensorFlow and torch
     if keras.backend.backend() == "tensorflow":
-        return np.array(tensor.numpy())  # Keras' own way makes NumPy 2 warn of TensorFlow
+        return np.array(tensor.numpy())
+    if keras.backend.backend() == "torch":
+        return np.array(tensor.detach().cpu().numpy())
     return np.array(keras.ops.convert_to_numpy(tensor))
 
 
@@ -233,7 +236,7 @@ def train_keras(
         The user's.
     on_epoch : callable
         Called with the record of each epoch, and with the weights where they are the best so
-        far, else None.
+        far, else None. Without held-out pictures the last ones count as the best.
     verbose : bool
         Show a progress bar.
     """
@@ -256,29 +259,34 @@ def train_keras(
         verbose=0,
         callbacks=[plan, *callbacks],
     )
-    with _own_random_state():
-        wrapper.fit(
-            images[train],
-            targets[train],
-            sample_weight=weights[train],
-            recipe=recipe,
-            seed=seed,
-            validation_data=validation,
-            validation_batch_size=_EVALUATION_BATCH,
-        )
-    for callback in callbacks:  # a callback must not keep a network alive, or pickle one
-        callback.set_model(None)
+    try:
+        with _own_random_state(seed):
+            wrapper.fit(
+                images[train],
+                targets[train],
+                sample_weight=weights[train],
+                recipe=recipe,
+                seed=seed,
+                validation_data=validation,
+                validation_batch_size=_EVALUATION_BATCH,
+            )
+    finally:
+        plan.bar.close()
+        for callback in callbacks:  # a callback must not keep a network alive, or pickle one
+            callback.set_model(None)
 
 
 @contextlib.contextmanager
-def _own_random_state() -> Iterator[None]:
+def _own_random_state(seed: int) -> Iterator[None]:
     """Let what Keras draws for itself leave no trace: torch's data loaders take a number each."""
     if keras.backend.backend() != "torch":
         yield
         return
     import torch
 
-    with torch.random.fork_rng(devices=[]):
+    from emotion_estimators.training.seeds import seeded
+
+    with seeded(seed, torch.device("cpu")):
         yield
 
 
@@ -296,14 +304,10 @@ class _Plan(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.recipe, self.n_steps, self.on_epoch = recipe, n_steps, on_epoch
-        self.validates, self.verbose = validates, verbose
+        self.validates = validates
+        self.bar = progress_bar(total=n_steps, desc="training", unit="step", is_shown=verbose)
         self.step = self.epoch = self.best_epoch = 0
         self.best: tuple[float, ...] | None = None
-
-    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-        self.bar = progress_bar(
-            total=self.n_steps, desc="training", unit="step", is_shown=self.verbose
-        )
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         if self.recipe.annealed:
@@ -330,15 +334,11 @@ class _Plan(keras.callbacks.Callback):
         if improved:
             self.best, self.best_epoch = score, self.epoch
         patience = self.recipe.patience
-        ends = self.epoch == self.recipe.epochs
         if patience is not None and self.epoch - self.best_epoch >= patience:
-            ends = self.model.stop_training = True
+            self.model.stop_training = True
         # without validation the last weights count: a loss on augmented pictures is too noisy
-        keeps = improved if self.validates else ends or self.model.stop_training
+        keeps = improved or not self.validates
         self.on_epoch(record, named_weights(self.model) if keeps else None)
-
-    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
-        self.bar.close()
 
     def _rate(self) -> float:
         """Return the factor of the learning rate at this step."""

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
+from emotion_estimators._forks import after_fork
+from emotion_estimators.networks.torch_settings import torch_as_shipped
+
 __all__ = ["seeded"]
+
 
 _drawing = threading.RLock()
 
 
 def _renew_lock() -> None:
-    """Give a forked process a lock of its own; the parent's may be held for ever in it."""
+    """Give a forked process a lock of its own."""
     global _drawing
     _drawing = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+after_fork(_renew_lock)
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
     """Seed torch inside the block; restore the state of its global generators after it.
 
-    Initial weights and dropout take torch's global generators and know no other. So one thread
-    at a time is inside; others wait.
+    Initial weights and dropout take torch's global generators and know no other. All that draws
+    from these does so in such a block: one thread at a time is inside; others wait. Its settings
+    are those of `torch_as_shipped`.
 
     Parameters
     ----------
@@ -45,10 +48,11 @@ def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
         A generator of the CPU of its own, for shuffling and augmentation.
     """
     is_cuda = device.type == "cuda"
-    with _drawing, torch.random.fork_rng(devices=[device.index] if is_cuda else []):
+    devices = [device.index] if is_cuda else []
+    with _drawing, torch_as_shipped(), torch.random.fork_rng(devices=devices):
         torch.default_generator.manual_seed(seed)
         if is_cuda:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         # one number on, so that shuffling does not repeat the stream of the weights
-        yield torch.Generator().manual_seed((seed + 1) % 2**63)
+        yield torch.Generator("cpu").manual_seed((seed + 1) % 2**63)

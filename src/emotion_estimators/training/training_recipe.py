@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from emotion_estimators._progress import progress_bar
 from emotion_estimators.training.averaged_network import AveragedNetwork
-from emotion_estimators.training.image_net import ImageNet, infer
+from emotion_estimators.training.image_net import ImageNet, StopTraining, infer
 from emotion_estimators.training.labelled_images import LabelledImages
 from emotion_estimators.training.schedule import warmup_cosine
 
@@ -84,14 +84,13 @@ class TrainingRecipe(Callback):
         self.best_: tuple[float, float] | None = None
         self.best_epoch_ = 0
         self.epoch_ = 0
-        self.stopped_ = False
         self.bar_ = progress_bar(
             total=self.n_steps, desc="training", unit="step", is_shown=self.verbose
         )
 
     def on_epoch_begin(self, net: ImageNet, **kwargs: Any) -> None:  # noqa: ARG002
         """Forget the sums of the epoch before."""
-        self._sums = torch.zeros(2, device=net.device)
+        self._sums = torch.zeros(2, device=net.device, dtype=torch.float32)
         self._n_seen = 0
 
     def on_batch_end(
@@ -113,13 +112,13 @@ class TrainingRecipe(Callback):
         self.bar_.update()
         if self._progress(0) >= 1:  # out of time
             self._end_epoch(net)
-            self._stop()
+            raise StopTraining
 
     def on_epoch_end(self, net: ImageNet, **kwargs: Any) -> None:  # noqa: ARG002
         """Close the epoch; stop if it is time."""
         self._end_epoch(net)
         if self.patience is not None and self.epoch_ - self.best_epoch_ >= self.patience:
-            self._stop()
+            raise StopTraining
 
     def on_train_end(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Close the progress bar."""
@@ -148,10 +147,6 @@ class TrainingRecipe(Callback):
             {k: f"{v:.4f}" for k, v in record.items() if k.endswith("accuracy")}, refresh=False
         )
         self.on_epoch(record, self.average_.module.state_dict() if is_best else None)
-
-    def _stop(self) -> None:
-        self.stopped_ = True
-        raise KeyboardInterrupt  # skorch's way to end a training
 
     def _progress(self, step: int) -> float:
         """Return the share of the training that is over, 0..1, by steps or by time."""
