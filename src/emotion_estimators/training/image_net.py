@@ -28,6 +28,8 @@ class ImageNet(NeuralNet):
         As of ``skorch.NeuralNet``.
     """
 
+    interruption_: KeyboardInterrupt | None
+
     def __init__(self, *args: Any, precision: torch.dtype | None = None, **parameters: Any) -> None:
         self.precision = precision
         super().__init__(*args, **parameters)
@@ -54,7 +56,7 @@ class ImageNet(NeuralNet):
 
     def fit(self, X: Any, y: Any = None, **parameters: Any) -> ImageNet:
         """Train from the start, as skorch does, and let a ``KeyboardInterrupt`` through."""
-        self.interruption_: KeyboardInterrupt | None = None
+        self.interruption_ = None
         super().fit(X, y, **parameters)
         if self.interruption_ is not None:
             raise self.interruption_
