@@ -153,6 +153,7 @@ def fit_network(
 def build_model(architecture: dict[str, Any], weights: dict[str, NDArray[Any]]) -> Any:
     """Return the Keras model of an architecture and its weights, compiled for nothing."""
     model = keras.Sequential.from_config(architecture["config"])
+    model.dtype_policy = "float32"  # whatever Keras's global one is
     set_named_weights(model, weights)
     return model
 
@@ -189,9 +190,10 @@ def _compiled(key: tuple[Any, ...]) -> Any:
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(
-            label_smoothing=0.0 if is_seed else _LABEL_SMOOTHING
+            label_smoothing=0.0 if is_seed else _LABEL_SMOOTHING,
+            dtype="float32",
         ),
-        weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy", dtype="float32")],
         jit_compile=False,
     )
     optimizer.build(model.trainable_variables)

@@ -88,9 +88,12 @@ def _targets(
         return targets
     known = getattr(teacher, "classes_", None)
     if known is None or not np.array_equal(known, classes):
+        what = "one that is not fitted" if known is None else f"one of {np.asarray(known).tolist()}"
         raise ValueError(
             f"{type(estimator).__name__} expected a fitted teacher of the classes "
-            f"{classes.tolist()}, got one of {None if known is None else known.tolist()}."
+            f"{classes.tolist()}, got {what}. clone, and with it every search and "
+            "cross-validation, leaves a teacher unfitted: pass "
+            "teacher=sklearn.frozen.FrozenEstimator(teacher) there."
         )
     # the held-out images keep their labels alone: they are to judge
     taught = teacher.predict_proba(pixels[train])  # (n_train, n_classes)

@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from emotion_estimators._forks import after_fork
 from emotion_estimators._optional import import_optional
 from emotion_estimators._progress import progress_bar
 from emotion_estimators._sklearn import Interval, StrOptions, fit_context
@@ -32,6 +33,10 @@ __all__ = ["EmojiCNNClassifier"]
 _LOADING_BATCH = 256  # pictures in memory at once in a prediction
 _VIEWS_BATCH = 32  # the same where each becomes ten
 _BACKENDS = {"tensorflow", "torch", "jax"}
+
+# Backends that a forked process has from its parent, without the threads that they wait for.
+_dead_backends: set[str] = set()
+after_fork(lambda: _dead_backends.update({"tensorflow", "jax"}.intersection(sys.modules)))
 
 
 class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
@@ -261,6 +266,8 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
         ------
         MissingDependencyError
             If keras, scikeras or the backend that Keras is to use is not installed.
+        RuntimeError
+            In a process that was forked after TensorFlow or JAX had been imported.
         InvalidImagesError
             If X does not hold usable images.
         ValueError
@@ -379,6 +386,15 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
                 name=error.name,
             ) from error
         import_optional("scikeras", extra="keras", needed_by=owner)
+        import keras
+
+        backend = keras.backend.backend()
+        if backend in _dead_backends:
+            raise RuntimeError(
+                f"{owner} cannot use Keras on {backend} in a process that was forked after that "
+                "had been imported: it would wait for ever for threads that only its parent has. "
+                "Start the process with multiprocessing.get_context('spawn')."
+            )
         if random_state is not None:  # rich, which Keras imports, draws a number when imported
             random.setstate(random_state)
 

@@ -66,6 +66,8 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     teacher : estimator or None, default=None
         A fitted classifier of the same classes whose ``predict_proba`` is mixed into the
         targets of the training images. It softens labels that are wrong or doubtful.
+        ``sklearn.base.clone``, and with it every search and cross-validation, copies it
+        unfitted, unless it is wrapped: ``teacher=sklearn.frozen.FrozenEstimator(fitted)``.
     teacher_weight : float, default=0.5
         Share of the teacher's probabilities in the targets.
     max_epochs : int, default=100

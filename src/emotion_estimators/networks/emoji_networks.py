@@ -20,6 +20,10 @@ _N_DIRECTIONS = 8
 _RADIUS = 4  # pixels
 _CELL = 4  # pixels in a square of which the edges are averaged
 
+# Each layer is told what else Keras would take from its global settings.
+_DTYPE = {"dtype": "float32"}
+_LAST = {"data_format": "channels_last", **_DTYPE}
+
 
 def build_seed_network(image_size: tuple[int, int], n_classes: int, model_class: Any) -> Any:
     """Return the classic small network: two convolutions without padding, two dense layers.
@@ -39,18 +43,19 @@ def build_seed_network(image_size: tuple[int, int], n_classes: int, model_class:
         Weights are zero: initial ones are the caller's.
     """
     zeros = {"kernel_initializer": "zeros"}
-    return model_class(
-        [
-            keras.Input((*image_size, 1), name="images"),  # (n, h, w, 1)
-            keras.layers.Conv2D(32, 3, activation="relu", name="conv_1", **zeros),
-            keras.layers.MaxPooling2D(2, name="pool_1"),
-            keras.layers.Conv2D(64, 3, activation="relu", name="conv_2", **zeros),
-            keras.layers.Flatten(name="flat"),
-            keras.layers.Dense(64, activation="relu", name="hidden", **zeros),
-            keras.layers.Dense(n_classes, activation="softmax", name="probabilities", **zeros),
-        ],
-        name="seed",
-    )
+    convolution: dict[str, Any] = {"activation": "relu", **zeros, **_LAST}
+    layers = [
+        keras.Input((*image_size, 1), name="images", **_DTYPE),  # (n, h, w, 1)
+        keras.layers.Conv2D(32, 3, name="conv_1", **convolution),
+        keras.layers.MaxPooling2D(2, name="pool_1", **_LAST),
+        keras.layers.Conv2D(64, 3, name="conv_2", **convolution),
+        keras.layers.Flatten(name="flat", **_LAST),
+        keras.layers.Dense(64, activation="relu", name="hidden", **zeros, **_DTYPE),
+        keras.layers.Dense(
+            n_classes, activation="softmax", name="probabilities", **zeros, **_DTYPE
+        ),
+    ]
+    return _model(model_class, layers, "seed")
 
 
 def edge_filters() -> NDArray[np.float32]:
@@ -102,10 +107,10 @@ def build_emoji_network(
     model : keras.Sequential
         Kernels are zero, also that of "edges": initial ones are the caller's.
     """
-    normalised = {"center": False, "scale": False}
-    convolution = {"padding": "same", "use_bias": False, "kernel_initializer": "zeros"}
+    normalised = {"center": False, "scale": False, **_DTYPE}
+    convolution = {"padding": "same", "use_bias": False, "kernel_initializer": "zeros", **_LAST}
     layers: list[Any] = [
-        keras.Input((*image_size, 1), name="images"),  # (n, h, w, 1)
+        keras.Input((*image_size, 1), name="images", **_DTYPE),  # (n, h, w, 1)
         # how light or pale a vendor draws says nothing
         keras.layers.LayerNormalization(
             axis=(1, 2, 3), epsilon=1e-4, name="standardise", **normalised
@@ -118,25 +123,35 @@ def build_emoji_network(
             name="edges",
             **convolution,
         ),
-        keras.layers.AveragePooling2D(_CELL, padding="same", name="cells"),  # (n, h/4, w/4, 16)
+        # (n, h/4, w/4, 16)
+        keras.layers.AveragePooling2D(_CELL, padding="same", name="cells", **_LAST),
         keras.layers.LayerNormalization(axis=-1, epsilon=1e-2, name="normalise", **normalised),
     ]
     for number, width in enumerate(filters, start=1):
         layers += [
             keras.layers.Conv2D(width, 3, name=f"conv_{number}", **convolution),
-            keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"norm_{number}"),
-            keras.layers.ReLU(name=f"relu_{number}"),
+            keras.layers.BatchNormalization(
+                momentum=0.9, epsilon=1e-5, name=f"norm_{number}", **_DTYPE
+            ),
+            keras.layers.ReLU(name=f"relu_{number}", **_DTYPE),
         ]
     layers += [
-        keras.layers.MaxPooling2D(2, padding="same", name="pool"),
+        keras.layers.MaxPooling2D(2, padding="same", name="pool", **_LAST),
         # where an edge lies counts: a mouth is below the eyes
-        keras.layers.Flatten(name="flat"),
-        keras.layers.Dropout(dropout, seed=0, name="dropout"),
+        keras.layers.Flatten(name="flat", **_LAST),
+        keras.layers.Dropout(dropout, seed=0, name="dropout", **_DTYPE),
         keras.layers.Dense(
             n_classes,
             activation="softmax",
             kernel_initializer="zeros",
             name="probabilities",
+            **_DTYPE,
         ),
     ]
-    return model_class(layers, name="emoji")
+    return _model(model_class, layers, "emoji")
+
+
+def _model(model_class: Any, layers: list[Any], name: str) -> Any:
+    model = model_class(layers, name=name)
+    model.dtype_policy = "float32"
+    return model

@@ -18,8 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scikeras.wrappers import BaseWrapper
 
+from emotion_estimators._forks import after_fork
 from emotion_estimators._progress import progress_bar
 from emotion_estimators.training.grey_augmentation import augment_grey
+
+if keras.backend.backend() == "torch":  # with it comes what torch needs in a forked process
+    from emotion_estimators.training.seeds import seeded
 
 __all__ = ["KerasRecipe", "TrainingNetworks", "named_weights", "train_keras"]
 
@@ -118,6 +122,10 @@ class TrainingNetworks:
     """
 
     def __init__(self) -> None:
+        self._begin()
+        after_fork(self._begin)
+
+    def _begin(self) -> None:
         self._idle: list[tuple[Any, Any]] = []
         self._lock = threading.Lock()
 
@@ -284,8 +292,6 @@ def _own_random_state(seed: int) -> Iterator[None]:
         return
     import torch
 
-    from emotion_estimators.training.seeds import seeded
-
     with seeded(seed, torch.device("cpu")):
         yield
 
@@ -323,7 +329,7 @@ class _Plan(keras.callbacks.Callback):
         record = {
             "train_loss": float(logs["loss"]),
             "train_accuracy": float(logs["accuracy"]),
-            "learning_rate": float(_copied(self.model.optimizer.learning_rate)),
+            "learning_rate": float(np.float32(_copied(self.model.optimizer.learning_rate))),
         }
         score: tuple[float, ...] = (-record["train_loss"],)
         if self.validates:
