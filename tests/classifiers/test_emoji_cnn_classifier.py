@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -19,11 +20,12 @@ try:
 except ModuleNotFoundError as error:
     pytest.skip(f"EmojiCNNClassifier needs a Keras backend: {error}", allow_module_level=True)
 
-from emotion_estimators.classifiers import EmojiCNNClassifier, emoji_cnn_classifier
+from emotion_estimators.classifiers import EmojiCNNClassifier, _emoji_cnn_fit, emoji_cnn_classifier
 from emotion_estimators.classifiers.emoji_cnn_classifier import _views
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.exceptions import MissingDependencyError
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
+from emotion_estimators.training.keras_training import TrainingNetworks
 
 TINY = {
     "image_size": None,
@@ -386,6 +388,78 @@ def test_a_fit_that_fails_leaves_the_former_one(faces):
         cnn.fit(faces[0][:, ::2, ::2], [0, 1, 2])
     assert vars(cnn) == before
     assert len(cnn.history_) == n_epochs
+
+
+KERAS_SETTINGS = {
+    "channels_first": ("image_data_format", "channels_first"),
+    "float64": ("floatx", "float64"),
+    "mixed": ("dtype_policy", "mixed_bfloat16"),
+}
+
+
+@pytest.mark.parametrize("architecture", ["default", "seed"])
+@pytest.mark.parametrize("setting", KERAS_SETTINGS)
+def test_settings_of_keras_change_no_bit(setting, architecture, faces, monkeypatch):
+    monkeypatch.setattr(_emoji_cnn_fit, "_networks", TrainingNetworks())  # none built before
+    settings = TINY | {"architecture": architecture, "epochs": 1}
+    plain = EmojiCNNClassifier(**settings).fit(*faces)
+    expected = plain.predict_proba(faces[0])
+    monkeypatch.setattr(_emoji_cnn_fit, "_networks", TrainingNetworks())
+    name, value = KERAS_SETTINGS[setting]
+    before = getattr(keras.config, name)()
+    getattr(keras.config, f"set_{name}")(value)
+    try:
+        now = getattr(keras.config, name)()
+        other = EmojiCNNClassifier(**settings).fit(*faces)
+        probabilities = other.predict_proba(faces[0])
+        assert other.model_.dtype_policy.name == "float32"
+        assert getattr(keras.config, name)() is now
+    finally:
+        getattr(keras.config, f"set_{name}")(before)
+    _assert_same_weights(other, plain)
+    assert (other.history_, other.architecture_) == (plain.history_, plain.architecture_)
+    assert np.array_equal(probabilities, expected)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="Keras does not run on torch")
+def test_on_torch_a_fit_waits_for_other_users_of_its_generator(faces):
+    import torch
+
+    from emotion_estimators.training.seeds import seeded
+
+    trains = threading.Event()
+    begun = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: trains.set())  # noqa: ARG005
+    cnn = EmojiCNNClassifier(**TINY, callbacks=[begun])
+    fit = threading.Thread(target=cnn.fit, args=faces)
+    with seeded(0, torch.device("cpu")):
+        fit.start()
+        assert not trains.wait(2)
+    fit.join()
+    assert trains.is_set()
+
+
+def test_a_process_forked_with_tensorflow_is_told_to_spawn():
+    pytest.importorskip("tensorflow", reason="the Keras backend tensorflow is not installed")
+    if not hasattr(os, "fork"):
+        pytest.skip("this system does not fork")
+    code = """if True:
+        import os, sys
+        import keras
+        from emotion_estimators import EmojiCNNClassifier
+        if os.fork() == 0:
+            try:
+                EmojiCNNClassifier().fit([[[0.0]], [[1.0]]], [0, 1])
+            except RuntimeError as error:
+                print(error)
+            sys.stdout.flush()
+            os._exit(0)
+        os.wait()
+        """
+    said = _run(code, "tensorflow")
+    assert said.startswith(
+        "EmojiCNNClassifier cannot use Keras on tensorflow in a process that was"
+    )
+    assert "multiprocessing.get_context('spawn')" in said
 
 
 def test_progress_bars(faces, capsys):

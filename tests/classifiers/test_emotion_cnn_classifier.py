@@ -1,7 +1,11 @@
 """EmotionCNNClassifier: both conformance suites, what it learns, keeps, writes and refuses."""
 
+import contextlib
 import gc
 import json
+import multiprocessing
+import os
+import pickle
 import subprocess
 import sys
 import weakref
@@ -17,6 +21,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 pytest.importorskip("torch", reason="EmotionCNNClassifier needs torch")
 pytest.importorskip("skorch", reason="EmotionCNNClassifier needs skorch")
+
+import torch
 
 from emotion_estimators.classifiers import EmotionCNNClassifier
 from emotion_estimators.datasets import make_faces
@@ -309,6 +315,91 @@ def test_keyboard_interrupt_of_a_warm_start(step, faces, interrupted_step):
         assert cnn.history_[:3] == history
         assert (len(cnn.history_), cnn.n_iter_, cnn.best_epoch_) == (4, 1, 4)
         assert cnn.weights_ is not before["weights_"]
+
+
+@contextlib.contextmanager
+def _default_dtype(dtype):
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@contextlib.contextmanager
+def _deterministic():
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        lambda: _default_dtype(torch.float64),
+        lambda: _default_dtype(torch.bfloat16),
+        lambda: torch.device("meta"),
+        lambda: torch.autocast("cpu", torch.bfloat16),
+        torch.inference_mode,
+        _deterministic,
+    ],
+    ids=["float64", "bfloat16", "meta", "autocast", "inference_mode", "deterministic"],
+)
+def test_settings_of_torch_change_no_bit(setting, faces):
+    # in one step of training all kinds of layers, augmentation and losses take part
+    settings = TINY | {"max_epochs": 1, "mixup": 0.2}
+    plain = EmotionCNNClassifier(**settings).fit(*faces)
+    expected = pickle.loads(pickle.dumps(plain)).predict_proba(faces[0])
+    with setting():
+        other = EmotionCNNClassifier(**settings).fit(*faces)
+        loaded = pickle.loads(pickle.dumps(plain))  # builds its network under the setting
+        assert np.array_equal(loaded.predict_proba(faces[0]), expected)
+    _assert_same_weights(other, plain)
+    assert other.history_ == plain.history_
+    assert np.array_equal(loaded.predict_proba(faces[0]), expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_process_forked_after_a_prediction_predicts_and_trains(faces, fitted):
+    expected = fitted.predict_proba(faces[0])
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+
+    def work():
+        queue.put(fitted.predict_proba(faces[0]))
+        queue.put(EmotionCNNClassifier(**TINY | {"max_epochs": 1}).fit(*faces).n_iter_)
+
+    child = context.Process(target=work)
+    child.start()
+    # one thread may round differently
+    assert_allclose(queue.get(timeout=60), expected, rtol=0, atol=1e-5)
+    assert queue.get(timeout=60) == 1
+    child.join()
+
+
+def test_a_prediction_draws_nothing_from_the_generator_of_torch(faces, fitted):
+    state = torch.get_rng_state()
+    copied = pickle.loads(pickle.dumps(fitted))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.random, "fork_rng", None)  # not even for a while
+        copied.predict_proba(faces[0])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_teacher_that_clone_has_left_unfitted(faces):
+    cnn = EmotionCNNClassifier(**TINY, teacher=EmotionCNNClassifier(**TINY))
+    with pytest.raises(ValueError, match=r"one that is not fitted.*FrozenEstimator\(teacher\)"):
+        cnn.fit(*faces)
+
+
+def test_an_export_that_cannot_be_written_leaves_nothing(fitted, tmp_path):
+    (tmp_path / "cnn.onnx").mkdir()
+    with pytest.raises(OSError, match="The ONNX file of EmotionCNNClassifier cannot be written"):
+        fitted.export_onnx(tmp_path / "cnn.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["cnn.onnx"]
 
 
 def test_other_errors_of_a_callback_come_through_and_leave_the_former_fit(faces):

@@ -82,6 +82,8 @@ class ImageNet(NeuralNet):
 def infer(module: nn.Module, x: Tensor, precision: torch.dtype | None) -> Tensor:
     """Return the scores of images (n, 1, height, width), convolved in `precision`."""
     x = x.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(x.device.type, dtype=precision, enabled=precision is not None):
+    # A cache would outlive the step, and hold weights of before it, inside a block of the user's.
+    enabled = precision is not None
+    with torch.autocast(x.device.type, dtype=precision, enabled=enabled, cache_enabled=False):
         scores: Tensor = module(x)
     return scores.float()
