@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import threading
 
 import pytest
 
@@ -54,6 +55,22 @@ def test_torch_as_shipped(setting):
     assert rounded == pytest.approx(0.1, abs=1e-8)  # float32 of 0.1, which bfloat16 has not
     assert inside.requires_grad
     assert not inside.is_inference()
+
+
+def test_limited_threads_are_not_those_of_a_thread_that_starts_meanwhile():
+    n_threads = torch.get_num_threads()
+    found = []
+
+    def count():
+        with torch_as_shipped():
+            found.append(torch.get_num_threads())
+
+    other = threading.Thread(target=count)
+    with limited_threads(n_threads + 1):
+        other.start()
+        other.join(0.2)  # time enough to take that number, if nothing holds it back
+    other.join()
+    assert found == [n_threads]
 
 
 def _multiply(queue):

@@ -17,14 +17,15 @@ __all__ = ["exact_convolutions", "limited_threads", "torch_as_shipped"]
 _most_threads: int | None = None  # of torch in this process; None: as many as it is given
 
 
-_counting = threading.Lock()
+_counting = threading.RLock()
 _changing = threading.Lock()
+_counted = threading.local()  # whether a thread knows how many threads torch has for it
 
 
 def _begin_in_child() -> None:
     """Let torch work in a forked process, on one thread: it would wait for those of the parent."""
     global _counting, _changing, _most_threads
-    _counting, _changing = threading.Lock(), threading.Lock()
+    _counting, _changing = threading.RLock(), threading.Lock()
     _most_threads = 1
     torch.set_num_threads(1)
 
@@ -60,6 +61,10 @@ def torch_as_shipped() -> Iterator[None]:
     That is: float32 and the CPU where nothing else is asked for, gradients, no inference mode and
     no autocast, whatever defaults and blocks are around it. All of it is of this thread alone.
     """
+    if not hasattr(_counted, "n_threads"):
+        # a thread takes the number that is set at its first use of torch, and keeps it
+        with _counting:
+            _counted.n_threads = torch.get_num_threads()
     with ExitStack() as settings:
         settings.enter_context(torch.inference_mode(False))
         settings.enter_context(torch.enable_grad())
