@@ -1,5 +1,6 @@
 """LightningMultiLabelClassifier: both conformance suites, what it learns, keeps and refuses."""
 
+import errno
 import gc
 import logging
 import multiprocessing
@@ -61,6 +62,15 @@ net = LightningMultiLabelClassifier(
     backbone="resnet6-tiny", head_hidden=8, batch_size=8, accelerator="cpu", **SETTINGS
 )
 """
+
+
+class OwnBackbone(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, stride=2)
+
+    def forward(self, x):
+        return torch.relu(self.conv(x))
 
 
 def draw(n, seed=0, size=(16, 18)):
@@ -287,24 +297,82 @@ class Interrupt(pl.Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_keyboard_interrupt_keeps_the_best_so_far(squares):
-    whole = LightningMultiLabelClassifier(**TINY).fit(*squares)
+@pytest.mark.parametrize("threshold", [0.5, "tune"])
+def test_keyboard_interrupt_keeps_the_best_so_far(squares, threshold):
+    settings = TINY | {"threshold": threshold, "schedule": "constant"}
+    two_epochs = LightningMultiLabelClassifier(**settings | {"max_epochs": 2}).fit(*squares)
     handler = signal.getsignal(signal.SIGINT)
-    net = LightningMultiLabelClassifier(**TINY, callbacks=[Interrupt(12)])  # 5 steps an epoch
-    with pytest.warns(UserWarning, match="interrupted after 2 of 3 epochs; it keeps") as record:
+    net = LightningMultiLabelClassifier(**settings, callbacks=[Interrupt(12)])  # 5 steps an epoch
+    with pytest.raises(KeyboardInterrupt) as caught:
         net.fit(*squares)
-    assert record[0].filename == __file__
+    (note,) = caught.value.__notes__
+    assert note == (
+        f"LightningMultiLabelClassifier keeps the weights of epoch {net.best_epoch_}, the best of "
+        "the 2 that this fit had finished."
+    )
     assert signal.getsignal(signal.SIGINT) is handler
-    assert net.history_ == whole.history_[:2]
-    assert net.predict(squares[0]).shape == (48, 3)
+    assert net.history_ == two_epochs.history_
+    assert (net.best_epoch_, net.n_iter_) == (two_epochs.best_epoch_, 2)
+    assert_array_equal(net.thresholds_, two_epochs.thresholds_)
+    assert_same_weights(net, two_epochs)
 
 
-def test_keyboard_interrupt_in_the_first_epoch(squares):
-    net = LightningMultiLabelClassifier(**TINY, callbacks=[Interrupt(2)])
-    with pytest.warns(UserWarning, match="interrupted after 0 of 3 epochs"):
-        net.fit(*squares)
-    assert (net.n_iter_, net.best_epoch_, net.history_) == (0, 0, [])
-    assert net.predict(squares[0]).shape == (48, 3)
+def assert_as_it_was(net, before):
+    assert vars(net) == before
+    assert all(value is before[name] for name, value in vars(net).items())
+
+
+@pytest.mark.parametrize("is_fitted", [False, True])
+def test_keyboard_interrupt_in_the_first_epoch_changes_nothing(squares, is_fitted):
+    X, Y = squares
+    net = LightningMultiLabelClassifier(**TINY | {"max_epochs": 1}, threshold="tune")
+    if is_fitted:
+        net.fit(X, Y)
+    net.set_params(callbacks=[Interrupt(2)])
+    before = dict(vars(net))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        net.fit(X[:, ::2, ::2], Y[:, :2])
+    assert not hasattr(caught.value, "__notes__")
+    assert_as_it_was(net, before)
+
+
+def test_keyboard_interrupt_of_a_warm_start_continues_the_history(squares):
+    net = LightningMultiLabelClassifier(**TINY | {"max_epochs": 2}, warm_start=True).fit(*squares)
+    first = list(net.history_)
+    with pytest.raises(KeyboardInterrupt):
+        net.set_params(max_epochs=9, callbacks=[Interrupt(7)]).fit(*squares)
+    assert [record["epoch"] for record in net.history_] == [1, 2, 3]
+    assert net.history_[:2] == first
+    assert (net.best_epoch_, net.n_iter_) == (3, 1)
+
+
+class StopAtThird(pl.Callback):
+    """Fails in the third epoch."""
+
+    def on_train_epoch_start(self, trainer, _):
+        if trainer.current_epoch == 2:
+            raise RuntimeError("a user's bug")
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "match"),
+    [
+        (lambda X, Y: (X[:, ::2, ::2], Y[:3]), {}, "inconsistent numbers of samples"),
+        (lambda X, Y: (X[:, ::2, ::2], np.full(Y.shape, np.nan)), {}, "got NaN only"),
+        (lambda X, Y: (X[:, ::2], Y[:, :2]), {"callbacks": [StopAtThird()]}, "a user's bug"),
+        (lambda X, Y: (X, Y[:, :2]), {"learning_rate": 1e30}, "the training loss is"),
+    ],
+)
+def test_a_failed_fit_changes_nothing(squares, change, settings, match):
+    X, Y = squares
+    net = LightningMultiLabelClassifier(**TINY | {"max_epochs": 1}, threshold="tune").fit(X, Y)
+    expected = net.predict(X)
+    net.set_params(max_epochs=10, gradient_clip=None, **settings)
+    before = dict(vars(net))
+    with pytest.raises((ValueError, RuntimeError), match=match):
+        net.fit(*change(X, Y))
+    assert_as_it_was(net, before)
+    assert_array_equal(net.predict(X), expected)
 
 
 def test_callbacks_and_loggers_are_lightnings(squares, tmp_path):
@@ -402,18 +470,25 @@ def test_images_decoded_by_workers(squares, tmp_path):
     assert net.predict(paths).shape == Y.shape
 
 
-def test_resumed_after_a_kill(tmp_path):
+WAITING = """
+import os
+import time
+from pytorch_lightning import Callback
+
+class Wait(Callback):
+    def on_train_epoch_start(self, trainer, module):
+        if module.progress.n_epochs == 2 and os.environ.get("SLEEP") != "0":
+            print("third epoch", flush=True)
+            time.sleep(100)
+"""
+
+
+def test_resumed_after_a_kill(tmp_path, monkeypatch):
     folder = str(tmp_path / "run")
     settings = {"max_epochs": 5, "random_state": 0, "checkpoint_dir": folder, "ema": 0.9}
+    (tmp_path / "waiting.py").write_text(WAITING)
     code = """
-    import time
-    from pytorch_lightning import Callback
-
-    class Wait(Callback):
-        def on_train_epoch_start(self, trainer, module):
-            if module.progress.n_epochs == 2:
-                print("third epoch", flush=True)
-                time.sleep(100)
+    from waiting import Wait
 
     net.set_params(callbacks=[Wait()]).fit(X, Y)
     """
@@ -421,37 +496,213 @@ def test_resumed_after_a_kill(tmp_path):
     assert process.stdout.readline() == "third epoch\n"
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert [path.name for path in Path(folder).iterdir()] == ["last.ckpt"]
     X = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3), dtype=np.uint8)
     Y = (X.mean(axis=(1, 2)) > 127).astype(int)
+    (file,) = (path for path in Path(folder).rglob("*") if path.is_file())
+    assert file.name == "last.npz"
     settings = TINY | settings | {"batch_size": 8}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in the script
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SLEEP", "0")
+    from waiting import Wait
+
+    settings["callbacks"] = [Wait()]
     try:
-        resumed = LightningMultiLabelClassifier(**settings, resume_from=folder).fit(X, Y)
+        resumed = LightningMultiLabelClassifier(**settings, resume=True).fit(X, Y)
         whole = LightningMultiLabelClassifier(**settings | {"checkpoint_dir": None}).fit(X, Y)
     finally:
         torch.set_num_threads(threads)
     assert resumed.history_ == whole.history_
     assert_same_weights(resumed, whole)
-    over = LightningMultiLabelClassifier(**settings, resume_from="last").fit(X, Y)
-    assert over.history_ == whole.history_
-    assert_same_weights(over, whole)
+    for resume in (True, file, str(file.parent), folder):
+        over = LightningMultiLabelClassifier(**settings, resume=resume).fit(X, Y)
+        assert over.history_ == whole.history_
+        assert_same_weights(over, whole)
     with pytest.raises(ValueError, match=r"cannot go on from .*: .* loss='bce' \(now 'focal'\)"):
-        LightningMultiLabelClassifier(**settings, resume_from=folder, loss="focal").fit(X, Y)
+        LightningMultiLabelClassifier(**settings, resume=folder, loss="focal").fit(X, Y)
 
 
 def test_where_there_is_nothing_to_resume(squares, tmp_path):
     net = LightningMultiLabelClassifier(**TINY | {"max_epochs": 1})
-    with pytest.raises(ValueError, match="resume_from='last' needs checkpoint_dir"):
-        net.set_params(resume_from="last").fit(*squares)
-    net.set_params(checkpoint_dir=str(tmp_path)).fit(*squares)  # none yet: begins anew
-    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
-    with pytest.raises(FileNotFoundError, match=r"found no checkpoint .*other.ckpt"):
-        net.set_params(resume_from=tmp_path / "other.ckpt").fit(*squares)
-    (tmp_path / "bad.ckpt").write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match=r"cannot read the checkpoint .*bad.ckpt"):
-        net.set_params(resume_from=tmp_path / "bad.ckpt").fit(*squares)
+    with pytest.raises(ValueError, match="resume=True needs checkpoint_dir"):
+        net.set_params(resume=True).fit(*squares)
+    net.set_params(checkpoint_dir=str(tmp_path / "new")).fit(*squares)  # none yet: starts
+    assert [path.name for path in (tmp_path / "new").glob("*/*")] == ["last.npz"]
+    with pytest.raises(FileNotFoundError, match=r"found no checkpoint .*other.npz"):
+        net.set_params(resume=tmp_path / "other.npz").fit(*squares)
+    (tmp_path / "bad.npz").write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"cannot read the checkpoint .*bad.npz"):
+        net.set_params(resume=tmp_path / "bad.npz").fit(*squares)
+
+
+ONE_EPOCH = TINY | {"max_epochs": 1, "validation_fraction": 0.25}
+
+
+@pytest.fixture(scope="module")
+def checkpointed(squares, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    settings = ONE_EPOCH | {"precision": "32-true", "checkpoint_dir": folder}
+    net = LightningMultiLabelClassifier(**settings).fit(*squares)
+    (file,) = folder.glob("*/last.npz")
+    return net, settings, file
+
+
+def other_backbone(seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return OwnBackbone()
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"learning_rate": 0.5}, r"learning_rate=0\.002 \(now 0\.5\)"),
+        ({"weight_decay": 5, "pos_weight": 9.0}, r"pos_weight.*weight_decay=0\.01 \(now 5\)"),
+        ({"random_state": 1}, "other random_state"),
+        ({"random_state": None}, "other random_state"),
+        ({"validation_fraction": 0.3}, "other random_state, validation_fraction=0.25"),
+        ({"num_workers": 1}, "num_workers='0' .now 'above 0'"),
+        ({"labels": ["a", "b", "c"]}, "other labels"),
+        ({"head_hidden": 9}, "architecture=.*'head_hidden': 8"),
+        ({"loss": "focal", "loss_options": {"gamma": 3}}, r"loss='bce'.*loss_options=None"),
+        ({"callbacks": [Interrupt(1000)]}, "callbacks="),
+        ({"ema": 0.9}, "ema=None"),
+        ({"augmentation": 0.0}, "augmentation=0.3"),
+        ({"image_size": 10}, "architecture=.*'image_size': .16, 18.*other images"),
+        ({"batch_size": 9}, "batch_size=8"),
+        ({"patience": 9}, "patience=None"),
+        ({"precision": "bf16-mixed"}, "precision='torch.float32'"),
+        ({"backbone": other_backbone(0)}, "backbone"),
+    ],
+)
+def test_a_checkpoint_of_other_parameters_is_refused(squares, checkpointed, settings, match):
+    _, own, file = checkpointed
+    with pytest.raises(ValueError, match=f"cannot go on from .*{match}") as caught:
+        LightningMultiLabelClassifier(**own | settings, resume=file).fit(*squares)
+    assert len(str(caught.value)) < 1500
+
+
+def test_what_changes_no_weights_may_change(squares, checkpointed):
+    net, own, file = checkpointed
+    over = LightningMultiLabelClassifier(**own, resume=file, threshold=0.1, warm_start=True)
+    over.set_params(checkpoint_dir=None, image_shape=(16, 18, 3), accelerator="auto")
+    assert_same_weights(over.fit(*squares), net)
+    assert_array_equal(over.thresholds_, [0.1] * 3)
+    with pytest.raises(ValueError, match=r"other images, .*warm_start"):
+        over.fit(squares[0] // 2, squares[1])
+
+
+def test_a_checkpoint_of_other_data_is_refused(squares, tmp_path):
+    X, Y = squares
+    net = LightningMultiLabelClassifier(**ONE_EPOCH, checkpoint_dir=tmp_path).fit(X, Y)
+    (file,) = tmp_path.glob("*/last.npz")
+    net.set_params(resume=file)
+    one_pixel = X.copy()
+    one_pixel[3, 4, 5, 1] ^= 1
+    weights = np.ones(len(X))
+    weights[0] = 2
+    for change, args in {
+        "other images": (one_pixel, Y),
+        "other images[.]": (X[::-1], Y),
+        "other (random_state, other )?targets": (X, 1 - Y),
+        "other sample_weight": (X, Y, weights),
+    }.items():
+        with pytest.raises(ValueError, match=f"of a training with {change}"):
+            net.fit(*args)
+
+
+def test_files_decoded_by_workers_are_known_by_their_content(squares, tmp_path):
+    X, Y = squares
+    paths = [tmp_path / f"{row}.png" for row in range(len(X))]
+    for path, image in zip(paths, X, strict=True):
+        Image.fromarray(image).save(path)
+    settings = ONE_EPOCH | {"num_workers": 1, "checkpoint_dir": tmp_path / "run"}
+    net = LightningMultiLabelClassifier(**settings).fit(paths, Y)
+    (file,) = (tmp_path / "run").glob("*/last.npz")
+    over = LightningMultiLabelClassifier(**settings, resume=file).fit(X, Y)
+    assert_same_weights(over, net)
+    Image.fromarray(255 - X[0]).save(paths[0])
+    with pytest.raises(ValueError, match="of a training with other images"):
+        over.fit(paths, Y)
+
+
+def test_seeds_that_are_equal_are_the_same_fit(squares, tmp_path):
+    net = LightningMultiLabelClassifier(**ONE_EPOCH, checkpoint_dir=tmp_path).fit(*squares)
+    (file,) = tmp_path.glob("*/last.npz")
+    for seed in (np.int64(0), np.random.RandomState(0)):
+        same = LightningMultiLabelClassifier(**ONE_EPOCH | {"random_state": seed}, resume=file)
+        assert_same_weights(same.fit(*squares), net)
+
+
+def test_a_fit_without_a_seed_goes_on_unless_it_was_over(squares, tmp_path):
+    press = [True]
+
+    class Once(Interrupt):
+        def on_train_batch_end(self, trainer, *_):
+            if press and trainer.global_step == 7:
+                press.clear()
+                super().on_train_batch_end(trainer)
+
+    settings = TINY | {"random_state": None, "checkpoint_dir": tmp_path, "callbacks": [Once(7)]}
+    stopped = LightningMultiLabelClassifier(**settings)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(*squares)
+    nets = [LightningMultiLabelClassifier(**settings, resume=True).fit(*squares) for _ in range(2)]
+    assert nets[0].history_[:1] == stopped.history_
+    assert nets[1].history_[0] != nets[0].history_[0]  # the first was over: another seed
+    assert nets[0].n_iter_ == nets[1].n_iter_ == 3
+
+
+def test_a_search_shares_a_folder(squares, tmp_path):
+    X, Y = squares
+    grid = {"learning_rate": [1e-9, 1e-2]}
+    settings = {"cv": 3, "n_jobs": 2, "error_score": "raise", "refit": False}
+    alone = GridSearchCV(LightningMultiLabelClassifier(**ONE_EPOCH), grid, **settings).fit(X, Y)
+    net = LightningMultiLabelClassifier(**ONE_EPOCH, checkpoint_dir=tmp_path, resume=True)
+    for _ in range(2):  # trained, and taken from the files
+        shared = GridSearchCV(net, grid, **settings).fit(X, Y)
+        for name in ("split0_test_score", "split1_test_score", "split2_test_score"):
+            assert_array_equal(shared.cv_results_[name], alone.cv_results_[name])
+    assert len(list(tmp_path.glob("*/last.npz"))) == len(list(tmp_path.rglob("*.*"))) == 6
+
+
+def test_an_early_stop_of_the_users_is_the_end(squares, tmp_path):
+    settings = TINY | {"max_epochs": 20, "learning_rate": 1e-9, "checkpoint_dir": tmp_path}
+    settings["callbacks"] = [pl.callbacks.EarlyStopping("valid_loss", patience=2, min_delta=1)]
+    net = LightningMultiLabelClassifier(**settings).fit(*squares)
+    over = LightningMultiLabelClassifier(**settings, resume=True).fit(*squares)
+    assert over.n_iter_ == net.n_iter_ == 3
+    assert_same_weights(over, net)
+
+
+@pytest.mark.parametrize("n_saved", [0, 2])
+def test_a_checkpoint_that_cannot_be_written(squares, tmp_path, monkeypatch, n_saved):
+    files = []
+
+    def refuse(file):
+        files.append(file)
+        if len(files) > n_saved:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    net = LightningMultiLabelClassifier(**TINY, checkpoint_dir=tmp_path, threshold="tune")
+    match = r"The checkpoint of Light.*No space left .*Free some space there.*last\.npz"
+    with pytest.raises(OSError, match=match) as caught:
+        net.fit(*squares)
+    assert caught.value.__notes__[0].endswith(f"of the {n_saved + 1} that this fit had finished.")
+    assert net.n_iter_ == len(net.history_) == n_saved + 1
+    assert net.predict(squares[0]).shape == (48, 3)
+    assert len(list(tmp_path.glob("*/*"))) == bool(n_saved)
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_any_training(squares, tmp_path):
+    (tmp_path / "file").touch()
+    net = LightningMultiLabelClassifier(**TINY, checkpoint_dir=tmp_path / "file")
+    before = dict(vars(net))
+    with pytest.raises(OSError, match="cannot make a folder for its checkpoint"):
+        net.fit(*squares)
+    assert_as_it_was(net, before)
 
 
 @pytest.fixture
@@ -478,15 +729,6 @@ def test_out_of_memory(squares):
     # 48 images: 48 and 24 are too many, 12 fit
     expected = LightningMultiLabelClassifier(**settings | {"batch_size": 12}).fit(*squares)
     assert_same_weights(found, expected)
-
-
-class OwnBackbone(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 6, 3, stride=2)
-
-    def forward(self, x):
-        return torch.relu(self.conv(x))
 
 
 def test_own_backbone(squares):

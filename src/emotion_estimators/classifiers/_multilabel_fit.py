@@ -5,8 +5,9 @@ Imports torch and Lightning through `training`, so import this module only where
 
 from __future__ import annotations
 
-import warnings
+import copy
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from emotion_estimators._sklearn import keep_fitted
 from emotion_estimators._validation import ImageBatches
 from emotion_estimators.classifiers._warm_start import check_continuation
 from emotion_estimators.model_selection import multilabel_train_test_split
@@ -25,17 +27,18 @@ from emotion_estimators.networks.backbones import (
     pixel_scaling,
 )
 from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
+from emotion_estimators.training.checkpoints import Checkpoints
 from emotion_estimators.training.device import autocast_dtype, choose_device
 from emotion_estimators.training.inference import load_weights
 from emotion_estimators.training.label_sets import check_positive_weights, tune_thresholds
 from emotion_estimators.training.multilabel_losses import LOSS_OPTIONS
-from emotion_estimators.training.multilabel_module import Progress
 from emotion_estimators.training.multilabel_training import (
     check_devices,
+    describe_training,
     device_of_process,
     train_multilabel,
 )
-from emotion_estimators.training.training_checkpoint import find_checkpoint, load_checkpoint
+from emotion_estimators.training.training_set import stack_images
 
 if TYPE_CHECKING:
     from emotion_estimators.classifiers.lightning_multilabel_classifier import (
@@ -75,11 +78,9 @@ def fit_multilabel(
     ValueError
         If parameters do not fit each other, the data, the network of a warm start or the
         checkpoint.
-
-    Warns
-    -----
-    UserWarning
-        If a ``KeyboardInterrupt`` ended the training.
+    KeyboardInterrupt, OSError
+        At Ctrl-C, or if a checkpoint cannot be written. After at least one epoch the estimator
+        keeps what it has learned.
     """
     owner = type(estimator).__name__
     check_devices(owner, settings.devices, settings.strategy, settings.random_state)
@@ -117,89 +118,83 @@ def fit_multilabel(
         check_continuation(estimator, architecture, labels, word="labels")
     first_weights = estimator.weights_ if continued else None
 
-    training = {
-        "labels": labels.tolist(),
-        "n_samples": images.n_samples,
-        "architecture": architecture,
-        "batch_size": settings.batch_size,
-        "max_epochs": settings.max_epochs,
-        "loss": settings.loss,
-        "ema": settings.ema,
-    }
-    path = find_checkpoint(owner, settings.resume_from, settings.checkpoint_dir)
-    resumed = None if path is None else load_checkpoint(owner, path, training)
     rng = check_random_state(settings.random_state)
     train, held_out = np.arange(images.n_samples), None
     if settings.validation_fraction:
         train, held_out = _hold_out(owner, targets, settings.validation_fraction, rng)
     seed = int(rng.randint(2**31 - 1))
-    if resumed is not None:  # the parts must be what they were, also without a random_state
-        seed, train = resumed["seed"], resumed["train"].numpy()
-        held_out = None if resumed["held_out"] is None else resumed["held_out"].numpy()
-    checkpoint = {
-        "training": training,
-        "seed": seed,
-        "train": torch.from_numpy(train),
-        "held_out": None if held_out is None else torch.from_numpy(held_out),
-    }
+    precision = _precision(settings.precision, device)
+    pixels = stack_images(images) if settings.num_workers == 0 else None
+    checkpoints, resumed = Checkpoints(owner, None, {}), None
+    if settings.checkpoint_dir is not None or settings.resume is not False:
+        folder = None if settings.checkpoint_dir is None else Path(settings.checkpoint_dir)
+        is_seeded = settings.random_state is not None
+        parts = describe_training(
+            settings,
+            images,
+            pixels,
+            device=device,
+            precision=precision,
+            labels=labels,
+            targets=targets,
+            sample_weight=weights,
+            pos_weight=pos_weight,
+            architecture=architecture,
+            warm_start=first_weights,
+            # what was drawn of it, so that an int is what a RandomState of the same seed is
+            random_state=np.r_[seed, train] if is_seeded else None,
+        )
+        checkpoints = Checkpoints(owner, folder, parts, is_seeded=is_seeded)
+        resumed = checkpoints.find(settings.resume)
+        checkpoints.prepare()
+    if resumed is not None:  # without a random_state, other numbers were drawn
+        seed, train, held_out = (resumed[0][name] for name in ("seed", "train", "held_out"))
 
-    if not continued:
-        if hasattr(estimator, "weights_"):  # else a fit that fails would leave a mixture
-            del estimator.weights_
-        estimator.history_ = []
-    history = estimator.history_
-    estimator.classes_, estimator.architecture_ = labels, architecture
-    estimator.n_iter_ = 0
-
-    best = Progress()
-
-    def keep(progress: Progress) -> None:
-        nonlocal best
-        best = progress
-        estimator.n_iter_ = progress.n_epochs
-
-    interrupted, last = train_multilabel(
+    progress, error = train_multilabel(
         settings,
         images,
+        pixels,
         targets,
         weights,
         owner=owner,
         device=device,
-        precision=_precision(settings.precision, device),
+        precision=precision,
         train=train,
         held_out=held_out,
         make_network=partial(_new_network, owner, settings, architecture, first_weights),
         pos_weight=pos_weight,
         seed=seed,
         resumed=resumed,
-        checkpoint=checkpoint,
-        on_epoch=keep,
+        checkpoints=checkpoints,
     )
-    if resumed is not None and not best.history:  # no epoch was left
-        best = Progress(**resumed["progress"])
-    n_before = len(history)
-    estimator.history_ = history + [
-        {**record, "epoch": n_before + int(record["epoch"])} for record in best.history
-    ]
-    estimator.n_iter_ = best.n_epochs
-    if best.best_state:
-        estimator.best_epoch_ = n_before + best.best_epoch
-        state = best.best_state
-    else:  # interrupted before one epoch was over
-        estimator.best_epoch_ = estimator.best_epoch_ if continued else 0
-        state = last
-    if best.best_state or not continued:
-        estimator.weights_ = {name: tensor.numpy().copy() for name, tensor in state.items()}
+    if error is not None and not progress.history:
+        raise error
+    before = estimator.history_ if continued else []
+    fitted = {
+        "classes_": labels,
+        "architecture_": architecture,
+        "weights_": {name: tensor.numpy().copy() for name, tensor in progress.best_state.items()},
+        "history_": before
+        + [{**record, "epoch": len(before) + int(record["epoch"])} for record in progress.history],
+        "best_epoch_": len(before) + progress.best_epoch,
+        "n_iter_": progress.n_epochs,
+        "thresholds_": thresholds,
+    }
     if thresholds is None and held_out is not None:
-        pixels = np.stack([images.image(int(row)) for row in held_out])
-        thresholds = tune_thresholds(estimator.predict_proba(pixels), targets[held_out])
-    estimator.thresholds_ = thresholds
-    if interrupted:
-        warnings.warn(
-            f"{owner} was interrupted after {estimator.n_iter_} of {settings.max_epochs} epochs; "
-            f"it keeps the best weights so far, of epoch {estimator.best_epoch_}.",
-            stacklevel=5,  # the caller of fit, past fit and the decorators around it
+        trained = copy.copy(estimator)
+        trained.__dict__.update(fitted)
+        held_out_pixels = np.stack([images.image(int(row)) for row in held_out])
+        fitted["thresholds_"] = tune_thresholds(
+            trained.predict_proba(held_out_pixels), targets[held_out]
         )
+    estimator.__dict__.update(fitted)
+    if error is not None:
+        keep_fitted(
+            error,
+            f"{owner} keeps the weights of epoch {estimator.best_epoch_}, the best of the "
+            f"{estimator.n_iter_} that this fit had finished.",
+        )
+        raise error
 
 
 def _hold_out(

@@ -114,10 +114,11 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
     logger : bool or pytorch_lightning.loggers.Logger, default=False
         As of Lightning's ``Trainer``.
     checkpoint_dir : str, Path or None, default=None
-        Folder for ``last.ckpt``, written after each epoch and kept; None writes nothing.
-    resume_from : str, Path or None, default=None
-        Checkpoint, or folder that holds one, with which `fit` goes on; "last" is that of
-        ``checkpoint_dir`` where there is one.
+        Folder in which the state is written after each epoch and kept, each fit's in
+        ``<fingerprint>/last.npz``; None writes nothing. See Notes.
+    resume : bool, str or Path, default=False
+        True goes on where this very fit was, and starts where it was not. The path of a
+        checkpoint, or of the folder that it is in, is taken, or refused if it is of another fit.
     warm_start : bool, default=False
         Begin ``fit`` with the weights of the last one.
     verbose : int, default=0
@@ -141,7 +142,7 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         One record per epoch: ``epoch``, ``train_loss``, ``learning_rate`` and, where images are
         held out, ``valid_loss`` and ``valid_average_precision``. A warm start appends.
     best_epoch_ : int
-        Epoch of ``history_`` whose weights are kept; 0 if not one was over.
+        Epoch of ``history_`` whose weights are kept.
     n_iter_ : int
         Epochs of the last ``fit``.
     image_size_ : tuple of int
@@ -172,9 +173,22 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
     depend on the other images of X, bit for bit on the CPU. The estimator holds arrays, never a
     live network, but for a module that it is given as ``backbone``.
 
-    ``KeyboardInterrupt`` (Ctrl-C) ends the training with a warning; the estimator keeps its
-    best weights so far and is fitted. Nothing is written unless ``checkpoint_dir``, ``logger``
-    or a callback asks for it.
+    ``KeyboardInterrupt`` (Ctrl-C) ends the training and is raised. After at least one epoch the
+    estimator is fitted with its best weights so far, and a note of the exception says of which
+    epoch; before, and after any other failure, it is as it was. Nothing is written unless
+    ``checkpoint_dir``, ``logger`` or a callback asks for it.
+
+    A checkpoint is of one fit only. Its fingerprint holds all that the result depends on: the
+    pixels of the images as the network sees them, labels, weights, the parameters that matter,
+    the split and the seed, the weights of a warm start, the kind of device, and the versions of
+    this library, torch and Lightning. So the fits of a search can share ``checkpoint_dir``:
+    killed and started once more with ``resume=True``, it goes on where it was, also with
+    ``n_jobs=2``, and the results are those of one that was not killed. Another fit's file is
+    refused with what differs, a damaged one by its checksum. To hash the images takes one pass
+    over their pixels; with ``num_workers`` above 0 all of them are decoded once for that. Where
+    ``random_state`` is None, a fit goes on with the seed of the one that was not finished; one
+    that is over is not taken for another. If a checkpoint cannot be written, as on a full disk,
+    OSError is raised, and the best weights so far are kept as at Ctrl-C.
 
     ``devices=2, strategy="ddp"`` is for scripts only, not for notebooks, joblib or grid searches:
     Lightning starts the script once more for each further device, with the same arguments, and
@@ -234,7 +248,7 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         "callbacks": [list, tuple, None],
         "logger": ["boolean", HasMethods(["log_metrics"])],
         "checkpoint_dir": [str, Path, None],
-        "resume_from": [str, Path, None],
+        "resume": ["boolean", str, Path],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
@@ -275,7 +289,7 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         callbacks: Sequence[Any] | None = None,
         logger: Any = False,
         checkpoint_dir: str | Path | None = None,
-        resume_from: str | Path | None = None,
+        resume: bool | str | Path = False,
         warm_start: bool = False,
         verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
@@ -310,7 +324,7 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         self.callbacks = callbacks
         self.logger = logger
         self.checkpoint_dir = checkpoint_dir
-        self.resume_from = resume_from
+        self.resume = resume
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
@@ -341,12 +355,17 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
             If torch, pytorch-lightning or the timm that a backbone needs is not installed.
         InvalidImagesError
             If X does not hold usable images.
+        KeyboardInterrupt
+            At Ctrl-C; see Notes.
         MemoryError
             If CUDA has too little memory for the batches; it says which size to try.
+        OSError
+            If a checkpoint cannot be written; FileNotFoundError if there is none to resume from.
         RuntimeError
             If several devices are asked for in a worker process.
         ValueError
-            If y does not fit X, or a parameter is out of its range.
+            If y does not fit X, a parameter is out of its range, or a checkpoint is damaged or of
+            another fit.
         """
         self._import("torch", "pytorch_lightning")
         owner = type(self).__name__

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,9 @@ from emotion_estimators.training.schedule import warmup_cosine
 __all__ = ["MultiLabelModule", "Progress", "macro_average_precision"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Progress:
-    """What a training has behind it.
+    """What a training has behind it; another takes its place after each epoch.
 
     Attributes
     ----------
@@ -72,9 +72,8 @@ class MultiLabelModule(pl.LightningModule):
     held_out : iterable of Batch or None
         Batches that tell the best epoch; None keeps the last.
     progress : Progress
-        Where to begin; it is moved on.
-    on_epoch : callable
-        Called with the record of each epoch, once ``progress`` holds it.
+        Where to begin; another takes its place after each epoch, in one step that Ctrl-C cannot
+        divide.
     """
 
     def __init__(
@@ -87,7 +86,6 @@ class MultiLabelModule(pl.LightningModule):
         make_batches: Callable[[tuple[int, int]], Any],
         held_out: Iterable[Batch] | None,
         progress: Progress,
-        on_epoch: Callable[[MultiLabelModule], None],
     ) -> None:
         super().__init__()
         self.network = network
@@ -97,7 +95,7 @@ class MultiLabelModule(pl.LightningModule):
         self.make_batches = make_batches
         self.held_out = held_out
         self.progress = progress
-        self.on_epoch = on_epoch
+        self.n_steps = progress.n_steps
         self.average: AveragedNetwork | None = None
         self.first_optimizer_state: dict[str, Any] | None = None
         self.first_average_state: dict[str, Tensor] | None = None
@@ -120,6 +118,10 @@ class MultiLabelModule(pl.LightningModule):
         )
         if self.first_optimizer_state is not None:
             optimizer.load_state_dict(self.first_optimizer_state)
+            for weight, state in optimizer.state.items():
+                for name, value in state.items():
+                    if name != "step":  # fused kernels want both in one order of memory
+                        state[name] = torch.empty_like(weight).copy_(value)
         return optimizer
 
     def configure_gradient_clipping(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
@@ -146,13 +148,13 @@ class MultiLabelModule(pl.LightningModule):
         """Begin the average and the bar."""
         if self.settings.ema is not None:
             self.average = AveragedNetwork(self.network, decay=self.settings.ema)
-            self.average.n_updates = self.progress.n_steps
+            self.average.n_updates = self.n_steps
             if self.first_average_state is not None:
                 self.average.module.load_state_dict(self.first_average_state)
         self._losses = self.make_loss(self.device)
         self._bar = progress_bar(
             total=self._n_total_steps,
-            initial=self.progress.n_steps,
+            initial=self.n_steps,
             desc=self.owner,
             unit="step",
             is_shown=self.settings.verbose and self.trainer.global_rank == 0,
@@ -179,7 +181,7 @@ class MultiLabelModule(pl.LightningModule):
         """Move the average and the bar."""
         if self.average is not None:
             self.average.update(self.network)
-        self.progress.n_steps += 1
+        self.n_steps += 1
         self._bar.update()
 
     def on_train_epoch_end(self) -> None:
@@ -206,21 +208,31 @@ class MultiLabelModule(pl.LightningModule):
             precision, valid_loss = self._evaluate(scored)
             record |= {"valid_loss": valid_loss, "valid_average_precision": precision}
             score = (-1.0 if math.isnan(precision) else precision, -valid_loss)
-        progress.n_epochs += 1
+        n_epochs = progress.n_epochs + 1
         if score is None or progress.best is None or score > progress.best:
-            progress.best, progress.best_epoch = score, progress.n_epochs
-            progress.best_state = {
+            state = {
                 name: tensor.detach().cpu().clone() for name, tensor in scored.state_dict().items()
             }
-        progress.history.append({"epoch": progress.n_epochs, **record})
+            progress = replace(progress, best=score, best_epoch=n_epochs, best_state=state)
+        self.progress = progress = replace(
+            progress,
+            n_epochs=n_epochs,
+            n_steps=self.n_steps,
+            history=[*progress.history, {"epoch": n_epochs, **record}],
+        )
         trainer: Any = self.trainer
         if trainer.loggers or trainer.callbacks:
             self.log_dict(record, rank_zero_only=True)
         self._bar.set_postfix({key: f"{value:.4f}" for key, value in record.items()}, refresh=False)
-        self.on_epoch(self)
-        patience = self.settings.patience
-        if patience is not None and progress.n_epochs - progress.best_epoch >= patience:
+        if self.is_over():
             self.trainer.should_stop = True
+
+    def is_over(self) -> bool:
+        """Tell whether no epoch is left, or none is worth it."""
+        progress, patience = self.progress, self.settings.patience
+        return progress.n_epochs >= self.settings.max_epochs or (
+            patience is not None and progress.n_epochs - progress.best_epoch >= patience
+        )
 
     def on_train_end(self) -> None:
         """Close the bar."""
@@ -234,7 +246,7 @@ class MultiLabelModule(pl.LightningModule):
     def _learning_rate(self) -> float:
         if self.settings.schedule == "constant":
             return float(self.settings.learning_rate)
-        share = min(1.0, (self.progress.n_steps + 1) / self._n_total_steps)
+        share = min(1.0, (self.n_steps + 1) / self._n_total_steps)
         return float(self.settings.learning_rate * warmup_cosine(share, self.settings.warmup))
 
     @torch.no_grad()

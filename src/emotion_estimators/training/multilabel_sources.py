@@ -13,7 +13,6 @@ from emotion_estimators.images.batches import ImageBatches
 from emotion_estimators.training.labelled_images import Batch, LabelledImages
 from emotion_estimators.training.streamed_images import StreamedBatches, StreamedImages
 from emotion_estimators.training.tensor_batches import TensorBatches
-from emotion_estimators.training.training_set import stack_images
 
 __all__ = ["Evaluated", "Sources"]
 
@@ -28,9 +27,11 @@ class Sources:
     Parameters
     ----------
     settings : object
-        Holds ``num_workers``: 0 for memory.
+        Holds ``num_workers``.
     images : ImageBatches
         All images.
+    pixels : ndarray of shape (n, height, width, 3) or None
+        All images in memory; None decodes them as they are needed.
     targets : ndarray of shape (n, n_labels)
         0, 1 or NaN.
     weights : ndarray of float32, shape (n,)
@@ -43,13 +44,14 @@ class Sources:
         self,
         settings: Any,
         images: ImageBatches,
+        pixels: NDArray[Any] | None,
         targets: NDArray[np.float32],
         weights: NDArray[np.float32],
         device: torch.device,
     ) -> None:
         self.images, self.targets, self.weights = images, targets, weights
         self.device, self.n_workers = device, settings.num_workers
-        self.pixels = stack_images(images) if self.n_workers == 0 else None
+        self.pixels = pixels
 
     def examples(self, rows: NDArray[np.intp]) -> NDArray[Any]:
         """Return images that show mean and spread of the pixels."""

@@ -5,28 +5,36 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from pytorch_lightning.callbacks import Checkpoint
+from torch import Tensor, nn
 
+from emotion_estimators import __version__
 from emotion_estimators.images.batches import ImageBatches
+from emotion_estimators.images.threads import count_threads
+from emotion_estimators.networks.backbones import TIMM_PREFIX
 from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
 from emotion_estimators.training.augmentation import augment_images
+from emotion_estimators.training.checkpoints import Checkpoints, describe, digest
 from emotion_estimators.training.device import exact_convolutions
 from emotion_estimators.training.multilabel_losses import make_loss, masked_mean
 from emotion_estimators.training.multilabel_module import MultiLabelModule, Progress
 from emotion_estimators.training.multilabel_sources import Evaluated, Sources
 from emotion_estimators.training.quiet_lightning import quiet_lightning
 from emotion_estimators.training.seeds import seeded
-from emotion_estimators.training.training_checkpoint import save_checkpoint
 
-__all__ = ["check_devices", "device_of_process", "train_multilabel"]
+__all__ = ["check_devices", "describe_training", "device_of_process", "train_multilabel"]
 
+_HASHED_AT_ONCE = 256  # images that are decoded together to be hashed
 _LARGEST_BATCH = 128  # where batch_size="auto" begins to look
 
 
@@ -86,9 +94,89 @@ def device_of_process(device: torch.device, devices: int) -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
+# What changes neither the network nor its thresholds, and what `describe_training` says otherwise.
+_NOT_DESCRIBED = {
+    "accelerator", "backbone", "callbacks", "checkpoint_dir", "image_shape", "image_size",
+    "labels", "logger", "num_workers", "pos_weight", "precision", "preset", "random_state",
+    "resume", "threshold", "verbose", "warm_start",
+}  # fmt: skip
+
+
+def describe_training(
+    settings: Any,
+    images: ImageBatches,
+    pixels: NDArray[Any] | None,
+    *,
+    device: torch.device,
+    precision: torch.dtype | None,
+    **others: Any,
+) -> dict[str, Any]:
+    """Return all that the result of a training depends on, as `Checkpoints` takes it.
+
+    Parameters
+    ----------
+    settings : object
+        Holds the parameters of `LightningMultiLabelClassifier` as attributes.
+    images : ImageBatches
+        All images. They are decoded once, unless `pixels` are given.
+    pixels : ndarray of shape (n, height, width, 3) or None
+        All images in memory.
+    device, precision
+        As for `train_multilabel`.
+    **others : dict
+        What else it depends on.
+    """
+    own = {name: value for name, value in vars(settings).items() if name not in _NOT_DESCRIBED}
+    backbone = settings.backbone
+    if isinstance(backbone, nn.Module):
+        own["backbone"] = {"structure": repr(backbone), "weights": _arrays(backbone.state_dict())}
+    elif backbone.startswith(TIMM_PREFIX):
+        own["timm"] = version("timm")
+    parts: dict[str, Any] = describe(
+        own
+        | others
+        | {
+            "images": digest([pixels] if pixels is not None else _in_pieces(images)),
+            "num_workers": "0" if settings.num_workers == 0 else "above 0",
+            "device": device.type,
+            "precision": str(precision or torch.float32),
+            "callbacks": [_plain(one) for one in settings.callbacks or []],
+            "versions": {
+                "emotion-estimators": __version__,
+                "torch": str(torch.__version__),
+                "pytorch-lightning": version("pytorch-lightning"),
+            },
+        }
+    )
+    return parts
+
+
+def _in_pieces(images: ImageBatches) -> Iterator[NDArray[Any]]:
+    """Yield the pixels as `stack_images` would hold them, some at a time."""
+    for _, batch in images.batches(_HASHED_AT_ONCE, n_threads=count_threads(None), ahead=True):
+        yield batch if batch.dtype == np.uint8 else batch.astype(np.float32, copy=False)
+
+
+def _plain(value: Any) -> Any:
+    """Return what describes any object: its class, and its attributes where they are plain."""
+    if value is None or isinstance(value, (bool, int, float, str, Path)):
+        return value
+    if isinstance(value, Tensor):
+        return _arrays(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    if not isinstance(value, pl.Callback):
+        return kind
+    return {"class": kind} | {name: _plain(item) for name, item in vars(value).items()}
+
+
 def train_multilabel(
     settings: Any,
     images: ImageBatches,
+    pixels: NDArray[Any] | None,
     targets: NDArray[np.float32],
     weights: NDArray[np.float64],
     *,
@@ -100,10 +188,9 @@ def train_multilabel(
     make_network: Callable[[NDArray[Any]], MultiLabelNetwork],
     pos_weight: NDArray[np.float32] | None,
     seed: int,
-    resumed: dict[str, Any] | None,
-    checkpoint: dict[str, Any],
-    on_epoch: Callable[[Progress], None],
-) -> tuple[bool, dict[str, Tensor]]:
+    resumed: tuple[dict[str, Any], bool] | None,
+    checkpoints: Checkpoints,
+) -> tuple[Progress, BaseException | None]:
     """Train a network on some rows of the images, watched on others.
 
     Parameters
@@ -112,6 +199,8 @@ def train_multilabel(
         Holds the parameters of `LightningMultiLabelClassifier` as attributes.
     images : ImageBatches
         All images.
+    pixels : ndarray of shape (n, height, width, 3) or None
+        All images in memory, if they are to be taken from there.
     targets : ndarray of shape (n, n_labels)
         0, 1 or NaN.
     weights : ndarray of shape (n,)
@@ -130,19 +219,17 @@ def train_multilabel(
         Weights of positives.
     seed : int
         Of all random numbers.
-    resumed : dict or None
-        A checkpoint to go on from.
-    checkpoint : dict
-        What each checkpoint holds beside the state of the training.
-    on_epoch : callable
-        Called after each epoch.
+    resumed : (dict, bool) or None
+        What `Checkpoints.find` found.
+    checkpoints : Checkpoints
+        Where the state is written after each epoch.
 
     Returns
     -------
-    interrupted : bool
-        Whether a ``KeyboardInterrupt`` ended the training.
-    state : dict of str to Tensor
-        The weights at its end, which need not be the best.
+    progress : Progress
+        The epochs that are over.
+    error : KeyboardInterrupt, OSError or None
+        What ended the training too early: Ctrl-C, or a checkpoint that could not be written.
 
     Raises
     ------
@@ -151,25 +238,18 @@ def train_multilabel(
     ValueError
         If the loss is no longer finite.
     """
-    sources = Sources(settings, images, targets, weights.astype(np.float32), device)
+    sources = Sources(settings, images, pixels, targets, weights.astype(np.float32), device)
+    state, is_over = (None, False) if resumed is None else resumed
     with exact_convolutions(device, full_precision=False), seeded(seed, device) as generator:
         network: Any = make_network(sources.examples(train))
         network.to(device, memory_format=torch.channels_last)
         make_losses = partial(_make_loss, settings, pos_weight)
-        batch_size = settings.batch_size
+        batch_size = settings.batch_size if state is None else state["batch_size"]
         augment = _augmentation(settings, generator)
         if batch_size == "auto":
             batch_size = _largest_batch(
                 network, sources, train, make_losses(device), precision, device
             )
-        progress = Progress()
-
-        def end_epoch(module: MultiLabelModule) -> None:
-            if settings.checkpoint_dir is not None and module.trainer.is_global_zero:
-                content = checkpoint | _state(module, generator, device)
-                save_checkpoint(settings.checkpoint_dir, content)
-            on_epoch(progress)
-
         module = MultiLabelModule(
             network,
             settings=settings,
@@ -183,38 +263,88 @@ def train_multilabel(
                 transform=augment,
             ),
             held_out=None if held_out is None else Evaluated(sources, held_out),
-            progress=progress,
-            on_epoch=end_epoch,
+            progress=Progress() if state is None else _progress(state["progress"]),
         )
-        if resumed is not None:
-            _restore(module, resumed, generator, device)
-        is_over = progress.n_epochs >= settings.max_epochs
+        if state is not None:
+            _restore(module, state, generator, device)
+        fixed = {"seed": seed, "train": train, "held_out": held_out, "batch_size": batch_size}
+
+        def save(trainer: pl.Trainer, callbacks: list[Any]) -> None:
+            if trainer.is_global_zero:
+                found = _state(module, trainer, callbacks, generator, device)
+                checkpoints.save(
+                    fixed | found, is_over=module.is_over() or bool(trainer.should_stop)
+                )
+
+        saving = None if checkpoints.folder is None else _Saving(save)
+        error: BaseException | None = None
         try:
-            interrupted = not is_over and _fit(module, settings, device, precision)
-        except torch.cuda.OutOfMemoryError as error:
+            if not is_over:
+                _fit(module, settings, device, precision, saving, state)
+        except KeyboardInterrupt as interrupt:
+            error = interrupt
+        except OSError as failure:
+            if saving is None or saving.failure is not failure:
+                raise
+            error = failure
+        except torch.cuda.OutOfMemoryError as failure:
             height, width = images.image_size
             raise MemoryError(
                 f"{owner}: CUDA ran out of memory with batch_size={batch_size} at {height} x "
                 f"{width} px. Try batch_size={max(1, batch_size // 2)}, 'auto', or a smaller "
                 "image_size."
-            ) from error
+            ) from failure
         finally:
             module.close()
-        last = network if module.average is None else module.average.module
-        state = {key: tensor.detach().cpu().clone() for key, tensor in last.state_dict().items()}
-    return interrupted, state
+    return module.progress, error
+
+
+class _Saving(Checkpoint):
+    """Writes the state after each epoch: Lightning calls such callbacks when all others are done.
+
+    Parameters
+    ----------
+    save : callable
+        Given the trainer and the callbacks whose state counts.
+    """
+
+    def __init__(self, save: Callable[[pl.Trainer, list[Any]], None]) -> None:
+        self.save = save
+        self.callbacks: list[Any] = []
+        self.failure: OSError | None = None
+
+    def on_train_epoch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002 - Lightning's interface
+    ) -> None:
+        """Write the state, or note why that is not possible."""
+        try:
+            self.save(trainer, self.callbacks)
+        except OSError as error:
+            self.failure = error
+            raise
 
 
 def _fit(
-    module: MultiLabelModule, settings: Any, device: torch.device, precision: torch.dtype | None
-) -> bool:
-    """Run Lightning's Trainer and tell whether Ctrl-C ended it."""
+    module: MultiLabelModule,
+    settings: Any,
+    device: torch.device,
+    precision: torch.dtype | None,
+    saving: _Saving | None,
+    state: dict[str, Any] | None,
+) -> None:
+    """Run Lightning's Trainer; raise KeyboardInterrupt if that ended it."""
     with quiet_lightning():
-        import pytorch_lightning as pl
-        from pytorch_lightning.callbacks import Checkpoint
-
         # copies: what callbacks count must not reach the next fit
         callbacks = copy.deepcopy(list(settings.callbacks or []))
+        if state is not None:
+            for callback in callbacks:
+                callback.load_state_dict(_tensors(state["callbacks"][callback.state_key]))
+        watching = list(callbacks)
+        if saving is not None:
+            saving.callbacks = callbacks
+            watching.append(saving)
         on_cuda = device.type == "cuda"
         trainer = pl.Trainer(
             accelerator="gpu" if on_cuda else "cpu",
@@ -222,10 +352,10 @@ def _fit(
             strategy=settings.strategy,
             precision="32-true" if precision is None else "bf16-mixed",
             max_epochs=settings.max_epochs - module.progress.n_epochs,
-            callbacks=callbacks,
+            callbacks=watching,
             logger=settings.logger,
             log_every_n_steps=1,
-            enable_checkpointing=any(isinstance(one, Checkpoint) for one in callbacks),
+            enable_checkpointing=any(isinstance(one, Checkpoint) for one in watching),
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
@@ -233,14 +363,13 @@ def _fit(
         )
         try:
             trainer.fit(module)
-        except KeyboardInterrupt:
-            return True
         except SystemExit as error:  # what Lightning makes of Ctrl-C
             if isinstance(error.__context__, KeyboardInterrupt):
-                return True
+                raise error.__context__ from None
             raise
         else:
-            return bool(trainer.interrupted)
+            if trainer.interrupted:
+                raise KeyboardInterrupt
         finally:
             # A Trainer and its parts refer to each other: left alone, they would hold the images
             # and the optimizer of every fit until Python looks for such rings.
@@ -305,19 +434,27 @@ def _largest_batch(
 
 
 def _state(
-    module: MultiLabelModule, generator: torch.Generator, device: torch.device
+    module: MultiLabelModule,
+    trainer: pl.Trainer,
+    callbacks: list[Any],
+    generator: torch.Generator,
+    device: torch.device,
 ) -> dict[str, Any]:
-    """Return all that the next epoch depends on."""
-    progress = module.progress
-    return {
+    """Return all that the next epoch depends on, as `Checkpoints.save` takes it."""
+    optimizer = trainer.optimizers[0].state_dict()
+    optimizer["state"] = {str(number): one for number, one in optimizer["state"].items()}
+    found = {
         "network": module.network.state_dict(),
         "average": None if module.average is None else module.average.module.state_dict(),
-        "optimizer": module.trainer.optimizers[0].state_dict(),
+        "optimizer": optimizer,
+        "callbacks": {one.state_key: one.state_dict() for one in callbacks},
         "generator": generator.get_state(),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-        "progress": vars(progress),
+        "progress": vars(module.progress),
     }
+    arrays: dict[str, Any] = _arrays(found)
+    return arrays
 
 
 def _restore(
@@ -326,12 +463,39 @@ def _restore(
     generator: torch.Generator,
     device: torch.device,
 ) -> None:
-    module.network.load_state_dict(state["network"])
-    module.first_optimizer_state = state["optimizer"]
-    module.first_average_state = state["average"]
-    generator.set_state(state["generator"])
-    torch.set_rng_state(state["torch"])
+    """Put a training where it was when its state was written."""
+    module.network.load_state_dict(_tensors(state["network"]))
+    optimizer = _tensors(state["optimizer"])
+    optimizer["state"] = {int(number): one for number, one in optimizer["state"].items()}
+    module.first_optimizer_state = optimizer
+    module.first_average_state = _tensors(state["average"])
+    generator.set_state(torch.from_numpy(state["generator"]))
+    torch.set_rng_state(torch.from_numpy(state["torch"]))
     if device.type == "cuda" and state["cuda"] is not None:
-        torch.cuda.set_rng_state(state["cuda"], device)
-    for name, value in state["progress"].items():
-        setattr(module.progress, name, value)
+        torch.cuda.set_rng_state(torch.from_numpy(state["cuda"]), device)
+
+
+def _progress(state: dict[str, Any]) -> Progress:
+    """Return the progress that `_state` was made of."""
+    best = None if state["best"] is None else tuple(state["best"])
+    return Progress(**state | {"best": best, "best_state": _tensors(state["best_state"])})
+
+
+def _arrays(value: Any) -> Any:
+    """Return nested dicts and lists with arrays in the place of tensors."""
+    if isinstance(value, Tensor):
+        tensor = value.detach().cpu()
+        # NumPy knows no bfloat16, of which float32 holds every value
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    if isinstance(value, Mapping):
+        return {key: _arrays(item) for key, item in value.items()}
+    return [_arrays(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _tensors(value: Any) -> Any:
+    """Return nested dicts and lists with tensors in the place of arrays."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    if isinstance(value, Mapping):
+        return {key: _tensors(item) for key, item in value.items()}
+    return [_tensors(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,332 @@
+"""The files that let a killed training go on, each known by all that the training depends on.
+
+Imports NumPy; knows no estimator and no framework: what is stored are nested dicts and lists of
+arrays and JSON values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import reprlib
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimators._files import whole_file
+
+__all__ = ["CHECKPOINT_NAME", "Checkpoints", "describe", "digest", "fingerprint"]
+
+CHECKPOINT_NAME = "last.npz"
+_FORMAT = 1  # of the files
+_CHECKSUM = 64  # bytes at the end of a file, its ZIP comment: SHA-256 of it with zeros there
+_PIECE = 2**20  # bytes hashed at once
+_N_NAMED = 8  # differences named in a message
+_CONTENT = "content"  # the member of the archive that holds the structure
+
+
+def digest(pieces: Iterable[NDArray[Any]]) -> str:
+    """Return a hash of one array that comes in pieces along its first axis.
+
+    Parameters
+    ----------
+    pieces : iterable of ndarray of numbers or strings
+        Of one dtype and shape but for the first axis.
+
+    Returns
+    -------
+    digest : str
+        The same however the array is cut, and wherever it lies in memory.
+    """
+    state = hashlib.sha256()
+    n, form = 0, ""
+    for piece in pieces:
+        n += len(piece)
+        form = f"{piece.dtype.str}{piece.shape[1:]}"
+        state.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
+    state.update(f"{n}{form}".encode())
+    return f"sha256:{state.hexdigest()}"
+
+
+def describe(value: Any) -> Any:
+    """Return JSON that is equal for equal values: arrays by a hash, numbers by what they are.
+
+    Parameters
+    ----------
+    value : None, bool, number, str, Path, ndarray, or a dict, list or tuple of them
+        NumPy's numbers are Python's, and whole ones are integers.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        number = float(value)
+        if number != number:  # NaN, which is equal to nothing
+            return "NaN"
+        return int(number) if number.is_integer() else number
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, np.ndarray):
+        return describe(value.tolist()) if value.dtype.hasobject else digest([value.reshape(-1)])
+    if isinstance(value, Mapping):
+        return {str(key): describe(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [describe(item) for item in value]
+    raise TypeError(f"a checkpoint cannot describe {type(value).__name__}")
+
+
+def fingerprint(parts: Mapping[str, Any]) -> str:
+    """Return a name for a training, of all that its result depends on.
+
+    Parameters
+    ----------
+    parts : dict
+        As from `describe`.
+    """
+    text = json.dumps([_FORMAT, parts], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints of one training.
+
+    Attributes
+    ----------
+    owner : str
+        Name of the estimator, for messages.
+    folder : Path or None
+        Where they are written, each training's in a subfolder of its own; None writes none.
+    parts : dict
+        All that the result of the training depends on, by name, as from `describe`.
+    is_seeded : bool
+        Whether ``parts`` tell the random numbers, too. Where they do not, one training is as good
+        as another until it is over, and then it is not taken for a new one.
+    """
+
+    owner: str
+    folder: Path | None
+    parts: Mapping[str, Any]
+    is_seeded: bool = True
+
+    @property
+    def path(self) -> Path:
+        """The file of this training."""
+        assert self.folder is not None  # noqa: S101 - asked for only where there is one
+        return self.folder / fingerprint(self.parts) / CHECKPOINT_NAME
+
+    def prepare(self) -> None:
+        """Make the folder, before any work is done; raise OSError if that is not possible."""
+        if self.folder is None:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{self.owner} cannot make a folder for its checkpoint ({error.strerror}). Choose "
+                "another checkpoint_dir, or None to do without",
+                str(self.path.parent),
+            ) from error
+
+    def save(self, state: Mapping[str, Any], *, is_over: bool) -> None:
+        """Write the file, whole or not at all: the former one stays until then.
+
+        Parameters
+        ----------
+        state : dict
+            Nested dicts with text keys, and lists, of arrays and JSON values.
+        is_over : bool
+            Whether the training has ended.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        TypeError
+            If the state holds anything else.
+        """
+        if self.folder is None:
+            return
+        arrays: list[NDArray[Any]] = []
+        content = {
+            "format": _FORMAT,
+            "parts": self.parts,
+            "is_over": is_over,
+            "state": _packed(state, arrays),
+        }
+        text = np.frombuffer(json.dumps(content).encode(), np.uint8)
+        members = {_CONTENT: text} | {str(i): array for i, array in enumerate(arrays)}
+        with whole_file(self.path, what=f"The checkpoint of {self.owner}") as file:
+            summing = _Summing(file)
+            # it gets no file that can be sought in, so that what was hashed is what stands there
+            with zipfile.ZipFile(summing, "w") as archive:  # type: ignore[call-overload]
+                archive.comment = b"\0" * _CHECKSUM
+                for name, array in members.items():
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                        np.lib.format.write_array(member, array, allow_pickle=False)
+            file.seek(-_CHECKSUM, 2)
+            file.write(summing.sum.hexdigest().encode())
+
+    def find(self, resume: bool | str | Path) -> tuple[dict[str, Any], bool] | None:
+        """Return the state to go on from and whether that is the end, or None to start.
+
+        Parameters
+        ----------
+        resume : bool, str or Path
+            True takes the file of this training where there is one. A path, of a file or of a
+            folder that was or is the estimator's, is taken or refused.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or of another training: it says what differs. If True is
+            asked for without a folder.
+        FileNotFoundError
+            If there is no file where a path says so.
+        """
+        if isinstance(resume, (bool, np.bool_)):
+            if not resume:
+                return None
+            if self.folder is None:
+                raise ValueError(f"{self.owner} with resume=True needs checkpoint_dir.")
+            found = self._read(self.path) if self.path.is_file() else None
+            return None if found is not None and found[1] and not self.is_seeded else found
+        path = Path(resume)
+        if path.is_dir():
+            own = path / fingerprint(self.parts) / CHECKPOINT_NAME
+            others = [path / CHECKPOINT_NAME, *sorted(path.glob(f"*/{CHECKPOINT_NAME}"))]
+            path = own if own.is_file() else next(filter(Path.is_file, others), others[0])
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{self.owner} found no checkpoint {reprlib.repr(str(path))}. resume=True goes on "
+                "where this very fit was, and starts where it was not."
+            )
+        return self._read(path)
+
+    def _read(self, path: Path) -> tuple[dict[str, Any], bool]:
+        """Return the state in a file of this training, and whether it is over."""
+        try:
+            with path.open("rb") as file:
+                if not _is_whole(file):
+                    raise ValueError("it was cut off, or its bytes have changed")
+                file.seek(0)
+                content, arrays = _members(file)
+            if content["format"] != _FORMAT:
+                raise ValueError(f"it has format {content['format']!r}, not {_FORMAT}")
+            found, is_over = content["parts"], bool(content["is_over"])
+            state: dict[str, Any] = _unpacked(content["state"], arrays)
+        except (ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"{self.owner} cannot read the checkpoint {path}: {error}. Remove the file, and "
+                "the training starts from the beginning with resume=True."
+            ) from error
+        differences = _differences(found, self.parts)
+        if differences:
+            raise ValueError(
+                f"{self.owner} cannot go on from {path}: it is of a training with {differences}. "
+                "Restore what it was, or set resume=True, which starts where this fit was not."
+            )
+        return state, is_over
+
+
+class _Summing:
+    """A binary file to be written from the beginning to the end, with a sum over all bytes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.sum = hashlib.sha256()
+
+    def write(self, data: Any) -> int:
+        self.sum.update(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _is_whole(file: BinaryIO) -> bool:
+    """Tell whether the bytes of a file are those that were written."""
+    n = file.seek(0, 2) - _CHECKSUM
+    if n < 0:
+        return False
+    file.seek(0)
+    state = hashlib.sha256()
+    while n:
+        piece = file.read(min(n, _PIECE))
+        if not piece:
+            return False
+        state.update(piece)
+        n -= len(piece)
+    state.update(b"\0" * _CHECKSUM)
+    return file.read() == state.hexdigest().encode()
+
+
+def _members(file: IO[bytes]) -> tuple[Any, dict[str, NDArray[Any]]]:
+    """Return the structure and the arrays of a file."""
+    with np.load(file, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    return json.loads(arrays.pop(_CONTENT).tobytes()), arrays
+
+
+def _packed(value: Any, arrays: list[NDArray[Any]]) -> Any:
+    """Return JSON of nested dicts and lists, and put their arrays into a list."""
+    if isinstance(value, np.ndarray):
+        arrays.append(value)
+        return {"array": len(arrays) - 1}
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {"dict": {key: _packed(item, arrays) for key, item in value.items()}}
+    if isinstance(value, (list, tuple)):
+        return {"list": [_packed(item, arrays) for item in value]}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return {"value": value}
+    raise TypeError(f"a checkpoint cannot hold {reprlib.repr(value)} ({type(value).__name__})")
+
+
+def _unpacked(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
+    """Return what `_packed` was given."""
+    ((kind, held),) = value.items()
+    if kind == "array":
+        return arrays[str(held)]
+    if kind == "dict":
+        return {key: _unpacked(item, arrays) for key, item in held.items()}
+    if kind == "list":
+        return [_unpacked(item, arrays) for item in held]
+    return held
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Return what differs between two trainings, in words; nothing if they are the same."""
+    names = sorted(
+        name
+        for name in found.keys() | wanted.keys()
+        if found.get(name, _ABSENT) != wanted.get(name, _ABSENT)
+    )
+    said = [_difference(name, found.get(name), wanted.get(name)) for name in names[:_N_NAMED]]
+    if len(names) > _N_NAMED:
+        said.append(f"{len(names) - _N_NAMED} more")
+    return ", ".join(said)
+
+
+_ABSENT = object()
+
+
+def _difference(name: str, found: Any, wanted: Any) -> str:
+    is_hashed = any(str(value).startswith("sha256:") for value in (found, wanted))
+    if is_hashed:
+        return f"other {name}"
+    return f"{name}={reprlib.repr(found)} (now {reprlib.repr(wanted)})"

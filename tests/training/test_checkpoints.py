@@ -1,0 +1,166 @@
+"""Checkpoints: what they hold, how they are told apart, what is refused."""
+
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from emotion_estimators.training.checkpoints import Checkpoints, describe, digest, fingerprint
+
+STATE = {
+    "weights": {"head.0": np.arange(6, dtype=np.float32).reshape(2, 3).T, "n": np.array(7)},
+    "empty": np.zeros((0, 3), np.uint8),
+    "history": [{"epoch": 1, "loss": 0.1}, {"epoch": 2, "loss": float("inf")}],
+    "best": None,
+    "groups": [[1, 2], "text", True, {}],
+}
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    parts = describe({"images": np.zeros((4, 2)), "learning_rate": 0.1})
+    made = Checkpoints("Net", tmp_path / "run", parts)
+    made.prepare()
+    return made
+
+
+def test_a_state_comes_back_as_it_was(checkpoints):
+    checkpoints.save(STATE, is_over=False)
+    state, is_over = checkpoints.find(True)
+    assert not is_over
+    plain = json.dumps(STATE, default=lambda array: [str(array.dtype), array.tolist()])
+    assert plain == json.dumps(state, default=lambda array: [str(array.dtype), array.tolist()])
+    with np.load(checkpoints.path, allow_pickle=False) as file:  # an .npz as any other
+        assert_array_equal(file["0"], STATE["weights"]["head.0"])
+    checkpoints.save({"n": 2}, is_over=True)
+    assert checkpoints.find(checkpoints.path) == ({"n": 2}, True)
+    assert [path.name for path in checkpoints.path.parent.iterdir()] == ["last.npz"]
+
+
+def test_equal_values_have_one_description():
+    values = {"a": 1, "b": [0.5, None], "c": "x", "d": True, "e": {"1": 2}, "f": "NaN"}
+    same = {
+        "a": np.float64(1), "b": (np.float32(0.5), None), "c": Path("x"), "d": np.True_,
+        "e": {1: np.int8(2)}, "f": float("nan"),
+    }  # fmt: skip
+    assert describe(same) == values
+    assert fingerprint(describe(same)) == fingerprint(dict(reversed(values.items())))
+    assert len(fingerprint(values)) == 32
+    with pytest.raises(TypeError, match="a checkpoint cannot describe set"):
+        describe({"a": {1}})
+
+
+def test_arrays_are_told_apart_by_all_that_they_are():
+    array = np.arange(12, dtype=np.int32).reshape(3, 4)
+    pieces = [array[:1], array[1:1], array[1:]]
+    assert digest(pieces) == digest([array]) == digest([np.asfortranarray(array)])
+    others = [
+        array.T,
+        array.reshape(4, 3),
+        array.astype(np.int64),
+        array + 1,
+        array[:2],
+        array[::-1],
+    ]
+    assert len({digest([one]) for one in [array, *others]}) == 7
+    words = np.array(["a", "b"])
+    assert describe(words) != describe(words[::-1])
+    assert describe(words.astype(object)) == ["a", "b"]
+    assert describe(np.zeros((2, 0))) != describe(np.zeros((0, 2), np.float32))
+
+
+@pytest.mark.parametrize("kind", ["bytes", "cut", "longer", "empty"])
+def test_nothing_damaged_is_taken(checkpoints, kind):
+    checkpoints.save(STATE, is_over=False)
+    whole = checkpoints.path.read_bytes()
+    chance = np.random.default_rng(0)
+    damaged = {
+        "bytes": lambda i: whole[:i] + bytes([whole[i] ^ chance.integers(1, 256)]) + whole[i + 1 :],
+        "cut": lambda i: whole[:i],
+        "longer": lambda i: whole + whole[:i],
+        "empty": lambda _: b"",
+    }[kind]
+    places = range(0 if kind != "longer" else 1, len(whole), 1 if kind == "bytes" else 23)
+    for i in places[:1] if kind == "empty" else places:
+        checkpoints.path.write_bytes(damaged(i))
+        with pytest.raises(ValueError, match=r"^Net cannot read the checkpoint .*Remove the file"):
+            checkpoints.find(True)
+
+
+def test_another_trainings_file_is_refused_with_what_differs(checkpoints, tmp_path):
+    checkpoints.save(STATE, is_over=True)
+    parts = describe({"images": np.ones((4, 2)), "learning_rate": 0.2, "x": 1})
+    other = Checkpoints("Net", tmp_path / "run", parts)
+    match = r"with other images, learning_rate=0\.1 \(now 0\.2\), x=None \(now 1\)\. Restore"
+    for path in (checkpoints.path, str(checkpoints.path.parent), tmp_path / "run"):
+        with pytest.raises(ValueError, match=match):
+            other.find(path)
+    assert other.find(True) is None
+    assert other.find(False) is None
+    many = Checkpoints("Net", None, {f"{'long' * 40}{i}": "text" * 500 for i in range(99)})
+    with pytest.raises(ValueError, match=r"93 more\. Restore") as caught:
+        many.find(checkpoints.path)
+    assert len(str(caught.value)) < 4000
+
+
+def test_what_is_not_there(checkpoints, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"Net found no checkpoint .*none.npz'\. resume=Tr"):
+        checkpoints.find(tmp_path / "none.npz")
+    with pytest.raises(FileNotFoundError, match=r"Net found no checkpoint .*last\.npz'"):
+        checkpoints.find(tmp_path)
+    with pytest.raises(ValueError, match="Net with resume=True needs checkpoint_dir"):
+        Checkpoints("Net", None, {}).find(True)
+
+
+def test_without_a_seed_what_is_over_is_no_new_training(checkpoints):
+    unseeded = Checkpoints("Net", checkpoints.folder, checkpoints.parts, is_seeded=False)
+    unseeded.save({}, is_over=False)
+    assert unseeded.find(True) == ({}, False)
+    unseeded.save({}, is_over=True)
+    assert unseeded.find(True) is None
+    assert unseeded.find(unseeded.path) == ({}, True)
+
+
+def test_nothing_is_written_without_a_folder(tmp_path):
+    none = Checkpoints("Net", None, {})
+    none.prepare()
+    none.save(STATE, is_over=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_file_cannot_hold(checkpoints):
+    for wrong in ({"a": {1, 2}}, {"a": {1: 2}}, {"a": np.array([None])}):
+        with pytest.raises((TypeError, ValueError), match=r"a checkpoint cannot hold|[Oo]bject"):
+            checkpoints.save(wrong, is_over=False)
+    assert list(checkpoints.path.parent.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"Net cannot make a folder .* Choose another checkpoint_dir"):
+        Checkpoints("Net", tmp_path / "file", {}).prepare()
+
+
+def test_writers_and_readers_at_once(checkpoints):
+    checkpoints.save({"n": np.zeros(1000)}, is_over=False)
+    errors = []
+
+    def write(number):
+        try:
+            for _ in range(20):
+                checkpoints.save({"n": np.full(1000, number)}, is_over=False)
+                (values,) = {len(set(checkpoints.find(True)[0]["n"].tolist()))}
+                assert values == 1
+        except Exception as error:
+            errors.append(error)
+
+    writers = [threading.Thread(target=write, args=(i,)) for i in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert errors == []
+    assert [path.name for path in checkpoints.path.parent.iterdir()] == ["last.npz"]
