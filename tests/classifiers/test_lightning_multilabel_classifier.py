@@ -11,9 +11,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import types
+import warnings
 import weakref
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import joblib
@@ -908,6 +912,116 @@ def test_state_is_arrays_and_json(fitted):
     state = fitted.__getstate__()
     allowed = (np.ndarray, int, float, str, bool, type(None))
     assert all(isinstance(leaf, allowed) for leaf in leaves(state))
+
+
+@contextmanager
+def default_dtype(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
+def deterministic():
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        partial(default_dtype, torch.float64),
+        partial(default_dtype, torch.bfloat16),
+        torch.inference_mode,
+        torch.no_grad,
+        deterministic,
+        partial(torch.device, "meta"),
+        partial(torch.autocast, "cpu"),
+    ],
+)
+def test_settings_of_torch_change_nothing(squares, fitted, setting):
+    X, Y = squares
+    expected = fitted.predict_proba(X)
+    stored = pickle.dumps(fitted)
+    loaded = pickle.loads(stored)
+    with setting():
+        assert_array_equal(loaded.predict_proba(X), expected)
+        again = LightningMultiLabelClassifier(**TINY).fit(X, Y)
+        assert_same_weights(again, fitted)
+    assert again.history_ == fitted.history_
+    assert_array_equal(loaded.predict_proba(X), expected)
+
+
+def test_settings_of_torch_change_no_streamed_training(squares):
+    X, Y = squares
+    settings = TINY | {"num_workers": 1, "max_epochs": 1}
+    plain = LightningMultiLabelClassifier(**settings).fit(X, Y)
+    with default_dtype(torch.float64):
+        assert_same_weights(LightningMultiLabelClassifier(**settings).fit(X, Y), plain)
+
+
+def test_an_own_backbone_of_float64(squares):
+    X, Y = squares
+    wide = LightningMultiLabelClassifier(**TINY | {"backbone": other_backbone(0).double()})
+    narrow = LightningMultiLabelClassifier(**TINY | {"backbone": other_backbone(0)}).fit(X, Y)
+    assert_array_equal(wide.fit(X, Y).predict_proba(X), narrow.predict_proba(X))
+
+
+def test_a_first_prediction_draws_no_number(squares, fitted):
+    before = torch.get_rng_state()
+    drawn = []
+
+    def note(*args, **kwargs):
+        drawn.append(args)
+        return fork_rng(*args, **kwargs)
+
+    fork_rng = torch.random.fork_rng
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.random, "fork_rng", note)  # a second thread would see its numbers
+        pickle.loads(pickle.dumps(fitted)).predict(squares[0])
+    assert drawn == []
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_filters_of_warnings_and_levels_of_loggers_are_left_alone(squares):
+    names = ("pytorch_lightning", "lightning_fabric")
+    levels = [logging.getLogger(name).level for name in names]
+    filters = list(warnings.filters)
+    inside = threading.Event(), threading.Event()
+
+    class Pause(pl.Callback):
+        def on_train_start(self, *_):
+            inside[0].set()
+            assert inside[1].wait(60)
+
+        def __deepcopy__(self, _):
+            return self
+
+    net = LightningMultiLabelClassifier(**TINY | {"max_epochs": 1}, callbacks=[Pause()])
+    fit = threading.Thread(target=net.fit, args=squares)
+    with warnings.catch_warnings():
+        fit.start()
+        assert inside[0].wait(60)
+        warnings.filterwarnings("error", message="of the caller's")  # while the other fits
+        inside[1].set()
+        fit.join()
+        with pytest.raises(UserWarning, match="of the caller's"):
+            warnings.warn("of the caller's", stacklevel=1)
+    fit = threading.Thread(target=net.fit, args=squares)
+    inside[0].clear(), inside[1].clear()
+    fit.start()
+    assert inside[0].wait(60)
+    with warnings.catch_warnings():
+        inside[1].set()
+        fit.join()
+    assert warnings.filters == filters
+    assert [logging.getLogger(name).level for name in names] == levels
 
 
 def test_random_state(squares, fitted):

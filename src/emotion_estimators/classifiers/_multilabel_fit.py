@@ -21,6 +21,7 @@ from emotion_estimators._validation import ImageBatches
 from emotion_estimators.classifiers._warm_start import check_continuation
 from emotion_estimators.model_selection import multilabel_train_test_split
 from emotion_estimators.networks.backbones import (
+    TIMM_PREFIX,
     check_backbone,
     count_features,
     make_backbone,
@@ -29,7 +30,7 @@ from emotion_estimators.networks.backbones import (
 from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
 from emotion_estimators.training.checkpoints import Checkpoints
 from emotion_estimators.training.device import autocast_dtype, choose_device
-from emotion_estimators.training.inference import load_weights
+from emotion_estimators.training.inference import load_weights, restore_network
 from emotion_estimators.training.label_sets import check_positive_weights, tune_thresholds
 from emotion_estimators.training.multilabel_losses import LOSS_OPTIONS
 from emotion_estimators.training.multilabel_training import (
@@ -38,6 +39,7 @@ from emotion_estimators.training.multilabel_training import (
     device_of_process,
     train_multilabel,
 )
+from emotion_estimators.training.seeds import seeded
 from emotion_estimators.training.training_set import stack_images
 
 if TYPE_CHECKING:
@@ -227,18 +229,22 @@ def build_multilabel_network(
     weights : dict of str to ndarray
         By their names in the network.
     """
-    # Without the fork, drawing first weights would advance torch's global generator.
-    with torch.random.fork_rng(devices=[]):
-        size = tuple(architecture["image_size"])
-        named = architecture["backbone"]
-        module = make_backbone(named or backbone, size, pretrained=False)
-        network = MultiLabelNetwork(
-            module,
+    named = architecture["backbone"] or backbone
+
+    def build() -> MultiLabelNetwork:
+        return MultiLabelNetwork(
+            make_backbone(named, tuple(architecture["image_size"]), pretrained=False),
             n_features=weights["head.0.weight"].shape[1],
             n_labels=architecture["n_labels"],
             head_hidden=architecture["head_hidden"],
         )
-    return load_weights(network, weights)
+
+    if isinstance(named, str) and named.startswith(TIMM_PREFIX):
+        # timm computes while it builds a network, which tensors on "meta" do not allow; its
+        # random numbers must not be those of a training in another thread
+        with seeded(0, torch.device("cpu")):
+            return load_weights(build(), weights)
+    return restore_network(build, weights)
 
 
 def torch_device(owner: str, accelerator: str) -> torch.device:

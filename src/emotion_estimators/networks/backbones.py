@@ -60,7 +60,7 @@ def check_backbone(owner: str, backbone: Any, *, pretrained: bool) -> None:
 
 
 def make_backbone(backbone: Any, image_size: tuple[int, int], *, pretrained: bool) -> nn.Module:
-    """Return a new backbone; a module is copied.
+    """Return a new backbone, in float32; a module is copied.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def make_backbone(backbone: Any, image_size: tuple[int, int], *, pretrained: boo
         Let timm fetch weights.
     """
     if isinstance(backbone, nn.Module):
-        return copy.deepcopy(backbone)
+        return copy.deepcopy(backbone).float()
     if backbone.startswith(TIMM_PREFIX):
         timm = import_optional("timm", extra="timm", needed_by=repr(backbone))
         name = backbone.removeprefix(TIMM_PREFIX)

@@ -43,8 +43,8 @@ class MultiLabelNetwork(nn.Module):
         std: Sequence[float] = (1.0, 1.0, 1.0),
     ) -> None:
         super().__init__()
-        self.register_buffer("pixel_mean", torch.tensor(mean).float().reshape(3, 1, 1))
-        self.register_buffer("pixel_std", torch.tensor(std).float().reshape(3, 1, 1))
+        self.register_buffer("pixel_mean", torch.tensor(mean, dtype=torch.float32).reshape(3, 1, 1))
+        self.register_buffer("pixel_std", torch.tensor(std, dtype=torch.float32).reshape(3, 1, 1))
         self.backbone = backbone
         if head_hidden is None:
             self.head = nn.Sequential(nn.Linear(n_features, n_labels))

@@ -119,4 +119,5 @@ class StreamedBatches:
             x = as_network_input(images.to(self.device, non_blocking=True))
             if self.transform is not None:
                 x = self.transform(x)
-            yield x, (targets.to(self.device), weights.to(self.device))
+            # workers make the weights in torch's default dtype, whatever that is
+            yield x, (targets.to(self.device), weights.to(self.device, torch.float32))
