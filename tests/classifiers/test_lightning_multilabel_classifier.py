@@ -568,16 +568,16 @@ def other_backbone(seed):
         ({"validation_fraction": 0.3}, "other random_state, validation_fraction=0.25"),
         ({"num_workers": 1}, "num_workers='0' .now 'above 0'"),
         ({"labels": ["a", "b", "c"]}, "other labels"),
-        ({"head_hidden": 9}, "architecture=.*'head_hidden': 8"),
+        ({"head_hidden": 9}, r"architecture\.head_hidden=8 \(now 9\)"),
         ({"loss": "focal", "loss_options": {"gamma": 3}}, r"loss='bce'.*loss_options=None"),
         ({"callbacks": [Interrupt(1000)]}, "callbacks="),
         ({"ema": 0.9}, "ema=None"),
         ({"augmentation": 0.0}, "augmentation=0.3"),
-        ({"image_size": 10}, "architecture=.*'image_size': .16, 18.*other images"),
+        ({"image_size": 10}, r"architecture\.image_size=\[16, 18\].*other images"),
         ({"batch_size": 9}, "batch_size=8"),
         ({"patience": 9}, "patience=None"),
         ({"precision": "bf16-mixed"}, "precision='torch.float32'"),
-        ({"backbone": other_backbone(0)}, "backbone"),
+        ({"backbone": other_backbone(0)}, "architecture.backbone='resnet6-tiny'"),
     ],
 )
 def test_a_checkpoint_of_other_parameters_is_refused(squares, checkpointed, settings, match):
@@ -585,6 +585,20 @@ def test_a_checkpoint_of_other_parameters_is_refused(squares, checkpointed, sett
     with pytest.raises(ValueError, match=f"cannot go on from .*{match}") as caught:
         LightningMultiLabelClassifier(**own | settings, resume=file).fit(*squares)
     assert len(str(caught.value)) < 1500
+
+
+def test_a_checkpoint_of_another_own_backbone_is_refused(squares, tmp_path):
+    settings = ONE_EPOCH | {"backbone": other_backbone(0), "checkpoint_dir": tmp_path}
+    net = LightningMultiLabelClassifier(**settings).fit(*squares)
+    (file,) = tmp_path.glob("*/last.npz")
+    net.set_params(resume=file, backbone=other_backbone(1))
+    with pytest.raises(ValueError, match=r"other backbone\.weights\.conv\.bias"):
+        net.fit(*squares)
+    net.set_params(backbone=other_backbone(0))
+    assert_same_weights(net.fit(*squares), LightningMultiLabelClassifier(**settings).fit(*squares))
+    net.backbone.scale = 2  # as a setting of a module that a user wrote
+    with pytest.raises(ValueError, match=r"backbone\.structure\.\.scale=None \(now 2\)"):
+        net.fit(*squares)
 
 
 def test_what_changes_no_weights_may_change(squares, checkpointed):

@@ -100,10 +100,21 @@ def test_another_trainings_file_is_refused_with_what_differs(checkpoints, tmp_pa
             other.find(path)
     assert other.find(True) is None
     assert other.find(False) is None
-    many = Checkpoints("Net", None, {f"{'long' * 40}{i}": "text" * 500 for i in range(99)})
-    with pytest.raises(ValueError, match=r"93 more\. Restore") as caught:
+    many = Checkpoints("Net", None, {f"parameter_{i}": "text" * 500 for i in range(99)})
+    with pytest.raises(ValueError, match=r"with other images, .* 95 more\. Restore") as caught:
         many.find(checkpoints.path)
-    assert len(str(caught.value)) < 4000
+    assert len(str(caught.value)) < 1500
+
+
+def test_a_difference_is_named_where_it_is(tmp_path):
+    parts = {"network": {"name": "small", "widths": [1, 2]}, "start": None}
+    one = Checkpoints("Net", tmp_path, parts)
+    one.prepare()
+    one.save({}, is_over=False)
+    other = describe({"network": {"name": "small", "widths": [1, 3]}, "start": {"w": np.zeros(3)}})
+    match = r"a training with network\.widths=\[1, 2\] \(now \[1, 3\]\), other start\. Restore"
+    with pytest.raises(ValueError, match=match):
+        Checkpoints("Net", None, other).find(one.path)
 
 
 def test_what_is_not_there(checkpoints, tmp_path):

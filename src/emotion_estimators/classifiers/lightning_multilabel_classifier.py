@@ -160,6 +160,8 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
     y is 2-D: an array of one label for each image is refused, as by scikit-learn's
     `~sklearn.multioutput.MultiOutputClassifier`, since predictions have one column for each
     label. NaN in y is a label that is not known; it counts neither in the loss nor in `score`.
+    `~sklearn.model_selection.cross_val_predict` with ``method="predict_proba"`` encodes each
+    column of y and makes a class of NaN: give it 0 and 1 only, or split and fit yourself.
 
     Input is converted to RGB. uint8 is scaled to 0..1; the mean and standard deviation of the
     training pixels, or those a timm network was trained with, are part of the network.

@@ -10,7 +10,7 @@ import hashlib
 import json
 import reprlib
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -27,7 +27,8 @@ CHECKPOINT_NAME = "last.npz"
 _FORMAT = 1  # of the files
 _CHECKSUM = 64  # bytes at the end of a file, its ZIP comment: SHA-256 of it with zeros there
 _PIECE = 2**20  # bytes hashed at once
-_N_NAMED = 8  # differences named in a message
+_N_NAMED = 6  # differences named in a message
+_BRIEF = 60  # characters of a value in it
 _CONTENT = "content"  # the member of the archive that holds the structure
 
 
@@ -309,24 +310,28 @@ def _unpacked(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     return held
 
 
-def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+def _differences(found: Any, wanted: Any) -> str:
     """Return what differs between two trainings, in words; nothing if they are the same."""
-    names = sorted(
-        name
-        for name in found.keys() | wanted.keys()
-        if found.get(name, _ABSENT) != wanted.get(name, _ABSENT)
-    )
-    said = [_difference(name, found.get(name), wanted.get(name)) for name in names[:_N_NAMED]]
-    if len(names) > _N_NAMED:
-        said.append(f"{len(names) - _N_NAMED} more")
-    return ", ".join(said)
+    said = list(_different("", found, wanted))
+    if len(said) > _N_NAMED:
+        said = [*said[:_N_NAMED], f"{len(said) - _N_NAMED} more"]
+    return ", ".join(said) or ("other settings" if found != wanted else "")
 
 
-_ABSENT = object()
+def _different(name: str, found: Any, wanted: Any) -> Iterator[str]:
+    """Yield the differences of two descriptions, those inside of dicts by their names there."""
+    if found == wanted:
+        return
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        for key in sorted(found.keys() | wanted.keys()):
+            part = f"{name}.{key}" if name else key
+            yield from _different(part, found.get(key), wanted.get(key))
+    elif any("sha256:" in str(value) for value in (found, wanted)):
+        yield f"other {name}"
+    else:
+        yield f"{name}={_brief(found)} (now {_brief(wanted)})"
 
 
-def _difference(name: str, found: Any, wanted: Any) -> str:
-    is_hashed = any(str(value).startswith("sha256:") for value in (found, wanted))
-    if is_hashed:
-        return f"other {name}"
-    return f"{name}={reprlib.repr(found)} (now {reprlib.repr(wanted)})"
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _BRIEF else f"{text[: _BRIEF - 3]}..."

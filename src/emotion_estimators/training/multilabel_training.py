@@ -129,7 +129,10 @@ def describe_training(
     own = {name: value for name, value in vars(settings).items() if name not in _NOT_DESCRIBED}
     backbone = settings.backbone
     if isinstance(backbone, nn.Module):
-        own["backbone"] = {"structure": repr(backbone), "weights": _arrays(backbone.state_dict())}
+        own["backbone"] = {
+            "structure": {name: _plain(part) for name, part in backbone.named_modules()},
+            "weights": _arrays(backbone.state_dict()),
+        }
     elif backbone.startswith(TIMM_PREFIX):
         own["timm"] = version("timm")
     parts: dict[str, Any] = describe(
@@ -168,9 +171,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
-    if not isinstance(value, pl.Callback):
-        return kind
-    return {"class": kind} | {name: _plain(item) for name, item in vars(value).items()}
+    if isinstance(value, pl.Callback):
+        return {"class": kind} | {name: _plain(item) for name, item in vars(value).items()}
+    if isinstance(value, nn.Module):  # its weights and parts stand under private names
+        own = {name: item for name, item in vars(value).items() if not name.startswith("_")}
+        return {"class": kind} | {name: _plain(own[name]) for name in own.keys() - {"training"}}
+    return kind
 
 
 def train_multilabel(
