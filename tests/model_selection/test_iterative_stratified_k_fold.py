@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import MultiLabelBinarizer
 
 from emotion_estimators.model_selection import IterativeStratifiedKFold
 
@@ -170,13 +172,25 @@ def test_x_may_be_paths():
     assert len(list(IterativeStratifiedKFold(2).split(paths, Y))) == 2
 
 
+def test_label_sets_are_split_as_their_matrix_is():
+    random = np.random.default_rng(0)
+    sets = [{name for name in ("boat", "bus", "tram") if random.random() < 0.4} for _ in range(40)]
+    matrix = MultiLabelBinarizer().fit_transform(sets)
+    split = IterativeStratifiedKFold(4, shuffle=True, random_state=0).split
+    expected = list(split(sets, matrix))
+    missing = pd.DataFrame(matrix).astype("Int64").mask(matrix == 0)
+    for y in (sets, [tuple(one) for one in sets], pd.Series(sets), missing):
+        for (train, test), (its_train, its_test) in zip(split(sets, y), expected, strict=True):
+            assert_array_equal(train, its_train)
+            assert_array_equal(test, its_test)
+
+
 @pytest.mark.parametrize(
     ("y", "match"),
     [
         (None, r"expected y to be an indicator matrix .*got None"),
-        (np.zeros(20, int), r"got an array of shape \(20,\)\. Turn label sets .*StratifiedKFold"),
-        ([("bus",), ("boat", "bus")] * 10, r"got a list of labels or label sets"),
-        ([{"bus"}, {"boat", "bus"}] * 10, r"got a list of labels or label sets"),
+        (np.zeros(20, int), r"got an array of shape \(20,\)\. With one .*StratifiedKFold"),
+        ([object()] * 20, r"got a list of something else"),
         (np.zeros((20, 0)), r"got an array of shape \(20, 0\)"),
         (np.arange(40).reshape(20, 2), r"0, 1 and NaN .* in 19 of 20 rows: 1, 2, 3, .*10, \.\.\."),
         (np.full((20, 2), "bus"), r"got other values in 20 of 20 rows: 0, 1, 2"),

@@ -60,6 +60,15 @@ def test_names():
     assert check_label_sets("net", [{7}, {3, 7}], 2)[0].tolist() == [3, 7]
 
 
+def test_pandas_missing_values_are_unknown():
+    frame = pd.DataFrame(MATRIX, columns=["a", "b", "c"]).astype("Int64")
+    frame.iloc[0, 1] = pd.NA
+    expected = MATRIX.astype(float)
+    expected[0, 1] = np.nan
+    for y in (frame, frame.astype("boolean"), frame.astype(object), frame.to_numpy()):
+        assert_array_equal(check_label_sets("net", y, 4)[1], expected)
+
+
 def test_unknown_labels_stay_unknown():
     y = [[0, np.nan], [1, 1]]
     assert_array_equal(check_label_sets("net", y, 2)[1], y)

@@ -87,8 +87,9 @@ class IterativeStratifiedKFold(BaseCrossValidator):
         ----------
         X : array-like of length n_samples
             Only its length counts; it may be a list of paths.
-        y : array-like or sparse matrix, shape (n_samples, n_labels), default=None
-            Indicator matrix of 0, 1 and NaN; None is an error.
+        y : array-like or sparse matrix, shape (n_samples, n_labels), or label sets, default=None
+            Indicator matrix of 0, 1 and NaN, or a sequence of n_samples sets of labels (or of
+            lists and tuples of strings); None is an error.
         groups : None
             Ignored; here for scikit-learn's signature.
 
@@ -102,7 +103,7 @@ class IterativeStratifiedKFold(BaseCrossValidator):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, y is no indicator matrix, its length is not that
+            If a parameter is out of its range, y is neither, its length is not that
             of X, or there are fewer samples than folds.
 
         Warns

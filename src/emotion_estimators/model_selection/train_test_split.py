@@ -48,8 +48,9 @@ def multilabel_train_test_split(
     ----------
     X : array-like of length n_samples
         The samples: an array, a list of paths, a DataFrame.
-    Y : array-like or sparse matrix, shape (n_samples, n_labels)
-        Indicator matrix of 0, 1 and NaN. NaN, for unknown, counts as 0 here.
+    Y : array-like or sparse matrix, shape (n_samples, n_labels), or n_samples label sets
+        Indicator matrix of 0, 1 and NaN, or the labels of each sample. NaN, for unknown, counts
+        as 0 here.
     *arrays : array-like of length n_samples
         What else is to be split in the same way.
     test_size : float or int, default=None
@@ -70,8 +71,7 @@ def multilabel_train_test_split(
     Raises
     ------
     ValueError
-        If a size leaves nothing to train or test on, lengths differ, or Y is no indicator
-        matrix.
+        If a size leaves nothing to train or test on, lengths differ, or Y is neither.
 
     See Also
     --------

@@ -5,8 +5,7 @@ Imports NumPy, SciPy and scikit-learn only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from emotion_estimators.model_selection._iterative_stratification import (
+    are_label_sets,
+    missing_as_nan,
+)
 
 __all__ = ["check_label_sets", "check_positive_weights", "tune_thresholds"]
 
@@ -56,7 +60,7 @@ def check_label_sets(
     if y is None:
         raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
     names = None if labels is None else _check_labels(owner, labels)
-    if _are_sets(y):
+    if are_label_sets(y):
         sets = [frozenset(item) for item in y]
         names, targets = _targets_of_sets(owner, sets, names)
     else:
@@ -189,19 +193,6 @@ def _logistic_curve(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> tu
     return slope, offset
 
 
-def _are_sets(y: Any) -> bool:
-    """Tell label sets from rows of numbers."""
-    if hasattr(y, "columns") or getattr(y, "ndim", 1) != 1 or not isinstance(y, Iterable):
-        return False
-    items = list(y)
-    if any(isinstance(item, AbstractSet) for item in items):
-        return True
-    return bool(items) and all(
-        isinstance(item, (list, tuple)) and all(isinstance(label, str) for label in item)
-        for item in items
-    )
-
-
 def _check_labels(owner: str, labels: Any) -> NDArray[Any]:
     given = list(labels)
     names = np.asarray(given)
@@ -245,6 +236,7 @@ def _as_matrix(owner: str, y: Any) -> NDArray[np.float32]:
         array = np.asarray(y)
     except ValueError as error:  # rows of several lengths
         raise ValueError(_expected(owner, "rows of several lengths")) from error
+    array = missing_as_nan(array)
     if array.ndim == 1:
         check_classification_targets(array)
         raise ValueError(
