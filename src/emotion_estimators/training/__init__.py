@@ -1,4 +1,5 @@
 """Training sets, device, seeds, batches and the skorch plumbing.
 
-`training_set` takes NumPy and scikit-learn; the other modules import torch, this one nothing.
+`checkpoints` takes NumPy, `training_set` scikit-learn, too; the other modules import torch, this
+one nothing.
 """

@@ -418,7 +418,9 @@ def _largest_batch(
         batches = sources.batches(rows, batch_size=size, generator=torch.Generator())
         with torch.random.fork_rng(devices=[device.index] if device.type == "cuda" else []):
             images, labels = next(iter(batches))
-            with torch.autocast(device.type, precision, enabled=precision is not None):
+            with torch.autocast(
+                device.type, precision, enabled=precision is not None, cache_enabled=False
+            ):
                 scores = trial(images)
             loss: Any = masked_mean(losses, scores.float(), labels)
             loss.backward()
