@@ -32,7 +32,7 @@ $(PY):
 	$(PY) -m pip install --quiet --upgrade "pip>=25.1"
 
 # compiled when the package is installed
-COMPILED := hatch_build.py $(wildcard src/emotion_estimators/features/_hog_*.[ch])
+COMPILED := hatch_build.py $(wildcard src/emotion_estimators/features/hog/*.[ch])
 
 $(VENV)/.installed-%: pyproject.toml $(CONSTRAINTS) $(COMPILED) | $(PY)
 	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable . --group $*
@@ -120,4 +120,4 @@ dist: $(VENV)/.installed-dist
 	$(PY) benchmarks/install.py dist/*.whl
 
 clean:
-	rm -rf .venv .venv-extra .venv-lowest .venv-keras demo_output build dist docs/_build docs/api/generated docs/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache src/emotion_estimators/features/*.native.*
+	rm -rf .venv .venv-extra .venv-lowest .venv-keras demo_output build dist docs/_build docs/api/generated docs/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache src/emotion_estimators/features/hog/*.native.*

@@ -33,8 +33,8 @@ WHEELS = {
 }
 ZIGLANG = "ziglang>=0.13"
 BASELINE = "-mcpu=baseline"  # or zig compiles for this very processor
-FOLDER = "emotion_estimators/features"
-SOURCES = ("_hog_loops.c", "_hog_pictures.c")
+FOLDER = "emotion_estimators/features/hog"
+SOURCES = ("loops.c", "images.c")
 FLAGS = (
     "-std=c11",
     "-O3",
@@ -99,7 +99,7 @@ def library_name(target: str | None) -> str:
         suffix = "dylib"
     else:
         suffix = "so"
-    return f"lib_hog_loops.native.{suffix}"  # as in _hog_library.py
+    return f"lib_hog_loops.native.{suffix}"  # as in library.py
 
 
 def this_platform() -> str:

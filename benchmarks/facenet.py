@@ -93,7 +93,7 @@ def start_compiled(state: dict[str, Any], device: str) -> Any:
     """Return a function from images to embeddings, compiled for each size of batch."""
     import torch
 
-    from emotion_estimators.networks.inception_resnet_v1_torch import embed_folded, fold_to_tensors
+    from emotion_estimators.networks.facenet.torch_engine import embed_folded, fold_to_tensors
 
     weights = fold_to_tensors(state, device=device, dtype=torch.bfloat16)
     compiled = torch.compile(embed_folded, dynamic=False, mode="max-autotune")
@@ -110,7 +110,7 @@ def start_compiled(state: dict[str, Any], device: str) -> Any:
 
 def start(variant: str, options: argparse.Namespace) -> Any:
     """Return a function from images to embeddings."""
-    from emotion_estimators.networks.face_network import open_face_network, random_state
+    from emotion_estimators.networks.facenet.engine import open_face_network, random_state
 
     state, device = random_state(0), options.device
     if variant in (REFERENCE, "reference bfloat16"):
@@ -162,7 +162,7 @@ def work_on_paths(precision: str, options: argparse.Namespace) -> None:
     from PIL import Image
 
     from emotion_estimators import FacenetEmbedder
-    from emotion_estimators.networks.face_network import open_face_network, random_state
+    from emotion_estimators.networks.facenet.engine import open_face_network, random_state
 
     rng = np.random.default_rng(0)
     paths = []

@@ -32,8 +32,8 @@ from PIL import Image
 from torch import nn
 
 from emotion_estimators.classifiers import LightningMultiLabelClassifier
-from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
-from emotion_estimators.networks.residual_network import ResidualNetwork
+from emotion_estimators.networks.multi_label import MultiLabelNetwork
+from emotion_estimators.networks.residual import ResidualNetwork
 from emotion_estimators.training.device import autocast_dtype, exact_convolutions
 
 N_LABELS = 10

@@ -86,7 +86,7 @@ def start_ours(model: str, data: Path) -> Callable[[list[str]], list[tuple[int, 
     """Return a function from paths to faces, each the number of its photograph and a box."""
     from emotion_estimators import PretrainedEmotionClassifier
     from emotion_estimators.analysis import analyze_faces
-    from emotion_estimators.analysis.face_rows import standard_cropper
+    from emotion_estimators.analysis.rows import standard_cropper
 
     cropper = standard_cropper(detector=data / "weights" / DETECTOR)
     classifier = PretrainedEmotionClassifier(model=model)

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion_estimators.networks.emotion_cnn import EmotionCNN
-from emotion_estimators.networks.emotion_cnn_onnx import emotion_cnn_to_onnx
+from emotion_estimators.networks.emotion import EmotionCNN
+from emotion_estimators.networks.torch_onnx import emotion_cnn_to_onnx
 from emotion_estimators.training.inference import restore_network
 
 

@@ -242,7 +242,7 @@ def keras_layout():
 
 def _keras_arrays(state):
     """Return the arrays of each layer by their names in Keras, from a state dict."""
-    from emotion_estimators.networks._inception_resnet_v1_layers import (
+    from emotion_estimators.networks.facenet.layers import (
         LAYERS,
         Block,
         all_convolutions,

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion_estimators.features import _hog_kernel, _hog_library
-from emotion_estimators.features._hog_kernel import hog_descriptors
+from emotion_estimators.features.hog import kernel
+from emotion_estimators.features.hog.kernel import hog_descriptors
 
 ROOT = Path(__file__).parents[1]
-SOURCE = ROOT / "src" / "emotion_estimators" / "features"
+SOURCE = ROOT / "src" / "emotion_estimators" / "features" / "hog"
 
 pytest.importorskip("hatchling", reason="it runs what is tested here")
 
@@ -108,8 +108,8 @@ def test_compiles_and_loads(hatch_build, tmp_path, monkeypatch):
     hatch_build.compile_library(SOURCE, library, command)
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32), dtype=np.uint8)
     expected = hog_descriptors(images)
-    loops = _hog_library.HogLoops(ctypes.CDLL(str(library)), 0)
-    monkeypatch.setattr(_hog_kernel, "load_hog_loops", lambda: loops)
+    loops = library.HogLoops(ctypes.CDLL(str(library)), 0)
+    monkeypatch.setattr(kernel, "load_hog_loops", lambda: loops)
     np.testing.assert_array_equal(hog_descriptors(images), expected)
 
 
@@ -119,7 +119,7 @@ def test_wheel_and_editable_install(hatch_build, monkeypatch, tmp_path):
         library.write_text(" ".join(compiler))
 
     monkeypatch.setattr(hatch_build, "compile_library", compile_library)
-    source = tmp_path / "src" / "emotion_estimators" / "features"
+    source = tmp_path / "src" / "emotion_estimators" / "features" / "hog"
     source.mkdir(parents=True)
 
     monkeypatch.setenv(hatch_build.TARGET, "x86_64-windows-gnu")
@@ -127,7 +127,7 @@ def test_wheel_and_editable_install(hatch_build, monkeypatch, tmp_path):
     data = {"force_include": {}}
     hook.initialize("standard", data)
     [(library, place)] = data["force_include"].items()
-    assert place == "emotion_estimators/features/lib_hog_loops.native.dll"
+    assert place == "emotion_estimators/features/hog/lib_hog_loops.native.dll"
     assert "-target x86_64-windows-gnu" in Path(library).read_text()
     assert (data["tag"], data["pure_python"]) == ("py3-none-win_amd64", False)
     hook.finalize("standard", data, "")
@@ -138,8 +138,8 @@ def test_wheel_and_editable_install(hatch_build, monkeypatch, tmp_path):
     data = {"force_include": {}}
     hook.initialize("editable", data)  # it is for this system, whatever wheels are for
     hook.finalize("editable", data, "")
-    assert [path.name for path in source.iterdir()] == [_hog_library._PATH.name]
-    assert "-target" not in (source / _hog_library._PATH.name).read_text()
+    assert [path.name for path in source.iterdir()] == [library._PATH.name]
+    assert "-target" not in (source / library._PATH.name).read_text()
     assert data["force_include"] == {}
     assert data["tag"] == f"py3-none-{hatch_build.this_platform()}"
     assert "many" not in data["tag"]

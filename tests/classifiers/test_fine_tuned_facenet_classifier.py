@@ -20,11 +20,11 @@ import torch
 from emotion_estimators import FacenetEmbedder, FineTunedFacenetClassifier
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.exceptions import InvalidImagesError, MissingDependencyError
-from emotion_estimators.features import facenet_images
-from emotion_estimators.networks import _inception_resnet_v1_layers as table
-from emotion_estimators.networks import inception_resnet_v1
-from emotion_estimators.networks.face_network import random_state
-from emotion_estimators.networks.fine_tuned_facenet import MAX_TRAINED_BLOCKS, FineTunedFacenet
+from emotion_estimators.features import _facenet_inputs as facenet_images
+from emotion_estimators.networks.facenet import layers as table
+from emotion_estimators.networks.facenet import module as inception_resnet_v1
+from emotion_estimators.networks.facenet.engine import random_state
+from emotion_estimators.networks.facenet.fine_tuned import MAX_TRAINED_BLOCKS, FineTunedFacenet
 from emotion_estimators.testing import check_image_estimator, check_sklearn_estimator
 from emotion_estimators.testing._behaviour_checks import check_batches, check_same_seed_same_fit
 from emotion_estimators.testing._sample import make_sample
@@ -206,7 +206,7 @@ def test_only_the_last_blocks_change(faces, n_trained):
 
 
 def test_weights_of_a_module_are_not_changed(faces):
-    from emotion_estimators.networks.inception_resnet_v1 import InceptionResnetV1
+    from emotion_estimators.networks.facenet.module import InceptionResnetV1
 
     module = InceptionResnetV1()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}

@@ -32,7 +32,7 @@ from emotion_estimators.exceptions import InvalidImagesError, WeightsError
 from emotion_estimators.features import FaceCropper
 from emotion_estimators.inspection import measure_probabilities
 from emotion_estimators.labels import EMOTIONS, MINI_XCEPTION_ORDER
-from emotion_estimators.networks import onnx_network
+from emotion_estimators.networks import model_file
 from emotion_estimators.networks._shared_networks import SharedNetworks
 from emotion_estimators.testing import check_image_estimator, check_sklearn_estimator
 from emotion_estimators.weights import files, get_card
@@ -681,14 +681,14 @@ def test_importing_loads_what_scikit_learn_loads_and_little_else():
 
 def test_weights_are_read_at_first_use_and_shared(classifier, faces, monkeypatch):
     n_read = []
-    read = onnx_network._read_network
+    read = model_file._read_network
 
     def counted(*arguments):
         n_read.append(arguments)
         return read(*arguments)
 
-    monkeypatch.setattr(onnx_network, "_read_network", counted)
-    monkeypatch.setattr(onnx_network, "_shared", SharedNetworks(max_open=16))
+    monkeypatch.setattr(model_file, "_read_network", counted)
+    monkeypatch.setattr(model_file, "_shared", SharedNetworks(max_open=16))
     copies = [clone(classifier), pickle.loads(pickle.dumps(classifier))]
     assert n_read == []
     for estimator in (classifier, *copies):
@@ -698,15 +698,15 @@ def test_weights_are_read_at_first_use_and_shared(classifier, faces, monkeypatch
 
 def test_threads_share_one_network(classifier, faces, monkeypatch):
     n_read = []
-    read = onnx_network._read_network
+    read = model_file._read_network
 
     def slow(*arguments):
         n_read.append(arguments)
         time.sleep(0.1)  # time for the other threads to come
         return read(*arguments)
 
-    monkeypatch.setattr(onnx_network, "_read_network", slow)
-    monkeypatch.setattr(onnx_network, "_shared", SharedNetworks(max_open=16))
+    monkeypatch.setattr(model_file, "_read_network", slow)
+    monkeypatch.setattr(model_file, "_shared", SharedNetworks(max_open=16))
     copies = [clone(classifier) for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:  # each estimator is used by two threads
         results = list(pool.map(lambda estimator: estimator.predict_proba(faces[0]), copies * 2))
@@ -729,11 +729,11 @@ def test_pickles_hold_no_weights(classifier, network, faces):
 
 
 def test_networks_unused_longest_are_closed(tmp_path, faces, monkeypatch):
-    monkeypatch.setattr(onnx_network, "_shared", SharedNetworks(max_open=2))
+    monkeypatch.setattr(model_file, "_shared", SharedNetworks(max_open=2))
     for seed in range(4):
         path = write_network(tmp_path / f"{seed}.onnx", seed=seed)
         PretrainedEmotionClassifier(model=path, labels=LABELS, image_size=24).predict(faces[0])
-    assert len(onnx_network._shared.networks) == 2
+    assert len(model_file._shared.networks) == 2
 
 
 def test_a_batch_that_is_absurdly_large(tmp_path):
@@ -799,7 +799,7 @@ def test_forked_processes_open_networks_of_their_own(classifier, faces):
     expected = classifier.predict_proba(X)
     context = multiprocessing.get_context("fork")
     results = context.Queue()
-    with onnx_network._shared.lock:  # as if another thread were just opening a network
+    with model_file._shared.lock:  # as if another thread were just opening a network
         process = context.Process(target=_predict_in_child, args=(classifier, X, results))
         process.start()
         got = results.get(timeout=60)

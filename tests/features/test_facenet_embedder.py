@@ -23,9 +23,9 @@ from emotion_estimators.exceptions import (
     MissingDependencyError,
     WeightsError,
 )
-from emotion_estimators.features import embedding_cache, facenet_embedder
+from emotion_estimators.features import _cache, facenet_embedder
 from emotion_estimators.images import resize_images
-from emotion_estimators.networks.face_network import open_face_network, random_state
+from emotion_estimators.networks.facenet.engine import open_face_network, random_state
 from emotion_estimators.testing import check_image_estimator, check_sklearn_estimator
 from emotion_estimators.testing._behaviour_checks import check_batches
 from emotion_estimators.testing._sample import make_sample
@@ -57,7 +57,7 @@ def passes(monkeypatch):
         return embed
 
     monkeypatch.setattr(facenet_embedder, "open_face_network", open_counted)
-    monkeypatch.setattr(embedding_cache, "_of_this_process", embedding_cache.MemoryCache(2**26))
+    monkeypatch.setattr(_cache, "_of_this_process", _cache.MemoryCache(2**26))
     return counts
 
 
@@ -253,7 +253,7 @@ def module():
     pytest.importorskip("torch", reason="a module is of torch")
     import torch
 
-    from emotion_estimators.networks.inception_resnet_v1 import InceptionResnetV1
+    from emotion_estimators.networks.facenet.module import InceptionResnetV1
 
     network = InceptionResnetV1(n_classes=3).eval()
     state = {name: torch.tensor(values) for name, values in random_state(7).items()}
@@ -348,7 +348,7 @@ import json, pickle, sys
 import numpy as np
 from sklearn.base import clone
 from emotion_estimators import FacenetEmbedder
-from emotion_estimators.networks import face_network
+from emotion_estimators.networks.facenet import engine as face_network
 embedder = FacenetEmbedder(weights="random", image_size=75, device="cpu", n_threads=1)
 heavy = {"torch", "onnxruntime", "onnx", "h5py", "tqdm"}
 after_init = sorted(heavy & set(sys.modules))

@@ -238,7 +238,7 @@ def open_cache_files():
 
 def fill_cache(folder):
     """Return an open cache of a folder that holds `cache_rows`."""
-    from emotion_estimators.features._folder_cache import FolderCache
+    from emotion_estimators.features._cache_folder import FolderCache
 
     cache = FolderCache(folder, max_bytes=2**20, owner="Seed")
     cache.store(cache_rows())

@@ -61,8 +61,8 @@ def images(data: bytes, folder: Path) -> bool:
 def hdf5(data: bytes, folder: Path) -> bool:
     """Read a Keras file, and run what was read."""
     from emotion_estimators.exceptions import WeightsError
-    from emotion_estimators.networks.keras_facenet import read_keras_facenet
-    from emotion_estimators.networks.keras_hdf5 import read_keras_hdf5
+    from emotion_estimators.networks.facenet.keras_weights import read_keras_facenet
+    from emotion_estimators.networks.keras_hdf5.model import read_keras_hdf5
 
     path = folder / "model.h5"
     path.write_bytes(data)
@@ -81,7 +81,7 @@ def onnx(data: bytes, folder: Path) -> bool:
     """Read a model in ONNX beside which a file of weights lies, and open it; nothing is run."""
     from emotion_estimators.classifiers._frozen_model import load_model
     from emotion_estimators.exceptions import WeightsError
-    from emotion_estimators.networks._onnx_reader import last_activation, read_onnx_file
+    from emotion_estimators.networks.onnx.reader import last_activation, read_onnx_file
 
     (folder / "model").mkdir()
     path = folder / "model" / "model.onnx"
@@ -204,7 +204,7 @@ def refusals(load: Callable[[], object], owner: str) -> bool:
 
 def cache(data: bytes, folder: Path) -> bool:
     """Look into a cache folder, which gives the rows that were kept, or none; then use it."""
-    from emotion_estimators.features.embedding_cache import open_cache
+    from emotion_estimators.features._cache import open_cache
 
     rows = seeds.cache_rows()
     kind, _, content = data.partition(b"\n")

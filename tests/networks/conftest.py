@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotion_estimators.networks.face_network import random_state
+from emotion_estimators.networks.facenet.engine import random_state
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="predictions run in torch")
 
 import torch
 
-from emotion_estimators.networks.emotion_cnn import EmotionCNN
+from emotion_estimators.networks.emotion import EmotionCNN
 from emotion_estimators.training.inference import live_network, predict_images, restore_network
 
 # as by default, where convolutions are large enough to be split among threads

@@ -9,7 +9,7 @@ pytest.importorskip("skorch", reason="ImageNet needs skorch")
 
 import torch
 
-from emotion_estimators.networks.emotion_cnn import EmotionCNN
+from emotion_estimators.networks.emotion import EmotionCNN
 from emotion_estimators.training.image_net import ImageNet, infer
 from emotion_estimators.training.labelled_images import LabelledImages
 from emotion_estimators.training.training_recipe import TrainingRecipe, evaluate

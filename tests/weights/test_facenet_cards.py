@@ -9,8 +9,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks.face_network import open_face_network, random_state
-from emotion_estimators.networks.face_weights import FACE_SUFFIXES, read_face_weights
+from emotion_estimators.networks.facenet.engine import open_face_network, random_state
+from emotion_estimators.networks.facenet.weights import FACE_SUFFIXES, read_face_weights
 from emotion_estimators.weights import fetch_weights, get_card, list_cards, registry
 
 NAMES = ("vggface2", "keras-facenet-vggface2", "keras-facenet-casia-webface")
@@ -30,7 +30,7 @@ def state():
 def torch_body(state):
     """The bytes of a file such as facenet-pytorch publishes, of random weights."""
     torch = pytest.importorskip("torch", reason="torch writes the file")
-    from emotion_estimators.networks.inception_resnet_v1 import InceptionResnetV1
+    from emotion_estimators.networks.facenet.module import InceptionResnetV1
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

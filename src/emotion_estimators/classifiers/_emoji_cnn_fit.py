@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 
 from emotion_estimators.classifiers._interrupted import keeping_best
 from emotion_estimators.classifiers._warm_start import check_continuation
-from emotion_estimators.networks.emoji_networks import (
+from emotion_estimators.networks.emoji import (
     build_emoji_network,
     build_seed_network,
     edge_filters,

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from emotion_estimators.classifiers._classifier_fit import fit_classifier
 from emotion_estimators.classifiers._warm_start import check_continuation
-from emotion_estimators.networks.emotion_cnn import EmotionCNN
-from emotion_estimators.networks.onnx_network import check_rows
+from emotion_estimators.networks.emotion import EmotionCNN
+from emotion_estimators.networks.onnx.network import check_rows
 
 if TYPE_CHECKING:
     from emotion_estimators.classifiers.emotion_cnn_classifier import EmotionCNNClassifier

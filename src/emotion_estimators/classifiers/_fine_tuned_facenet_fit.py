@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from emotion_estimators.classifiers._classifier_fit import fit_classifier
-from emotion_estimators.features.facenet_weights import find_face_weights
-from emotion_estimators.networks.fine_tuned_facenet import FineTunedFacenet
+from emotion_estimators.features._facenet_inputs import find_face_weights
+from emotion_estimators.networks.facenet.fine_tuned import FineTunedFacenet
 
 if TYPE_CHECKING:
     from emotion_estimators.classifiers.fine_tuned_facenet_classifier import (

@@ -21,8 +21,10 @@ from emotion_estimators._untrusted import read_json
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.images import to_rgb
 from emotion_estimators.labels import canonical_emotion
-from emotion_estimators.networks._onnx_reader import data_files
-from emotion_estimators.networks.onnx_network import OnnxNetwork, choose_providers, open_network
+from emotion_estimators.networks.model_file import open_network
+from emotion_estimators.networks.onnx.network import OnnxNetwork
+from emotion_estimators.networks.onnx.reader import data_files
+from emotion_estimators.networks.onnx.session import choose_providers
 from emotion_estimators.training.training_set import check_labels
 from emotion_estimators.weights import (
     fetch_weights,

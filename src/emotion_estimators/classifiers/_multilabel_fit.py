@@ -27,7 +27,7 @@ from emotion_estimators.networks.backbones import (
     make_backbone,
     pixel_scaling,
 )
-from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
+from emotion_estimators.networks.multi_label import MultiLabelNetwork
 from emotion_estimators.training.checkpoints import Checkpoints
 from emotion_estimators.training.device import autocast_dtype, choose_device
 from emotion_estimators.training.inference import load_weights, restore_network

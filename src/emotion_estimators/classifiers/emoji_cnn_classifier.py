@@ -10,6 +10,7 @@ import random
 import sys
 from collections.abc import Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -309,15 +310,8 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "weights_")
         images = check_images(self, X, reset=False)
-        from emotion_estimators.networks.keras_config import keras_network
-
         owner = type(self).__name__
-        network = kept_network(
-            self,
-            "onnx",
-            self.weights_,
-            lambda: keras_network(self.architecture_, self.weights_, owner),
-        )
+        network = kept_network(self, "onnx", self.weights_, self._restore_network)
         moved = self.test_time_augmentation
         if moved == "auto":
             moved = self.architecture_["config"]["name"] != "seed"
@@ -397,6 +391,15 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
             )
         if random_state is not None:  # rich, which Keras imports, draws a number when imported
             random.setstate(random_state)
+
+    def _restore_network(self) -> Any:
+        from emotion_estimators.networks.keras_hdf5.memory import keras_onnx
+        from emotion_estimators.networks.onnx.network import OnnxNetwork
+        from emotion_estimators.networks.onnx.session import CPU
+
+        owner = type(self).__name__
+        serialised = keras_onnx(self.architecture_, self.weights_, owner)
+        return OnnxNetwork.from_bytes(serialised, Path(owner), (CPU,))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

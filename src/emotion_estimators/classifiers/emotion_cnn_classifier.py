@@ -392,7 +392,7 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "weights_")
         self._import("torch")
-        from emotion_estimators.networks.emotion_cnn_onnx import emotion_cnn_to_onnx
+        from emotion_estimators.networks.torch_onnx import emotion_cnn_to_onnx
 
         model = emotion_cnn_to_onnx(
             [self._restore_network()],
@@ -412,7 +412,7 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         return path
 
     def _restore_network(self) -> Any:
-        from emotion_estimators.networks.emotion_cnn import EmotionCNN
+        from emotion_estimators.networks.emotion import EmotionCNN
         from emotion_estimators.training.inference import restore_network
 
         return restore_network(partial(EmotionCNN, **self.architecture_), self.weights_)

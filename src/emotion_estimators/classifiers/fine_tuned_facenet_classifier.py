@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators._optional import import_optional
 from emotion_estimators._sklearn import HasMethods, Interval, StrOptions, fit_context
-from emotion_estimators.features.facenet_images import check_faces
+from emotion_estimators.features._facenet_inputs import check_faces
 from emotion_estimators.training.training_set import check_labels, check_weights, stack_images
 
 __all__ = ["FineTunedFacenetClassifier"]
@@ -344,7 +344,7 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
         return labels
 
     def _restore_network(self) -> Any:
-        from emotion_estimators.networks.fine_tuned_facenet import FineTunedFacenet
+        from emotion_estimators.networks.facenet.fine_tuned import FineTunedFacenet
         from emotion_estimators.training.inference import restore_network
 
         return restore_network(partial(FineTunedFacenet, **self.architecture_), self.weights_)

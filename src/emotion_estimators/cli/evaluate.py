@@ -26,8 +26,8 @@ from emotion_estimators.cli.models import open_classifier, registered_classes
 from emotion_estimators.cli.outputs import check_folder
 from emotion_estimators.datasets import load_image_folder
 from emotion_estimators.exceptions import InvalidImagesError, shorten
-from emotion_estimators.inspection.scores import measure_probabilities
 from emotion_estimators.labels import EMOTIONS
+from emotion_estimators.metrics import measure_probabilities
 
 __all__ = ["evaluate"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from emotion_estimators._files import whole_file
 from emotion_estimators._progress import is_terminal
-from emotion_estimators.analysis.face_rows import iterate_faces, standard_cropper, table_columns
+from emotion_estimators.analysis.rows import iterate_faces, standard_cropper, table_columns
 from emotion_estimators.cli.console import FAILED, OK, UsageError, check_output, say, track
 from emotion_estimators.cli.models import open_classifier, registered_classes
 from emotion_estimators.cli.outputs import check_folder, check_writable
@@ -29,7 +29,7 @@ from emotion_estimators.cli.tables import (
 )
 from emotion_estimators.datasets.folder_files import describe_kinds
 from emotion_estimators.exceptions import InvalidImagesError, shorten
-from emotion_estimators.features.face_cropper import FaceCropper
+from emotion_estimators.features.faces.cropper import FaceCropper
 from emotion_estimators.images.loader import load_image
 
 __all__ = ["predict"]

@@ -23,11 +23,15 @@ from emotion_estimators._sklearn import (
     fit_context,
 )
 from emotion_estimators.exceptions import MissingDependencyError, WeightsError
-from emotion_estimators.features.embedding_cache import compute_rows, open_cache
-from emotion_estimators.features.facenet_images import check_faces, standardize_faces
-from emotion_estimators.features.facenet_weights import FaceWeights, find_face_weights
+from emotion_estimators.features._cache import compute_rows, open_cache
+from emotion_estimators.features._facenet_inputs import (
+    FaceWeights,
+    check_faces,
+    find_face_weights,
+    standardize_faces,
+)
 from emotion_estimators.images.threads import count_threads
-from emotion_estimators.networks.face_network import (
+from emotion_estimators.networks.facenet.engine import (
     N_FEATURES,
     FaceNetwork,
     may_have_cuda,

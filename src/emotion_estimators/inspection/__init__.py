@@ -4,7 +4,7 @@ from emotion_estimators.inspection.draw_faces import draw_faces
 from emotion_estimators.inspection.faces_display import FacesDisplay
 from emotion_estimators.inspection.occlusion_display import OcclusionDisplay
 from emotion_estimators.inspection.prediction_display import PredictionDisplay
-from emotion_estimators.inspection.scores import measure_probabilities
+from emotion_estimators.metrics import measure_probabilities
 
 __all__ = [
     "FacesDisplay",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators._optional import import_optional
-from emotion_estimators.analysis.face_table import analyze_faces
+from emotion_estimators.analysis.table import analyze_faces
 from emotion_estimators.inspection.draw_faces import draw_faces
 
 __all__ = ["FacesDisplay"]

@@ -10,7 +10,7 @@ from torch import nn
 
 from emotion_estimators._downloads import is_offline
 from emotion_estimators._optional import import_optional
-from emotion_estimators.networks.residual_network import RESIDUAL_NETWORKS, ResidualNetwork
+from emotion_estimators.networks.residual import RESIDUAL_NETWORKS, ResidualNetwork
 
 __all__ = ["TIMM_PREFIX", "check_backbone", "count_features", "make_backbone", "pixel_scaling"]
 

@@ -1,6 +1,6 @@
 """The face detector YuNet on ONNX Runtime: pixels in, boxes, landmarks and scores out.
 
-Imports the session of `onnx_network` and NumPy; for features.
+Imports the session of `network` and NumPy; for features.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks._onnx_reader import read_onnx_file
 from emotion_estimators.networks._shared_networks import SharedNetworks
-from emotion_estimators.networks.onnx_network import check_rows, start_session
+from emotion_estimators.networks.onnx.network import check_rows
+from emotion_estimators.networks.onnx.reader import read_onnx_file
+from emotion_estimators.networks.onnx.session import start_session
 
 __all__ = ["YuNet", "keep_best", "open_yunet"]
 

@@ -10,11 +10,42 @@ from numpy.typing import ArrayLike
 from sklearn.base import is_classifier
 from sklearn.utils import get_tags
 
-from emotion_estimators.testing import (
-    _behaviour_checks,
-    _input_checks,
-    _lifecycle_checks,
-    _output_checks,
+from emotion_estimators.testing._behaviour_checks import (
+    check_batches,
+    check_fit_twice,
+    check_global_random_state_untouched,
+    check_global_settings_untouched,
+    check_images_unchanged,
+    check_init_only_assigns,
+    check_not_fitted_error,
+    check_output_leaves_estimator_unchanged,
+    check_parameters_unchanged,
+    check_same_seed_same_fit,
+    check_stateless,
+)
+from emotion_estimators.testing._input_checks import (
+    check_bad_dtypes_refused,
+    check_bad_pixels_refused,
+    check_bad_ranks_refused,
+    check_image_rows,
+    check_image_size_refused,
+    check_image_size_resized,
+    check_memory_layouts,
+    check_same_pixels,
+    check_unreadable_files_named,
+)
+from emotion_estimators.testing._lifecycle_checks import (
+    check_clone,
+    check_grid_search,
+    check_joblib,
+    check_pickle,
+    check_skops,
+)
+from emotion_estimators.testing._output_checks import (
+    check_label_indicators,
+    check_labels,
+    check_predictions_and_probabilities,
+    check_set_output_on_images,
 )
 from emotion_estimators.testing._results import (
     OnFail,
@@ -241,49 +272,49 @@ def parametrize_with_image_checks(
 
 
 def _applicable_checks(estimator: Any, sample: Sample) -> Iterator[_Check]:
-    yield _input_checks.check_same_pixels
+    yield check_same_pixels
     if image_parameters(estimator, "image_shape"):
-        yield _input_checks.check_image_rows
-    yield _input_checks.check_memory_layouts
+        yield check_image_rows
+    yield check_memory_layouts
     sizes = image_parameters(estimator, "image_size").values()
     if all(size is None for size in sizes):
-        yield _input_checks.check_image_size_refused
+        yield check_image_size_refused
     if sizes:
-        yield _input_checks.check_image_size_resized
-    yield _input_checks.check_bad_pixels_refused
-    yield _input_checks.check_bad_dtypes_refused
-    yield _input_checks.check_bad_ranks_refused
-    yield _input_checks.check_unreadable_files_named
+        yield check_image_size_resized
+    yield check_bad_pixels_refused
+    yield check_bad_dtypes_refused
+    yield check_bad_ranks_refused
+    yield check_unreadable_files_named
 
-    yield _behaviour_checks.check_init_only_assigns
+    yield check_init_only_assigns
     requires_fit = get_tags(estimator).requires_fit
     if requires_fit:
-        yield _behaviour_checks.check_not_fitted_error
+        yield check_not_fitted_error
     else:
-        yield _behaviour_checks.check_stateless
-    yield _behaviour_checks.check_batches
-    yield _behaviour_checks.check_same_seed_same_fit
-    yield _behaviour_checks.check_fit_twice
-    yield _behaviour_checks.check_global_random_state_untouched
-    yield _behaviour_checks.check_global_settings_untouched
-    yield _behaviour_checks.check_images_unchanged
-    yield _behaviour_checks.check_parameters_unchanged
-    yield _behaviour_checks.check_output_leaves_estimator_unchanged
+        yield check_stateless
+    yield check_batches
+    yield check_same_seed_same_fit
+    yield check_fit_twice
+    yield check_global_random_state_untouched
+    yield check_global_settings_untouched
+    yield check_images_unchanged
+    yield check_parameters_unchanged
+    yield check_output_leaves_estimator_unchanged
 
     if is_classifier(estimator) and sample.y.ndim == 1:
-        yield _output_checks.check_predictions_and_probabilities
+        yield check_predictions_and_probabilities
         if requires_fit:  # else the classes are those of the pretrained model
-            yield _output_checks.check_labels
+            yield check_labels
     if is_multi_label(estimator) and sample.y.ndim == 2:
-        yield _output_checks.check_label_indicators
+        yield check_label_indicators
     if hasattr(estimator, "transform") and hasattr(estimator, "set_output"):
-        yield _output_checks.check_set_output_on_images
+        yield check_set_output_on_images
 
-    yield _lifecycle_checks.check_clone
-    yield _lifecycle_checks.check_grid_search
-    yield _lifecycle_checks.check_pickle
-    yield _lifecycle_checks.check_joblib
-    yield _lifecycle_checks.check_skops
+    yield check_clone
+    yield check_grid_search
+    yield check_pickle
+    yield check_joblib
+    yield check_skops
 
 
 def _name(check: Callable[[Any], None]) -> str:

@@ -16,8 +16,8 @@ from torch import nn
 
 from emotion_estimators._validation import ImageBatches
 from emotion_estimators.images.threads import count_threads
-from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
-from emotion_estimators.networks.onnx_network import check_rows
+from emotion_estimators.networks.multi_label import MultiLabelNetwork
+from emotion_estimators.networks.onnx.network import check_rows
 from emotion_estimators.networks.torch_settings import torch_as_shipped
 from emotion_estimators.training.device import choose_device, exact_convolutions
 from emotion_estimators.training.kept_networks import kept_network

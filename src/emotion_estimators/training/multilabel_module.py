@@ -18,7 +18,7 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from emotion_estimators._progress import progress_bar
-from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
+from emotion_estimators.networks.multi_label import MultiLabelNetwork
 from emotion_estimators.training.averaged_network import AveragedNetwork
 from emotion_estimators.training.labelled_images import Batch
 from emotion_estimators.training.multilabel_losses import masked_mean

@@ -22,7 +22,7 @@ from emotion_estimators import __version__
 from emotion_estimators.images.batches import ImageBatches
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.backbones import TIMM_PREFIX
-from emotion_estimators.networks.multi_label_network import MultiLabelNetwork
+from emotion_estimators.networks.multi_label import MultiLabelNetwork
 from emotion_estimators.training.augmentation import augment_images
 from emotion_estimators.training.checkpoints import Checkpoints, describe, digest
 from emotion_estimators.training.device import exact_convolutions

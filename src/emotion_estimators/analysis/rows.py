@@ -1,0 +1,223 @@
+"""Photographs in, rows of a table out, a few photographs at a time; imports no pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from emotion_estimators._validation import iterate_images
+from emotion_estimators.classifiers.pretrained_emotion_classifier import (
+    PretrainedEmotionClassifier,
+    open_classes,
+)
+from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.features.faces.cropper import FaceCropper
+from emotion_estimators.features.faces.faces import Faces
+from emotion_estimators.features.faces.prepared import PreparedCropper
+from emotion_estimators.images.sequences import item_path, item_problem
+from emotion_estimators.images.threads import map_in_threads
+
+__all__ = ["BOX", "iterate_faces", "standard_cropper", "start_iteration", "table_columns"]
+
+BOX = ("x", "y", "width", "height")
+
+_GROUP = 8  # photographs for each thread whose faces are classified together
+_CROP_SIZE = 96  # twice the embedded model's images, which are then averages of four pixels
+_NAN = float("nan")
+
+
+def iterate_faces(
+    X: Iterable[Any], *, cropper: Any = None, classifier: Any = None
+) -> Iterator[list[dict[str, Any]]]:
+    """Find all faces in photographs and classify them, as the photographs come.
+
+    For videos, and for more photographs than a table can hold. For a table of them all see
+    `analyze_faces`.
+
+    Parameters
+    ----------
+    X : iterable
+        Paths, encoded bytes, PIL images or arrays ``(height, width)`` or ``(height, width, 3)``
+        of any sizes, uint8 in 0..255 or float in 0..1. May be endless.
+    cropper : FaceCropper, default=None
+        What finds and cuts the faces; its `select` and `on_no_face` do not matter here. None is
+        ``FaceCropper(output_size=96, jpeg_draft=True)``.
+    classifier : fitted classifier, default=None
+        What takes the crops and has ``predict_proba`` and ``classes_``. None is
+        ``PretrainedEmotionClassifier()``.
+
+    Returns
+    -------
+    rows : iterator of list of dict
+        For each photograph, in order, one row for each of its faces, and one if it has none or
+        cannot be read; with the keys of `table_columns`.
+
+    Raises
+    ------
+    InvalidImagesError
+        If X is one photograph, a table, or an array of another shape.
+    TypeError
+        If X cannot be iterated over, or the classifier gives no probabilities.
+    ValueError
+        If a parameter of `cropper` cannot be used.
+    NotFittedError
+        If the classifier must be fitted first.
+
+    Notes
+    -----
+    A few photographs for each thread are taken from X at a time, so that memory does not grow
+    with their number; a frame of a video waits for as many.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emotion_estimators import FaceCropper
+    >>> from emotion_estimators.analysis import iterate_faces
+    >>> frames = (np.zeros((60, 80, 3), np.uint8) for _ in range(1000))
+    >>> cropper = FaceCropper(detector=lambda frame: None)
+    >>> rows = next(iterate_faces(frames, cropper=cropper))
+    >>> rows[0]["status"], rows[0]["face"]
+    ('no face', None)
+    """
+    return start_iteration("iterate_faces", X, cropper, classifier)
+
+
+def start_iteration(
+    owner: str, X: Iterable[Any], cropper: Any, classifier: Any
+) -> Iterator[list[dict[str, Any]]]:
+    """Check the arguments of `iterate_faces` now, and look at photographs as they are asked for.
+
+    Parameters
+    ----------
+    owner : str
+        What was called, for messages.
+    X, cropper, classifier
+        As for `iterate_faces`.
+
+    Returns
+    -------
+    rows : iterator of list of dict
+    """
+    items = iterate_images(X, owner)
+    if cropper is None:
+        cropper = standard_cropper()
+    if classifier is None:
+        classifier = PretrainedEmotionClassifier()
+    if not hasattr(classifier, "predict_proba"):
+        raise TypeError(
+            f"{owner} expected a classifier that has predict_proba, got "
+            f"{type(classifier).__name__}."
+        )
+    if hasattr(classifier, "fit"):
+        check_is_fitted(classifier)
+    classes = [str(name) for name in open_classes(classifier)]
+    return _iterate(items, cropper.prepare(), classifier, classes)
+
+
+def _iterate(
+    items: Iterable[Any], prepared: PreparedCropper, classifier: Any, classes: list[str]
+) -> Iterator[list[dict[str, Any]]]:
+
+    def look(item: Any) -> tuple[Any, tuple[Faces, NDArray[Any]] | InvalidImagesError]:
+        name = item_path(item)
+        problem = item_problem(item)
+        if problem:
+            return name, InvalidImagesError(problem)
+        try:
+            return name, prepared.cut_all(item)
+        except InvalidImagesError as error:
+            return name, error
+
+    seen = map_in_threads(look, items, n_threads=prepared.n_threads)
+    row = 0
+    while group := list(islice(seen, _GROUP * prepared.n_threads)):
+        crops = [found[1] for _, found in group if not isinstance(found, InvalidImagesError)]
+        probabilities = iter(_classify(classifier, crops))
+        for name, found in group:
+            yield _rows(row, name, found, probabilities, classes)
+            row += 1
+
+
+def standard_cropper(**parameters: Any) -> FaceCropper:
+    """Return what finds and cuts the faces where nothing else is asked for.
+
+    Parameters
+    ----------
+    **parameters
+        More parameters of `FaceCropper`.
+
+    Returns
+    -------
+    cropper : FaceCropper
+    """
+    return FaceCropper(output_size=_CROP_SIZE, jpeg_draft=True, **parameters)
+
+
+def table_columns(classes: Iterable[Any]) -> list[str]:
+    r"""Return the columns of a table of faces.
+
+    Parameters
+    ----------
+    classes : iterable of str
+        ``classes_`` of the classifier.
+
+    Returns
+    -------
+    columns : list of str
+        ``row``, which photograph of X, from 0; ``image``, its path, or None if it is no file
+        (bytes of a name that are not UTF-8 are written as ``\udcff`` is);
+        ``status``, "face", "no face" or "unreadable"; ``problem``, why it is unreadable;
+        ``face``, its number in the photograph, from 0, the surest first; ``x``, ``y``,
+        ``width``, ``height``, its box in pixels; ``score`` of the detector; ``emotion``, the
+        most probable class; and ``emotion_<class>``, the probability of each class.
+
+    Examples
+    --------
+    >>> from emotion_estimators.analysis import table_columns
+    >>> table_columns(["happy", "sad"])[-3:]
+    ['emotion', 'emotion_happy', 'emotion_sad']
+    """
+    fixed = ["row", "image", "status", "problem", "face", *BOX, "score", "emotion"]
+    return fixed + [f"emotion_{name}" for name in classes]
+
+
+def _classify(classifier: Any, crops: list[NDArray[Any]]) -> list[NDArray[np.float64]]:
+    """Return the probabilities of all crops, in order, however many types they have."""
+    several = [part for part in crops if len(part)]
+    if not several:
+        return []
+    if len({(part.dtype, part.ndim) for part in several}) == 1:
+        return list(np.asarray(classifier.predict_proba(np.concatenate(several)), np.float64))
+    return [
+        row for part in several for row in np.asarray(classifier.predict_proba(part), np.float64)
+    ]
+
+
+def _rows(
+    row: int,
+    name: str | None,
+    found: tuple[Faces, NDArray[Any]] | InvalidImagesError,
+    probabilities: Iterator[NDArray[np.float64]],
+    classes: list[str],
+) -> list[dict[str, Any]]:
+    """Return the rows of one photograph; takes as many probabilities as it has faces."""
+    columns = table_columns(classes)
+    nothing = [None, *[_NAN] * 5, None, *[_NAN] * len(classes)]
+    if isinstance(found, InvalidImagesError):
+        values = [row, name, "unreadable", str(found), *nothing]
+        return [dict(zip(columns, values, strict=True))]
+    faces, _ = found
+    if len(faces) == 0:
+        return [dict(zip(columns, [row, name, "no face", "", *nothing], strict=True))]
+    rows = []
+    for i in range(len(faces)):
+        chances = next(probabilities).tolist()
+        emotion = classes[int(np.argmax(chances))]
+        values = [row, name, "face", "", i, *faces.boxes[i].tolist(), float(faces.scores[i])]
+        rows.append(dict(zip(columns, [*values, emotion, *chances], strict=True)))
+    return rows

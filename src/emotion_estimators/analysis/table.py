@@ -1,0 +1,95 @@
+"""Photographs in, a pandas DataFrame with a row for each face out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sized
+from itertools import chain
+from typing import Any
+
+from emotion_estimators._optional import import_optional
+from emotion_estimators._progress import progress_bar
+from emotion_estimators.analysis.rows import BOX, start_iteration, table_columns
+from emotion_estimators.classifiers.pretrained_emotion_classifier import (
+    PretrainedEmotionClassifier,
+    open_classes,
+)
+
+__all__ = ["analyze_faces"]
+
+
+def analyze_faces(
+    X: Iterable[Any], *, cropper: Any = None, classifier: Any = None, verbose: int = 0
+) -> Any:
+    """Find all faces in photographs and say what emotion each shows.
+
+    Parameters
+    ----------
+    X : iterable
+        Paths, encoded bytes, PIL images or arrays ``(height, width)`` or ``(height, width, 3)``
+        of any sizes, uint8 in 0..255 or float in 0..1. A list, array, Series or generator.
+    cropper : FaceCropper, default=None
+        What finds and cuts the faces; its `select` and `on_no_face` do not matter here. None is
+        ``FaceCropper(output_size=96, jpeg_draft=True)``.
+    classifier : fitted classifier, default=None
+        What takes the crops and has ``predict_proba`` and ``classes_``. None is
+        ``PretrainedEmotionClassifier()``.
+    verbose : int, default=0
+        Show a progress bar.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        One row for each face, and one for each photograph that has none or cannot be read, in
+        the order of X; its columns are those of
+        `~emotion_estimators.analysis.table_columns`. ``face`` is of type Int64.
+
+    Raises
+    ------
+    InvalidImagesError
+        If X is one photograph, a table, or an array of another shape.
+    TypeError
+        If X cannot be iterated over, or the classifier gives no probabilities.
+    ValueError
+        If a parameter of `cropper` cannot be used.
+    NotFittedError
+        If the classifier must be fitted first.
+    MissingDependencyError
+        If pandas is not installed.
+
+    See Also
+    --------
+    iterate_faces : The rows of one photograph after the other, without pandas.
+    emotion_estimators.inspection.draw_faces : The photograph with the faces marked.
+
+    Notes
+    -----
+    One photograph that cannot be read stops nothing: its row says why. Photographs are read a
+    few at a time, so that only the table grows with their number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emotion_estimators import FaceCropper
+    >>> from emotion_estimators.analysis import analyze_faces
+    >>> photo = np.zeros((60, 80, 3), np.uint8)
+    >>> cropper = FaceCropper(detector=lambda photo: [[10, 10, 20, 20]])
+    >>> table = analyze_faces([photo, "missing.jpg"], cropper=cropper)
+    >>> table["status"].tolist()
+    ['face', 'unreadable']
+    """
+    pandas = import_optional("pandas", extra="table", needed_by="analyze_faces")
+    if classifier is None:
+        classifier = PretrainedEmotionClassifier()
+    per_photograph = start_iteration("analyze_faces", X, cropper, classifier)
+    total = len(X) if isinstance(X, Sized) else None
+    settings = {"total": total, "unit": "image", "desc": "analyze_faces"}
+    per_photograph = progress_bar(per_photograph, is_shown=verbose, **settings)
+    rows = list(chain.from_iterable(per_photograph))
+    table = pandas.DataFrame(rows, columns=table_columns(open_classes(classifier)))
+    table["face"] = table["face"].astype("Int64")
+    # without a single face these columns would hold objects, and no tables could be joined
+    numbers = [*BOX, "score", *table.columns[table.columns.get_loc("emotion") + 1 :]]
+    texts = ["image", "status", "problem", "emotion"]
+    text = pandas.Series(["text"]).dtype  # str since pandas 3
+    types = {"row": "int64", **dict.fromkeys(numbers, "float64"), **dict.fromkeys(texts, text)}
+    return table.astype(types)

@@ -1,0 +1,236 @@
+"""Rows that are computed once per distinct image: in the memory of a process, or in a folder.
+
+Imports NumPy, and its neighbour `_cache_folder` inside a function; for the transformers beside
+it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimators._forks import after_fork
+
+__all__ = [
+    "FOLDER_BYTES",
+    "MEMORY_BYTES",
+    "EmbeddingCache",
+    "MemoryCache",
+    "compute_rows",
+    "image_keys",
+    "open_cache",
+]
+
+MEMORY_BYTES = 2**29  # 512 MiB: some 230,000 rows of 512 float32
+FOLDER_BYTES = 2**32  # 4 GiB: some 1,800,000 rows of 512 float32
+
+_ENTRY = 250  # bytes of an entry in memory beside its numbers
+_KEY_BYTES = 24  # 192 bits: no two images of any collection share a key
+
+
+class EmbeddingCache(Protocol):
+    """Rows by key. `open_cache` gives one, to one thread."""
+
+    def lookup(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[Any]]:
+        """Return the rows that are known, by key; they are not to be written into."""
+        ...
+
+    def store(self, rows: Mapping[bytes, NDArray[Any]]) -> None:
+        """Keep rows, 1-D float32 or float64."""
+        ...
+
+
+class MemoryCache:
+    """Rows by key in memory, for all threads; what was used longest ago goes first.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Bytes of all entries together.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.clear()
+        after_fork(self._renew_lock)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def lookup(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[Any]]:
+        """Return the rows that are known, by key; they are not to be written into."""
+        known = {}
+        with self._lock:
+            for key in keys:
+                row = self._rows.get(key)
+                if row is not None:
+                    self._rows.move_to_end(key)
+                    known[key] = row
+        return known
+
+    def store(self, rows: Mapping[bytes, NDArray[Any]]) -> None:
+        """Keep copies of rows, and drop the oldest if there are too many."""
+        with self._lock:
+            for key, row in rows.items():
+                replaced = self._rows.pop(key, None)
+                self._n_bytes -= 0 if replaced is None else replaced.nbytes + _ENTRY
+                kept = self._rows[key] = row.copy()
+                kept.flags.writeable = False
+                self._n_bytes += kept.nbytes + _ENTRY
+            while self._n_bytes > self.max_bytes:
+                _, dropped = self._rows.popitem(last=False)
+                self._n_bytes -= dropped.nbytes + _ENTRY
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._renew_lock()
+        self._rows: OrderedDict[bytes, NDArray[Any]] = OrderedDict()
+        self._n_bytes = 0
+
+    def _renew_lock(self) -> None:
+        """Give a forked process a lock of its own; the parent's may be held for ever in it."""
+        self._lock = threading.Lock()
+
+
+_of_this_process = MemoryCache(MEMORY_BYTES)
+
+
+@contextmanager
+def open_cache(
+    cache: str | os.PathLike[str] | None, *, owner: str
+) -> Iterator[EmbeddingCache | None]:
+    """Open what an estimator's parameter ``cache`` names, for the block.
+
+    Parameters
+    ----------
+    cache : "memory", path-like or None
+        "memory" is one cache for the whole process, of at most `MEMORY_BYTES`; a path names
+        a folder, whose database takes at most `FOLDER_BYTES`.
+    owner : str
+        Name of the estimator, for messages.
+
+    Yields
+    ------
+    cache : EmbeddingCache or None
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made.
+    """
+    if cache is None:
+        yield None
+    elif cache == "memory":
+        yield _of_this_process
+    else:
+        from emotion_estimators.features._cache_folder import FolderCache
+
+        # A connection for each block: none is open when a process forks, nor when it ends.
+        folder = FolderCache(cache, max_bytes=FOLDER_BYTES, owner=owner)
+        try:
+            yield folder
+        finally:
+            folder.close()
+
+
+def image_keys(images: NDArray[Any], settings: Mapping[str, Any]) -> list[bytes]:
+    """Return a key for each image: what it shows, and everything that its row depends on.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, ...)
+        Decoded images.
+    settings : mapping
+        Version of the computation, fingerprint of its weights, parameters: texts and numbers.
+
+    Returns
+    -------
+    keys : list of bytes
+        BLAKE2b of settings, dtype, shape and pixels.
+    """
+    what = [sorted(settings.items()), images.dtype.str, images.shape[1:]]
+    # `default`: integers may be NumPy's
+    prefix = hashlib.blake2b(json.dumps(what, default=str).encode(), digest_size=_KEY_BYTES)
+    keys = []
+    for image in images:
+        digest = prefix.copy()
+        digest.update(np.ascontiguousarray(image).data)
+        keys.append(digest.digest())
+    return keys
+
+
+def compute_rows(
+    batches: Iterable[tuple[slice, NDArray[Any]]],
+    shape: tuple[int, int],
+    compute: Callable[[NDArray[Any], NDArray[Any]], object],
+    *,
+    dtype: Callable[[np.dtype[Any]], np.dtype[Any]],
+    cache: EmbeddingCache | None,
+    settings: Mapping[str, Any],
+) -> NDArray[Any]:
+    """Return one row for each image; with a cache each distinct image is computed once.
+
+    Parameters
+    ----------
+    batches : iterable of (slice, ndarray)
+        Rows of X and their images, in order, as ``ImageBatches.batches`` gives them.
+    shape : tuple of int
+        Number of images in all, and of values in a row.
+    compute : callable
+        ``compute(images, out)`` writes the rows of images (m, ...) into out (m, n_features).
+        The row of an image must depend on that image and on `settings` only.
+    dtype : callable
+        From the dtype of the images to that of the rows, float32 or float64.
+    cache : EmbeddingCache or None
+        As from `open_cache`.
+    settings : mapping
+        As for `image_keys`.
+
+    Returns
+    -------
+    rows : ndarray of the shape given
+    """
+    computed: NDArray[Any] | None = None
+    for rows, images in batches:
+        if computed is None:
+            computed = np.empty(shape, dtype(images.dtype))
+        if cache is None:
+            compute(images, computed[rows])
+        else:
+            _compute_new(images, compute, computed[rows], cache, settings)
+    assert computed is not None  # noqa: S101 - there is no X without images
+    return computed
+
+
+def _compute_new(
+    images: NDArray[Any],
+    compute: Callable[[NDArray[Any], NDArray[Any]], object],
+    out: NDArray[Any],
+    cache: EmbeddingCache,
+    settings: Mapping[str, Any],
+) -> None:
+    keys = image_keys(images, settings)
+    first = {key: i for i, key in reversed(list(enumerate(keys)))}  # where each image is first
+    known = cache.lookup(list(first))
+    new = sorted(first[key] for key in first.keys() - known.keys())
+    if len(new) == len(images):
+        compute(images, out)
+        cache.store(dict(zip(keys, out, strict=True)))
+        return
+    if new:
+        computed = np.empty((len(new), out.shape[1]), out.dtype)
+        compute(images[new], computed)
+        fresh = {keys[i]: row for i, row in zip(new, computed, strict=True)}
+        cache.store(fresh)
+        known |= fresh
+    for row, key in zip(out, keys, strict=True):
+        row[:] = known[key]

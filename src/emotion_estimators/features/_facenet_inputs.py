@@ -1,0 +1,159 @@
+"""Faces as the face network wants them: large enough, standardised; imports the image door."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimators._validation import ImageBatches, check_images
+from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.networks.facenet.engine import (
+    MIN_IMAGE_SIZE,
+    random_state,
+    state_fingerprint,
+)
+from emotion_estimators.networks.facenet.weights import FACE_SUFFIXES, read_face_weights
+from emotion_estimators.weights import fetch_weights, file_sha256, list_cards
+
+__all__ = ["FaceWeights", "check_faces", "find_face_weights", "standardize_faces"]
+
+
+def check_faces(estimator: Any, X: Any, *, reset: bool) -> ImageBatches:
+    """Return images that are large enough for the face network.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        As for `check_images`; has a parameter ``image_size``.
+    X : array-like
+        Images.
+    reset : bool
+        As for `check_images`.
+
+    Returns
+    -------
+    images : ImageBatches
+
+    Raises
+    ------
+    InvalidImagesError
+        If X does not follow the contract, or the images are too small.
+    """
+    images = check_images(estimator, X, reset=reset)
+    if min(images.image_size) < MIN_IMAGE_SIZE:
+        raise InvalidImagesError(
+            f"{type(estimator).__name__} needs images of at least {MIN_IMAGE_SIZE} x "
+            f"{MIN_IMAGE_SIZE} px, got image_size={estimator.image_size!r}. The published weights "
+            "were trained on 160."
+        )
+    return images
+
+
+def standardize_faces(images: NDArray[Any], standardization: str) -> NDArray[np.float32]:
+    """Return images as the face network wants them.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, height, width, 3)
+        uint8 in 0..255 or float in 0..1.
+    standardization : {"fixed", "prewhiten"}
+        As in `FacenetEmbedder`.
+
+    Returns
+    -------
+    faces : ndarray of float32, of the same shape
+
+    Notes
+    -----
+    keras-facenet divides by 127.5 where the training of the weights, and this, divide by 128.
+    """
+    levels = images.astype(np.float32)  # (n, h, w, 3)
+    if images.dtype != np.uint8:
+        levels *= 255
+    if standardization == "fixed":
+        levels -= np.float32(127.5)
+        levels /= 128
+        return levels
+    axes = (1, 2, 3)
+    mean = levels.mean(axis=axes, dtype=np.float64, keepdims=True)  # (n, 1, 1, 1)
+    spread = levels.std(axis=axes, dtype=np.float64, keepdims=True)
+    # the bound keeps noise in an even image small
+    spread = np.maximum(spread, 1 / np.sqrt(levels[0].size))
+    whitened: NDArray[np.float32] = ((levels - mean) / spread).astype(np.float32)
+    return whitened
+
+
+_SEED = 0  # of the weights "random"
+
+
+@dataclass(frozen=True)
+class FaceWeights:
+    """Weights that are known, but not read yet.
+
+    Attributes
+    ----------
+    fingerprint : str
+        The same for the same weights only.
+    read : callable
+        Returns the state dict.
+    """
+
+    fingerprint: str
+    read: Callable[[], Mapping[str, Any]] = field(repr=False)
+
+
+def find_face_weights(owner: str, weights: Any, *, verbose: bool) -> FaceWeights:
+    """Find weights of the face network, and download them if they must be.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, for messages.
+    weights : str, path-like or module
+        As in `FacenetEmbedder`.
+    verbose : bool
+        Show a progress bar while downloading.
+
+    Returns
+    -------
+    weights : FaceWeights
+
+    Raises
+    ------
+    ValueError
+        If there are no weights of that name.
+    FileNotFoundError
+        If there is no such file.
+    WeightsError, OSError
+        If they cannot be had, or are of another network.
+    """
+    if hasattr(weights, "state_dict"):
+        state = {
+            name: tensor.detach().cpu().float().numpy()
+            for name, tensor in weights.state_dict().items()
+        }
+        return FaceWeights(state_fingerprint(state), lambda: state)
+    name = os.fspath(weights)
+    if name == "random":
+        return FaceWeights(f"random {_SEED}", partial(random_state, _SEED))
+    names = [card.name for card in list_cards(task="face embedding")]
+    path = fetch_weights(name, verbose=verbose) if name in names else Path(name)
+    if path.is_file() and path.suffix.lower() in FACE_SUFFIXES:
+        return FaceWeights(file_sha256(path), partial(read_face_weights, path))
+    choices = ", ".join(repr(choice) for choice in [*names, "random"])
+    wanted = (
+        f"{owner} expected weights to be {choices}, the path of a file "
+        f"{', '.join(FACE_SUFFIXES)}, or an InceptionResnetV1"
+    )
+    if path.suffix.lower() in FACE_SUFFIXES and not path.exists():
+        raise FileNotFoundError(f"{wanted}; there is no file {name}.")
+    if path.exists():
+        raise ValueError(f"{wanted}; {name} is {'a folder' if path.is_dir() else 'another file'}.")
+    raise ValueError(f"{wanted}, got {name!r}.")

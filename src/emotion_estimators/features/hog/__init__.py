@@ -1,0 +1,1 @@
+"""HOG descriptors: a transformer, and loops in C."""

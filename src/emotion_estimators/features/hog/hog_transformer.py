@@ -1,0 +1,377 @@
+"""Images in, HOG descriptors out; the numbers are computed in `kernel`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from math import prod
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from joblib import effective_n_jobs
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import Tags
+
+from emotion_estimators._sklearn import (
+    Interval,
+    StrOptions,
+    check_feature_names_in,
+    fit_context,
+)
+from emotion_estimators._validation import ImageBatches, check_images
+from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.features._cache import compute_rows, open_cache
+from emotion_estimators.features.hog.kernel import (
+    hog_descriptors,
+    hog_feature_shape,
+    hog_pictures,
+)
+from emotion_estimators.images.batches import Failures, raise_any
+
+__all__ = ["HOGTransformer"]
+
+_BATCH_PIXELS = 2**22  # pixels decoded or converted at once: bounds the working memory
+_MAX_ORIENTATIONS = 1000
+_MAX_FEATURES = 2**26  # values in one descriptor: 512 MiB in double precision
+
+
+class HOGTransformer(TransformerMixin, BaseEstimator):
+    """Describe images by histograms of oriented gradients.
+
+    The descriptor of an image says how strong its edges are in each direction, cell by cell.
+    It is the classical hand-made feature for faces: small, robust against light, and enough
+    for a good linear or kernel classifier when there is no pretrained network or no time for
+    one. The numbers equal those of :func:`skimage.feature.hog`.
+
+    Parameters
+    ----------
+    orientations : int, default=9
+        Number of orientation bins over 180 degrees, 1 to 1000.
+    pixels_per_cell : tuple of int, default=(8, 8)
+        Height and width of a cell, in pixels.
+    cells_per_block : tuple of int, default=(3, 3)
+        Height and width of a block, in cells. Blocks overlap: one starts at every cell.
+    block_norm : {"L1", "L1-sqrt", "L2", "L2-Hys"}, default="L2-Hys"
+        How a block is normalised.
+    transform_sqrt : bool, default=False
+        Take the square root of the pixels first. They must not be negative then.
+    image_size : int or tuple of int, default=None
+        Size in pixels, or height and width, to which images are resized. None takes images as
+        they are; they must all be of one size then.
+    image_shape : tuple of int, default=None
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
+        them -1. Not used for images.
+    dtype : {"float32", "float64"} or dtype, default=None
+        Type of the descriptors. None gives float32 for float32 images and float64 otherwise.
+    n_jobs : int, default=None
+        Threads, as joblib counts them: None is one, -1 is one for each core.
+    cache : "memory" or path-like, default=None
+        Where to keep descriptors, so that `transform` computes each distinct image once:
+        "memory" is one cache for all estimators of the process, a path names a folder for all
+        processes. Worth it for large images or slow settings only: to find a small image in
+        the cache takes as long as to describe it.
+
+    Attributes
+    ----------
+    image_size_ : tuple of int
+        Height and width in pixels of the images that are described.
+    n_features_in_ : int
+        Number of values in an image. Only set after a fit on an array.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns of a DataFrame of rows. Only set after a fit on one.
+
+    See Also
+    --------
+    emotion_estimators.make_hog_classifier : This transformer and an SVM as a pipeline.
+    skimage.feature.hog : The reference, for one image.
+
+    Notes
+    -----
+    X is what the library takes everywhere: an array ``(n, height, width)`` of grey or ``(n,
+    height, width, 3)`` of RGB images, uint8 in 0..255 or float in 0..1 (with a fourth channel,
+    opacity, they are composited on white); a list, tuple, 1-D array or Series of paths, encoded
+    bytes, PIL images or arrays; or 2-D rows of any finite numbers, read as `image_shape` says.
+    Of an RGB image the channel with the steepest gradient counts at each pixel.
+
+    `transform` needs no fit; `fit` checks the parameters and records the image size.
+
+    Pixels are not scaled: as in scikit-image, uint8 images are described on 0..255 and float
+    images on 0..1. Normalised blocks of both are nearly, not exactly, the same.
+
+    uint8 and float32 images are worked on in single precision where that stays within 1e-6 of
+    the reference, float64 images in double precision. An image is described the same whatever
+    stands beside it, with any number of threads. Beside X and the result, memory is bounded: a
+    descriptor has at most 2**26 values (an image of 53 megapixels with the default settings).
+
+    References
+    ----------
+    .. [1] N. Dalal and B. Triggs, "Histograms of Oriented Gradients for Human Detection",
+       CVPR 2005.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from emotion_estimators import HOGTransformer
+    >>> X = np.random.default_rng(0).integers(0, 256, (5, 48, 48), dtype=np.uint8)
+    >>> HOGTransformer(cells_per_block=(2, 2)).fit_transform(X).shape
+    (5, 900)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "orientations": [Interval(Integral, 1, _MAX_ORIENTATIONS, closed="both")],
+        "pixels_per_cell": [tuple, list],
+        "cells_per_block": [tuple, list],
+        "block_norm": [StrOptions({"L1", "L1-sqrt", "L2", "L2-Hys"})],
+        "transform_sqrt": ["boolean"],
+        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "image_shape": [tuple, list, None],
+        "dtype": [StrOptions({"float32", "float64"}), type, np.dtype, None],
+        "n_jobs": [Integral, None],
+        "cache": [str, os.PathLike, None],
+    }
+
+    def __init__(
+        self,
+        *,
+        orientations: int = 9,
+        pixels_per_cell: tuple[int, int] = (8, 8),
+        cells_per_block: tuple[int, int] = (3, 3),
+        block_norm: str = "L2-Hys",
+        transform_sqrt: bool = False,
+        image_size: int | tuple[int, int] | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        dtype: DTypeLike | None = None,
+        n_jobs: int | None = None,
+        cache: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.orientations = orientations
+        self.pixels_per_cell = pixels_per_cell
+        self.cells_per_block = cells_per_block
+        self.block_norm = block_norm
+        self.transform_sqrt = transform_sqrt
+        self.image_size = image_size
+        self.image_shape = image_shape
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+        self.cache = cache
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: object = None) -> HOGTransformer:  # noqa: ARG002
+        """Check the parameters and X, and record the image size.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, see Notes. Of files only the headers are read.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : HOGTransformer
+            The fitted transformer.
+
+        Raises
+        ------
+        InvalidImagesError
+            If X does not follow the contract, the images are smaller than one block, or so large
+            that a descriptor had more than 2**26 values.
+        ValueError
+            If a parameter is out of its range.
+        """
+        images = check_images(self, X, reset=True)
+        self._block_shape(images.image_size)
+        self._output_dtype(np.dtype(np.float64))
+        self._n_threads()
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)  # no fit need have checked the parameters
+    def transform(self, X: ArrayLike) -> NDArray[np.floating[Any]]:
+        """Describe images.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, see Notes.
+
+        Returns
+        -------
+        descriptors : ndarray of shape (n_samples, n_features_out)
+            Values in 0..1. An image's blocks follow each other row by row, in a block its
+            cells row by row, in a cell its orientations.
+
+        Raises
+        ------
+        InvalidImagesError
+            If X does not follow the contract, or the images are smaller than one block, too
+            large for a descriptor of at most 2**26 values, or of another size than in `fit`.
+        ValueError
+            If a parameter is out of its range.
+        OSError
+            If the folder of the cache cannot be made.
+        """
+        images = check_images(self, X, reset=False)
+        n_features = prod(self._block_shape(images.image_size))
+        settings = self._settings()
+
+        def describe(batch: NDArray[Any], out: NDArray[Any]) -> None:
+            hog_descriptors(batch, **settings, n_threads=self._n_threads(), out=out)
+
+        with open_cache(self.cache, owner=type(self).__name__) as cache:
+            return compute_rows(
+                self._batches(images),
+                (images.n_samples, n_features),
+                describe,
+                dtype=self._output_dtype,
+                cache=cache,
+                settings={**settings, "dtype": str(self.dtype), "computed by": "HOG 1"},
+            )
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def hog_image(self, X: ArrayLike) -> NDArray[np.floating[Any]]:
+        """Draw the histograms of images as stars of lines, one star for each cell.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, see Notes.
+
+        Returns
+        -------
+        pictures : ndarray of shape (n_samples, height, width)
+            Line brightness is the sum of the un-normalised histogram values that it stands
+            for, 0 where there is no line; same dtype as from `transform`.
+
+        Raises
+        ------
+        InvalidImagesError, ValueError
+            As from `transform`.
+
+        Notes
+        -----
+        A line is drawn along the edge, at a right angle to the gradient. The pictures equal
+        those of ``skimage.feature.hog(..., visualize=True)``.
+        """
+        images = check_images(self, X, reset=False)
+        self._block_shape(images.image_size)
+        settings = self._settings()
+        del settings["cells_per_block"], settings["block_norm"]
+        pictures: NDArray[np.floating[Any]] | None = None
+        for rows, batch in self._batches(images):
+            if pictures is None:
+                dtype = self._output_dtype(batch.dtype)
+                pictures = np.empty((images.n_samples, *images.image_size), dtype)
+            pictures[rows] = hog_pictures(batch, **settings, n_threads=self._n_threads())
+        assert pictures is not None  # noqa: S101 - check_images refuses an empty X
+        return pictures
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
+        """Name the values of a descriptor.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Not used, except that it must match ``feature_names_in_`` where there are any.
+
+        Returns
+        -------
+        names : ndarray of shape (n_features_out,), dtype object
+            ``hog_block<row>_<column>_cell<row>_<column>_bin<orientation>``.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`, which records the image size.
+        """
+        if hasattr(self, "n_features_in_"):
+            check_feature_names_in(self, input_features)
+        if not hasattr(self, "image_size_"):
+            raise NotFittedError(
+                f"{type(self).__name__} does not know the image size before fit, so it cannot "
+                "name its features. Call fit first."
+            )
+        shape = self._block_shape(self.image_size_)
+        names = [f"hog_block{a}_{b}_cell{c}_{d}_bin{e}" for a, b, c, d, e in np.ndindex(*shape)]
+        return np.array(names, dtype=object)
+
+    def _batches(self, images: ImageBatches) -> Iterator[tuple[slice, NDArray[Any]]]:
+        batch_size = max(1, _BATCH_PIXELS // prod(images.image_size))
+        failures: Failures = []
+        for rows, batch in images.batches(batch_size, n_threads=self._n_threads()):
+            if self.transform_sqrt and batch.dtype != np.uint8:
+                least = batch.min(axis=tuple(range(1, batch.ndim)))  # (batch,)
+                for i in np.flatnonzero(least < 0):
+                    problem = f"holds {least[i]:g}, transform_sqrt=True needs pixels >= 0"
+                    failures.append((rows.start + int(i), InvalidImagesError(problem)))
+            if not failures:
+                yield rows, batch
+        raise_any(type(self).__name__, failures, images.n_samples)
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "orientations": self.orientations,
+            "pixels_per_cell": self._pair("pixels_per_cell"),
+            "cells_per_block": self._pair("cells_per_block"),
+            "block_norm": self.block_norm,
+            "transform_sqrt": self.transform_sqrt,
+        }
+
+    def _n_threads(self) -> int:
+        return int(effective_n_jobs(self.n_jobs))
+
+    def _output_dtype(self, pixels: np.dtype[Any]) -> np.dtype[Any]:
+        if self.dtype is None:
+            return np.dtype(np.float32 if pixels == np.float32 else np.float64)
+        dtype = np.dtype(self.dtype)
+        if dtype not in (np.float32, np.float64):
+            raise ValueError(
+                f"{type(self).__name__} expected dtype to be float32, float64 or None, got "
+                f"{self.dtype!r}."
+            )
+        return dtype
+
+    def _pair(self, name: str) -> tuple[int, int]:
+        value = getattr(self, name)
+        if len(value) != 2 or not all(isinstance(v, Integral) and int(v) > 0 for v in value):
+            raise ValueError(
+                f"{type(self).__name__} expected {name} to be two positive ints, got {value!r}."
+            )
+        return int(value[0]), int(value[1])
+
+    def _block_shape(self, image_size: tuple[int, int]) -> tuple[int, ...]:
+        """Return blocks (rows, columns), cells in a block (rows, columns), orientations."""
+        cell, block = self._pair("pixels_per_cell"), self._pair("cells_per_block")
+        least = cell[0] * block[0], cell[1] * block[1]
+        if image_size[0] < least[0] or image_size[1] < least[1]:
+            hint = " A single RGB image is X[numpy.newaxis]." if image_size[1] == 3 else ""
+            raise InvalidImagesError(
+                f"{type(self).__name__} needs images of at least {least[0]} x {least[1]} px for "
+                f"pixels_per_cell={cell}, cells_per_block={block}, got {image_size[0]} x "
+                f"{image_size[1]}.{hint}"
+            )
+        shape = hog_feature_shape(
+            image_size,
+            orientations=self.orientations,
+            pixels_per_cell=cell,
+            cells_per_block=block,
+        )
+        if prod(shape) > _MAX_FEATURES:
+            raise InvalidImagesError(
+                f"{type(self).__name__} describes an image by at most {_MAX_FEATURES:,} values, "
+                f"got {prod(shape):,} for images of {image_size[0]} x {image_size[1]} px, "
+                f"orientations={self.orientations}, pixels_per_cell={cell}, "
+                f"cells_per_block={block}. Set a smaller image_size, larger "
+                "pixels_per_cell, or fewer cells_per_block."
+            )
+        return shape
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True  # paths
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,88 @@
+"""The network of `EmotionCNNClassifier`: grey images in, one score per class out.
+
+Imports torch, so import this module only where a network is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from emotion_estimators.networks.layers import ConvBlock, ResidualBlock
+
+__all__ = ["EmotionCNN"]
+
+
+class EmotionCNN(nn.Module):
+    """Plain residual network for small grey images.
+
+    A 5 x 5 convolution may halve the resolution at once, where feature maps are largest and a
+    layer is dearest. Stages of 3 x 3 convolutions follow, a max pooling between two of them,
+    and a linear layer reads the mean of the last maps.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of scores.
+    stem_width : int
+        Channels of the first convolution.
+    stem_stride : int
+        Pixels from one of its outputs to the next.
+    widths : sequence of int
+        Channels of each stage.
+    n_blocks : sequence of int
+        Residual blocks of each stage; a stage without one is a single convolution.
+    dropout : float
+        Share of the pooled features that is dropped in training.
+    mean, std : float
+        Level and spread of the pixels of the training images; inputs are standardised by
+        them here, so that weights and scaling never part.
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(
+        self,
+        n_classes: int,
+        *,
+        stem_width: int,
+        stem_stride: int = 2,
+        widths: Sequence[int],
+        n_blocks: Sequence[int],
+        dropout: float = 0.0,
+        mean: float = 0.0,
+        std: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("pixel_mean", torch.tensor(float(mean), dtype=torch.float32))
+        self.register_buffer("pixel_std", torch.tensor(float(std), dtype=torch.float32))
+        layers: list[nn.Module] = [ConvBlock(1, stem_width, kernel=5, stride=stem_stride)]
+        width = stem_width
+        for stage, (n_out, n_residual) in enumerate(zip(widths, n_blocks, strict=True)):
+            if stage > 0:
+                # ceil_mode keeps an axis of one pixel, so images of any size pass
+                layers.append(nn.MaxPool2d(2, ceil_mode=True))
+            if n_out != width or n_residual == 0:
+                layers.append(ConvBlock(width, n_out))
+                width = n_out
+            layers += [ResidualBlock(width) for _ in range(n_residual)]
+        self.layers = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(width, n_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the pooled features, (n, widths[-1]), of images (n, 1, height, width)."""
+        x = (x - self.pixel_mean) / self.pixel_std
+        x = self.layers(x)  # (n, c, h/2^k, w/2^k)
+        return x.float().mean(dim=(2, 3))  # (n, c)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scores (logits), (n, n_classes), of images (n, 1, height, width)."""
+        scores: Tensor = self.head(self.dropout(self.features(x)))  # (n, n_classes)
+        return scores.float()

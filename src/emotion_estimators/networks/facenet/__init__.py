@@ -1,0 +1,1 @@
+"""FaceNet: one table of layers, its backends, readers of its weights."""

@@ -1,0 +1,51 @@
+"""Weights of the face network from a file of any format; imports its neighbours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks.facenet.keras_weights import read_keras_facenet
+from emotion_estimators.networks.facenet.layers import State, check_state
+from emotion_estimators.networks.torch_file import read_torch_state
+
+__all__ = ["FACE_SUFFIXES", "read_face_weights"]
+
+_READERS = {
+    ".pt": read_torch_state,
+    ".pth": read_torch_state,
+    ".h5": read_keras_facenet,
+    ".hdf5": read_keras_facenet,
+}
+FACE_SUFFIXES = tuple(_READERS)
+
+
+def read_face_weights(path: str | Path) -> State:
+    """Read weights of InceptionResnetV1 from a file of facenet-pytorch or keras-facenet.
+
+    Parameters
+    ----------
+    path : str or Path
+        A state dict ``.pt`` or ``.pth`` by ``torch.save``, with or without the classifier
+        ``logits``, or a Keras file ``.h5`` or ``.hdf5``. Neither torch nor Keras is needed.
+
+    Returns
+    -------
+    state : dict of str to ndarray of float32
+        With the names of facenet-pytorch, without ``logits``.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    WeightsError
+        If it is damaged, of another network, or has another suffix.
+    """
+    path = Path(path)
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise WeightsError(
+            f"{path}: expected a file {', '.join(FACE_SUFFIXES)} with the weights of an "
+            f"InceptionResnetV1, got {path.suffix or 'no suffix'}."
+        )
+    return check_state(reader(path), str(path))

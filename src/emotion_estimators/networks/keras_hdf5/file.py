@@ -1,0 +1,337 @@
+"""A Keras HDF5 file read with suspicion: its JSON and its arrays, nothing else.
+
+Imports h5py (inside functions), NumPy, its neighbours and the errors; for `keras_hdf5`. A file
+may come from anywhere: links out of the file, arrays stored elsewhere, filters that load plugins
+and sizes that the file cannot hold are refused before anything is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emotion_estimators._untrusted import Budget, read_json
+from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks._foreign_files import likely_reason
+from emotion_estimators.networks.keras_hdf5.chunks import chunks_problem
+from emotion_estimators.networks.keras_hdf5.texts import VariableTexts
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["KerasFile", "StoredArray", "open_keras_file"]
+
+# A serialised ONNX model must stay below 2 GiB.
+MAX_WEIGHT_BYTES = (1 << 31) - (1 << 24)
+# The architecture of a thousand-layer network takes about 1 MB.
+MAX_JSON_BYTES = 16 << 20
+# deflate, shuffle, fletcher32: built into HDF5. Any other may load a plugin from disk.
+BUILT_IN_FILTERS = frozenset({1, 2, 3})
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """One array of the file, its size checked, its values not read yet.
+
+    Attributes
+    ----------
+    where : str
+        File and place in it, for messages.
+    name : str
+        The name Keras gave the weight, such as "conv2d/kernel:0".
+    dataset : h5py.Dataset
+        Floating point, stored in this file.
+    budget : Budget
+        Of the file; values are taken from it each time that they are read.
+    """
+
+    where: str
+    name: str
+    dataset: h5py.Dataset
+    budget: Budget
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.dataset.shape)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes that reading takes: a part is unpacked whole, though it may reach beyond."""
+        shape, chunks = self.dataset.shape, self.dataset.chunks
+        if chunks is not None:
+            parts = (-(-length // step) for length, step in zip(shape, chunks, strict=True))
+            shape = tuple(max(n, 1) * step for n, step in zip(parts, chunks, strict=True))
+        itemsize = max(int(self.dataset.dtype.itemsize), 4)  # narrower ones are widened
+        return int(math.prod(shape) * itemsize)
+
+    def read(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return the values as float32.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            The shape that the layer's configuration asks for.
+
+        Returns
+        -------
+        ndarray of float32, of that shape
+
+        Raises
+        ------
+        WeightsError
+            Where the stored shape is another one, or a value is not finite.
+        """
+        if self.dataset.shape != shape:
+            raise WeightsError(
+                f"{self.where}: the layer needs an array of shape {shape}, the file holds "
+                f"{self.dataset.shape}; the file was put together wrongly or belongs to another "
+                "model"
+            )
+        self.budget.take(n_bytes=self.n_bytes, what=self.where)
+        # What overflows float32 is reported below.
+        with _damage_reported(self.where), np.errstate(over="ignore"):
+            problem = chunks_problem(self.dataset, Path(self.budget.name), self.budget)
+            if problem:
+                raise WeightsError(
+                    f"{self.where}: {problem}; the file is damaged or made to exhaust memory"
+                )
+            values = np.asarray(self.dataset[()], dtype=np.float32)
+        if not np.isfinite(values).all():
+            raise WeightsError(
+                f"{self.where}: holds values that are not finite; the network's training "
+                "diverged or the file is damaged"
+            )
+        return values
+
+
+class KerasFile:
+    """The parts of an open Keras HDF5 file that the reader uses."""
+
+    def __init__(self, file: h5py.File, budget: Budget, texts: VariableTexts) -> None:
+        self.source = budget.name
+        self._file = file
+        self._budget = budget
+        self._variable_texts = texts
+
+    def model_config(self) -> tuple[dict[str, Any], str]:
+        """Return the architecture and the version of Keras that wrote it ("" where unsaid).
+
+        Returns
+        -------
+        config : dict
+            The parsed JSON of the attribute ``model_config``.
+        version : str
+            For example "2.2.4".
+
+        Raises
+        ------
+        WeightsError
+            Where the file holds weights only, or its JSON cannot be read.
+        """
+        with _damage_reported(self.source):
+            attributes = self._file.attrs
+            text = self._text("model_config") if "model_config" in attributes else None
+            version = self._text("keras_version") if "keras_version" in attributes else ""
+        if text is None:
+            raise WeightsError(
+                f"{self.source}: has no attribute 'model_config', so it holds weights without "
+                "the architecture; save the whole model with model.save(...), not save_weights"
+            )
+        try:
+            config = read_json(
+                text, max_bytes=MAX_JSON_BYTES, name=f"{self.source}: 'model_config'"
+            )
+        except ValueError as error:
+            raise WeightsError(str(error)) from None
+        if not isinstance(config, dict):
+            raise WeightsError(
+                f"{self.source}: 'model_config' must be a JSON object, got {type(config).__name__}"
+            )
+        return config, version
+
+    def layer_arrays(self, layer_name: str) -> list[StoredArray]:
+        """Return the arrays of one top-level layer, in the order of its ``weight_names``.
+
+        Parameters
+        ----------
+        layer_name : str
+            Name of the layer in the architecture, for a file of a model or of weights alone.
+
+        Returns
+        -------
+        list of StoredArray
+            Empty where the file has no group for the layer.
+        """
+        import h5py
+
+        with _damage_reported(self.source):
+            # save_weights leaves out the group that save puts the layers into
+            prefix = "model_weights/" if "model_weights" in self._file else ""
+            group = self._follow(self._file, f"{prefix}{layer_name}")
+            if group is None:
+                return []
+            if not isinstance(group, h5py.Group):
+                raise WeightsError(f"{self.source}: {layer_name!r} must be a group of weights")
+            return [self._stored(group, layer_name, name) for name in self._weight_names(group)]
+
+    def _weight_names(self, group: h5py.Group) -> list[str]:
+        """Names of a group's weights; Keras splits lists above 64 KB into numbered attributes."""
+        if "weight_names" in group.attrs:
+            return self._texts(group, "weight_names")
+        names: list[str] = []
+        part = 0
+        while f"weight_names{part}" in group.attrs:
+            names += self._texts(group, f"weight_names{part}")
+            part += 1
+        return names
+
+    def _stored(self, group: h5py.Group, layer_name: str, weight_name: str) -> StoredArray:
+        import h5py
+
+        where = f"{self.source}, layer {layer_name!r:.80}, weight {weight_name!r:.80}"
+        dataset = self._follow(group, weight_name)
+        if not isinstance(dataset, h5py.Dataset):
+            raise WeightsError(f"{where}: is named but not in the file; the file is damaged")
+        properties = dataset.id.get_create_plist()
+        filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
+        if dataset.is_virtual or dataset.external:
+            raise WeightsError(f"{where}: lies in another file; weights must be in the file itself")
+        if not filters <= BUILT_IN_FILTERS:
+            raise WeightsError(
+                f"{where}: is stored with a filter that HDF5 does not have built in "
+                f"({sorted(filters - BUILT_IN_FILTERS)}); save the model again without it"
+            )
+        if dataset.dtype.kind != "f":
+            raise WeightsError(f"{where}: must hold floating point numbers, got {dataset.dtype}")
+        if dataset.shape is None:
+            raise WeightsError(f"{where}: has no shape; the file is damaged")
+        array = StoredArray(where, weight_name, dataset, self._budget)
+        self._budget.take(n_parts=1, what=where)
+        if array.n_bytes > self._budget.bytes_left:
+            raise WeightsError(
+                f"{where}: declares shape {dataset.shape}, more than is left of the "
+                f"{self._budget.max_bytes} bytes that may come of a file of this size; the file "
+                "is damaged or made to exhaust memory"
+            )
+        return array
+
+    def _follow(self, group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
+        """Walk a path of hard links; links elsewhere are an error, a missing name is None."""
+        import h5py
+
+        here: Any = group
+        # a group may lie in itself; each step asks HDF5 twice
+        self._budget.take(n_parts=2 * (path.count("/") + 1), what=f"the path {path!r:.80}")
+        for step in path.split("/"):
+            if step in {"", ".", ".."}:
+                raise WeightsError(f"{self.source}: {path!r} is not a name of a layer or weight")
+            if not isinstance(here, h5py.Group):
+                return None
+            link = here.get(step, getlink=True)
+            if link is None:
+                return None
+            if not isinstance(link, h5py.HardLink):
+                raise WeightsError(
+                    f"{self.source}: {path!r} is a link to another place ({type(link).__name__}); "
+                    "weights must be in the file itself"
+                )
+            here = here[step]
+        return here
+
+    def _text(self, name: str) -> str:
+        texts = self._texts(self._file, name)
+        if len(texts) != 1:
+            raise WeightsError(f"{self.source}: the attribute {name!r} must be one text")
+        return texts[0]
+
+    def _texts(self, owner: h5py.Group, name: str) -> list[str]:
+        """Return the texts of an attribute, after a look at its type and size.
+
+        HDF5 crashes on some damaged types when their values are read.
+        """
+        import h5py
+
+        identifier = owner.attrs.get_id(name)
+        shape = identifier.shape  # None where the attribute is empty
+        if shape is not None and 0 in shape:
+            return []  # Keras writes an empty list of names as one of floats
+        kind = identifier.get_type()
+        if shape is None or not isinstance(kind, h5py.h5t.TypeStringID):
+            raise WeightsError(f"{self.source}: the attribute {name!r} must hold text")
+        if kind.is_variable_str():
+            header = h5py.h5o.get_info(owner.id).addr
+            values = self._variable_texts.read(header, name, math.prod(shape))
+        else:
+            n_texts = math.prod(shape)
+            self._budget.take(
+                n_bytes=n_texts * kind.get_size(),
+                n_parts=n_texts,
+                what=f"the attribute {name!r}",
+            )
+            values = np.asarray(owner.attrs[name]).ravel().tolist()
+        return [v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values]
+
+
+@contextmanager
+def open_keras_file(path: str | Path) -> Iterator[KerasFile]:
+    """Open a Keras HDF5 file; whatever h5py finds wrong with it becomes a WeightsError.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Yields
+    ------
+    KerasFile
+        Open until the end of the ``with`` block.
+
+    Raises
+    ------
+    OSError
+        Where there is no such file, or it may not be read.
+    WeightsError
+        Where it is not HDF5, or damaged.
+    """
+    import h5py
+
+    path = Path(path)
+    with path.open("rb") as stream:
+        head = stream.read(64)
+    if not h5py.is_hdf5(path):
+        reason = likely_reason(head) or "a model saved by Keras as .h5 or .hdf5 is expected"
+        raise WeightsError(f"{path}: is not an HDF5 file; {reason}")
+    with _damage_reported(str(path)):
+        file = h5py.File(path, "r")
+        properties = file.id.get_create_plist()
+        layout = properties.get_userblock(), *properties.get_sizes()
+    budget = Budget.of_weights(str(path), path.stat().st_size, most=MAX_WEIGHT_BYTES)
+    texts = VariableTexts(path, budget)
+    with file, closing(texts):
+        if layout != (0, 8, 8):
+            raise WeightsError(
+                f"{path}: has an unusual layout (user block, bytes of addresses and sizes: "
+                f"{layout}); save the model again with Keras"
+            )
+        yield KerasFile(file, budget, texts)
+
+
+@contextmanager
+def _damage_reported(where: str) -> Iterator[None]:
+    """Turn what h5py raises on a damaged file into a WeightsError that names the place."""
+    try:
+        yield
+    except WeightsError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{where}: cannot be read, the file is truncated or damaged; fetch or save it again "
+            f"({error})"
+        ) from error

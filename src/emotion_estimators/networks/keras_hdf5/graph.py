@@ -1,0 +1,103 @@
+"""The ONNX graph of a Keras model: knows in which order each image tensor is stored.
+
+Imports NumPy (through `graph`); for the Keras reader.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from emotion_estimators.networks.onnx.graph import OnnxGraph
+
+__all__ = ["KerasGraph", "Shape", "Tensor"]
+
+Shape = tuple[int | None, ...]
+
+# Gelu came with opset 20; ONNX Runtime reads it since 1.17.
+OPSET = 20
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A value of the graph.
+
+    Attributes
+    ----------
+    name : str
+        Name of the value in the ONNX graph.
+    shape : tuple of int or None
+        The shape as Keras counts it: without the batch axis, channels last; None where free.
+    channels_first : bool
+        Whether an image tensor is stored as (batch, channels, height, width), the order ONNX
+        convolves in, though `shape` says (height, width, channels).
+    """
+
+    name: str
+    shape: Shape
+    channels_first: bool = False
+
+    def stored_axis(self, axis: int) -> int:
+        """Where a channels-last axis, counted from 0 = batch, lies in the stored values."""
+        if not self.channels_first or axis == 0:
+            return axis
+        return {1: 2, 2: 3, 3: 1}[axis]
+
+
+class KerasGraph(OnnxGraph):
+    """Collects nodes and constants, and reorders image tensors where a node asks for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reordered: dict[str, Tensor] = {}
+
+    def elementwise(
+        self, operator: str, tensor: Tensor, *constants: str, **attributes: Any
+    ) -> Tensor:
+        """Apply an operator that changes neither shape nor storage order."""
+        name = self.node(operator, [tensor.name, *constants], **attributes)
+        return Tensor(name, tensor.shape, tensor.channels_first)
+
+    def channels_first(self, tensor: Tensor) -> Tensor:
+        """Return the same image tensor stored as (batch, channels, height, width)."""
+        return tensor if tensor.channels_first else self._reorder(tensor, [0, 3, 1, 2])
+
+    def channels_last(self, tensor: Tensor) -> Tensor:
+        """Return the same tensor stored as Keras stores it; a no-op but for image tensors."""
+        return self._reorder(tensor, [0, 2, 3, 1]) if tensor.channels_first else tensor
+
+    def _reorder(self, tensor: Tensor, order: list[int]) -> Tensor:
+        # Both directions are remembered: going back is free, and one transpose serves all users.
+        if tensor.name not in self._reordered:
+            name = self.node("Transpose", [tensor.name], perm=order)
+            turned = Tensor(name, tensor.shape, not tensor.channels_first)
+            self._reordered[tensor.name] = turned
+            self._reordered[name] = tensor
+        return self._reordered[tensor.name]
+
+    def to_bytes(self, source: Tensor, result: Tensor) -> bytes:
+        """Serialise the model; its input is called "input" and its output "output".
+
+        Parameters
+        ----------
+        source : Tensor
+            The input, named "input".
+        result : Tensor
+            The tensor to return; brought to channels-last order first.
+
+        Returns
+        -------
+        bytes
+            An ONNX ModelProto.
+        """
+        last = self.channels_last(result)
+        shapes = [
+            ["batch", *(size or f"{name}_{axis}" for axis, size in enumerate(shape, start=1))]
+            for name, shape in ((source.name, source.shape), ("output", last.shape))
+        ]
+        return self.serialise(
+            "keras",
+            (source.name, shapes[0]),
+            (last.name, "output", shapes[1]),
+            opset=OPSET,
+        )

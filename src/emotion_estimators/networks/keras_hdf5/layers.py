@@ -1,0 +1,344 @@
+"""Keras layers to ONNX nodes: what each layer's weights are and what it computes.
+
+Imports the graph under construction, the activations and the stored arrays; for `keras_hdf5`.
+Shapes here are Keras': without the batch axis, channels last.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from emotion_estimators.networks.keras_hdf5.activations import ACTIVATION_LAYERS, activate
+from emotion_estimators.networks.keras_hdf5.architecture import KerasLayer
+from emotion_estimators.networks.keras_hdf5.file import StoredArray
+from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Shape, Tensor
+from emotion_estimators.networks.keras_hdf5.merging import MERGING_LAYERS
+from emotion_estimators.networks.keras_hdf5.windows import POOLING_LAYERS, check_images, convolve
+
+__all__ = ["convert_layer", "weight_roles"]
+
+# Layers that do nothing at inference.
+INERT_LAYERS = frozenset(
+    {
+        "ActivityRegularization",
+        "AlphaDropout",
+        "Dropout",
+        "GaussianDropout",
+        "GaussianNoise",
+        "Identity",
+        "InputLayer",
+        "RandomBrightness",
+        "RandomContrast",
+        "RandomFlip",
+        "RandomRotation",
+        "RandomTranslation",
+        "RandomZoom",
+        "SpatialDropout2D",
+    }
+)
+
+Arrays = dict[str, StoredArray]  # role in the layer -> array
+LayerConverter = Callable[[KerasGraph, KerasLayer, Arrays, Tensor], Tensor]
+
+
+def weight_roles(layer: KerasLayer) -> tuple[list[str], list[str]]:
+    """Name the weights of a layer in Keras' order.
+
+    Parameters
+    ----------
+    layer : KerasLayer
+        Not a nested model.
+
+    Returns
+    -------
+    trainable, fixed : list of str
+        Keras stores those that training changes before those it does not.
+    """
+    settings = layer.settings
+    match layer.class_name:
+        case "Dense" | "Conv2D":
+            trainable = ["kernel"]
+        case "DepthwiseConv2D":
+            trainable = ["depthwise_kernel"]
+        case "SeparableConv2D":
+            trainable = ["depthwise_kernel", "pointwise_kernel"]
+        case "PReLU":
+            return ["alpha"], []
+        case "BatchNormalization":
+            scale = ["gamma"] if settings.flag("scale", default=True) else []
+            shift = ["beta"] if settings.flag("center", default=True) else []
+            return scale + shift, ["moving_mean", "moving_variance"]
+        case "LayerNormalization":
+            scale = ["gamma"] if settings.flag("scale", default=True) else []
+            return scale + (["beta"] if settings.flag("center", default=True) else []), []
+        case _:
+            return [], []
+    return trainable + (["bias"] if settings.flag("use_bias", default=True) else []), []
+
+
+def convert_layer(
+    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, inputs: Sequence[Tensor]
+) -> Tensor:
+    """Add the nodes of one call of a layer.
+
+    Parameters
+    ----------
+    graph : KerasGraph
+    layer : KerasLayer
+        Not a nested model.
+    arrays : dict of str to StoredArray
+        Its weights by role.
+    inputs : sequence of Tensor
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    WeightsError
+        Where the layer, a setting of it or the shape it is given cannot be converted.
+    """
+    name = layer.class_name
+    if name in MERGING_LAYERS:
+        return MERGING_LAYERS[name](graph, layer.settings, inputs)
+    if len(inputs) != 1:
+        raise layer.settings.error(f"takes one tensor, got {len(inputs)}")
+    tensor = inputs[0]
+    if name in INERT_LAYERS:
+        return tensor
+    if name in ACTIVATION_LAYERS:
+        return ACTIVATION_LAYERS[name](graph, tensor, layer.settings)
+    if name in POOLING_LAYERS:
+        return POOLING_LAYERS[name](graph, tensor, layer.settings)
+    if name in WEIGHTED_LAYERS:
+        return WEIGHTED_LAYERS[name](graph, layer, arrays, tensor)
+    raise layer.settings.error(_unknown_layer(name))
+
+
+def _unknown_layer(name: str) -> str:
+    if name in {"Lambda", "TFOpLambda", "SlicingOpLambda"}:
+        return (
+            f"{name} layers hold Python code or calls of TensorFlow; files are read without "
+            "running code of others"
+        )
+    known = sorted(
+        {*MERGING_LAYERS, *INERT_LAYERS, *ACTIVATION_LAYERS, *POOLING_LAYERS, *WEIGHTED_LAYERS}
+    )
+    return f"layers of class {name!r:.80} cannot be converted; known: {', '.join(known)}"
+
+
+def _weight(graph: KerasGraph, layer: KerasLayer, role: str, values: np.ndarray) -> str:
+    return graph.constant(f"{layer.number} {layer.name} {role}", values)
+
+
+def _dense(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
+    units = layer.settings.integer("units")
+    tensor = graph.channels_last(tensor)
+    features = _last_size(layer, tensor)
+    kernel = _weight(graph, layer, "kernel", arrays["kernel"].read((features, units)))
+    shape: Shape = (*tensor.shape[:-1], units)
+    if "bias" not in arrays:
+        result = Tensor(graph.node("MatMul", [tensor.name, kernel]), shape)
+        return activate(graph, result, layer.settings)
+    bias = _weight(graph, layer, "bias", arrays["bias"].read((units,)))
+    if len(shape) == 1:
+        result = Tensor(graph.node("Gemm", [tensor.name, kernel, bias]), shape)
+    else:
+        product = graph.node("MatMul", [tensor.name, kernel])
+        result = Tensor(graph.node("Add", [product, bias]), shape)
+    return activate(graph, result, layer.settings)
+
+
+def _conv2d(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
+    settings = layer.settings
+    channels = _image_channels(layer, tensor)
+    filters = settings.integer("filters")
+    groups = settings.integer("groups", 1)
+    if channels % groups or filters % groups:
+        raise settings.error(f"groups={groups} must divide {channels} channels, {filters} filters")
+    size = settings.pair("kernel_size")
+    kernel = arrays["kernel"].read((*size, channels // groups, filters))
+    weight = _weight(graph, layer, "kernel", kernel.transpose(3, 2, 0, 1))
+    bias = _bias(graph, layer, arrays, filters)
+    result = convolve(graph, tensor, settings, [weight, *bias], filters, size, groups)
+    return activate(graph, result, settings)
+
+
+def _depthwise_conv2d(
+    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor
+) -> Tensor:
+    result = _depthwise(graph, layer, arrays, tensor, with_bias=True)
+    return activate(graph, result, layer.settings)
+
+
+def _separable_conv2d(
+    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor
+) -> Tensor:
+    settings = layer.settings
+    filters = settings.integer("filters")
+    deep = _depthwise(graph, layer, arrays, tensor, with_bias=False)
+    channels = _last_size(layer, deep)
+    kernel = arrays["pointwise_kernel"].read((1, 1, channels, filters))
+    weight = _weight(graph, layer, "pointwise_kernel", kernel.transpose(3, 2, 0, 1))
+    bias = _bias(graph, layer, arrays, filters)
+    name = graph.node("Conv", [deep.name, weight, *bias], kernel_shape=[1, 1])
+    result = Tensor(name, (*deep.shape[:2], filters), channels_first=True)
+    return activate(graph, result, settings)
+
+
+def _depthwise(
+    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor, *, with_bias: bool
+) -> Tensor:
+    settings = layer.settings
+    channels = _image_channels(layer, tensor)
+    multiplier = settings.integer("depth_multiplier", 1)
+    size = settings.pair("kernel_size")
+    kernel = arrays["depthwise_kernel"].read((*size, channels, multiplier))
+    # (height, width, channels, multiplier) -> (channels * multiplier, 1, height, width)
+    kernel = kernel.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, *size)
+    weight = _weight(graph, layer, "depthwise_kernel", kernel)
+    filters = channels * multiplier
+    bias = _bias(graph, layer, arrays, filters) if with_bias else []
+    return convolve(graph, tensor, settings, [weight, *bias], filters, size, channels)
+
+
+def _bias(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, filters: int) -> list[str]:
+    if "bias" not in arrays:
+        return []
+    return [_weight(graph, layer, "bias", arrays["bias"].read((filters,)))]
+
+
+def _batch_normalization(
+    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor
+) -> Tensor:
+    settings = layer.settings
+    if settings.get("mode", 0) != 0:
+        raise settings.error("only mode 0 of Keras 1 batch normalisation can be converted")
+    axis = settings.axis(len(tensor.shape) + 1)
+    channels = tensor.shape[axis - 1]
+    if channels is None:
+        raise settings.error(f"needs a fixed size along axis {axis}, got shape {tensor.shape}")
+    stored = {role: array.read((channels,)) for role, array in arrays.items()}
+    epsilon = settings.number("epsilon", 1e-3)
+    if (stored["moving_variance"] + epsilon <= 0).any():
+        raise settings.error("holds a negative moving variance; the file is damaged")
+    gamma = stored.get("gamma", np.ones(channels, np.float32))
+    beta = stored.get("beta", np.zeros(channels, np.float32))
+    if axis == len(tensor.shape) and len(tensor.shape) in {1, 3}:
+        # The operator that ONNX Runtime folds into the convolution before it.
+        if len(tensor.shape) == 3:
+            tensor = graph.channels_first(tensor)
+        values = (gamma, beta, stored["moving_mean"], stored["moving_variance"])
+        roles = ("gamma", "beta", "moving_mean", "moving_variance")
+        names = [_weight(graph, layer, role, v) for role, v in zip(roles, values, strict=True)]
+        return graph.elementwise("BatchNormalization", tensor, *names, epsilon=epsilon)
+    tensor = graph.channels_last(tensor)
+    scale = gamma / np.sqrt(stored["moving_variance"].astype(np.float64) + epsilon)
+    shift = beta - stored["moving_mean"] * scale
+    along = [1] * axis + [channels] + [1] * (len(tensor.shape) - axis)
+    factor = _weight(graph, layer, "scale", scale.astype(np.float32).reshape(along))
+    offset = _weight(graph, layer, "shift", shift.astype(np.float32).reshape(along))
+    return graph.elementwise("Add", graph.elementwise("Mul", tensor, factor), offset)
+
+
+def _layer_normalization(
+    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor
+) -> Tensor:
+    settings = layer.settings
+    if settings.flag("rms_scaling", default=False):
+        raise settings.error("rms_scaling cannot be converted")
+    rank = len(tensor.shape) + 1
+    given = settings.get("axis", -1)
+    axes = sorted({a % rank for a in (given if isinstance(given, list) else [given])})
+    if not axes or axes[0] == 0:
+        raise settings.error(f"axis={given!r:.80} of tensors with {rank} axes cannot be converted")
+    tensor = graph.channels_last(tensor)
+    mean = graph.node("ReduceMean", [tensor.name, graph.integers(axes)])
+    centred = graph.elementwise("Sub", tensor, mean)
+    square = graph.node("Mul", [centred.name, centred.name])
+    variance = graph.node("ReduceMean", [square, graph.integers(axes)])
+    epsilon = graph.scalar(settings.number("epsilon", 1e-3))
+    spread = graph.node("Sqrt", [graph.node("Add", [variance, epsilon])])
+    result = graph.elementwise("Div", centred, spread)
+    for role, operator in (("gamma", "Mul"), ("beta", "Add")):
+        if role in arrays:
+            sizes = [tensor.shape[axis - 1] for axis in axes]
+            known = tuple(size for size in sizes if size is not None)
+            if len(known) < len(axes):
+                raise settings.error(f"needs a fixed size along its axes, got {tensor.shape}")
+            along = [1] * (rank - 1)
+            for axis, size in zip(axes, known, strict=True):
+                along[axis - 1] = size
+            values = arrays[role].read(known).reshape(along)
+            result = graph.elementwise(operator, result, _weight(graph, layer, role, values))
+    return result
+
+
+def _prelu(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
+    shared = layer.settings.integers("shared_axes", minimum=1)
+    shape = [1 if i in shared else size for i, size in enumerate(tensor.shape, start=1)]
+    if None in shape:
+        raise layer.settings.error(f"needs a fixed size on unshared axes, got {tensor.shape}")
+    alpha = arrays["alpha"].read(tuple(size for size in shape if size is not None))
+    if tensor.channels_first:
+        alpha = alpha.transpose(2, 0, 1)
+    role = "alpha, channels first" if tensor.channels_first else "alpha"
+    return graph.elementwise("PRelu", tensor, _weight(graph, layer, role, alpha))
+
+
+def _rescaling(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
+    scale = graph.scalar(layer.settings.number("scale"))
+    offset = graph.scalar(layer.settings.number("offset", 0.0))
+    return graph.elementwise("Add", graph.elementwise("Mul", tensor, scale), offset)
+
+
+def _flatten(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
+    layer.settings.choice("data_format", {"channels_last"}, "channels_last")
+    tensor = graph.channels_last(tensor)
+    size = None if None in tensor.shape else math.prod(s for s in tensor.shape if s is not None)
+    return Tensor(graph.node("Flatten", [tensor.name], axis=1), (size,))
+
+
+def _reshape(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
+    target = layer.settings.integers("target_shape", minimum=-1)
+    tensor = graph.channels_last(tensor)
+    known = math.prod(size for size in target if size != -1)
+    if 0 in target or target.count(-1) > 1:
+        raise layer.settings.error(f"target_shape={target} cannot be converted")
+    shape: list[int | None] = [None if size == -1 else size for size in target]
+    if None not in tensor.shape:
+        size = math.prod(s for s in tensor.shape if s is not None)
+        if size % known or (None not in shape and size != known):
+            raise layer.settings.error(f"cannot reshape {tensor.shape} to {target}")
+        shape = [size // known if s is None else s for s in shape]
+    name = graph.node("Reshape", [tensor.name, graph.integers([0, *(s or -1 for s in shape)])])
+    return Tensor(name, tuple(shape))
+
+
+def _image_channels(layer: KerasLayer, tensor: Tensor) -> int:
+    check_images(tensor, layer.settings)
+    return _last_size(layer, tensor)
+
+
+def _last_size(layer: KerasLayer, tensor: Tensor) -> int:
+    if not tensor.shape or tensor.shape[-1] is None:
+        raise layer.settings.error(f"needs a fixed size on the last axis, got {tensor.shape}")
+    return tensor.shape[-1]
+
+
+WEIGHTED_LAYERS: dict[str, LayerConverter] = {
+    "Dense": _dense,
+    "Conv2D": _conv2d,
+    "DepthwiseConv2D": _depthwise_conv2d,
+    "SeparableConv2D": _separable_conv2d,
+    "BatchNormalization": _batch_normalization,
+    "LayerNormalization": _layer_normalization,
+    "PReLU": _prelu,
+    "Rescaling": _rescaling,
+    "Flatten": _flatten,
+    "Reshape": _reshape,
+}

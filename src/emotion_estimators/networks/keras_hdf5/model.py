@@ -1,0 +1,251 @@
+"""A Keras model in an HDF5 file to an ONNX model, without Keras or TensorFlow.
+
+Imports its neighbours, h5py (inside functions) and NumPy; for the classifiers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks.keras_hdf5.architecture import KerasLayer, KerasModel, parse_model
+from emotion_estimators.networks.keras_hdf5.file import KerasFile, StoredArray, open_keras_file
+from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Shape, Tensor
+from emotion_estimators.networks.keras_hdf5.layers import convert_layer, weight_roles
+
+__all__ = ["KerasNetwork", "last_word", "read_keras_hdf5"]
+
+# A shared model is written out at each call of it, so few bytes of JSON could ask for millions.
+# A call of several tensors counts as several.
+MAX_CALLS = 20_000
+MAX_MESSAGE = 1200
+# Values of one tensor for one image, 512 MiB; far above what any classifier of faces holds.
+MAX_TENSOR_SIZE = 1 << 27
+
+# How Keras has called each weight over the years; the last word of the weight's name.
+WEIGHT_NAMES = {
+    "kernel": {"kernel", "W"},
+    "bias": {"bias", "b"},
+    "depthwise_kernel": {"depthwise_kernel", "kernel"},
+    "pointwise_kernel": {"pointwise_kernel"},
+    "gamma": {"gamma"},
+    "beta": {"beta"},
+    "moving_mean": {"moving_mean", "running_mean"},
+    "moving_variance": {"moving_variance", "running_std"},
+    "alpha": {"alpha", "alphas"},
+}
+KNOWN_NAMES = sorted({name for names in WEIGHT_NAMES.values() for name in names}, key=len)
+
+
+@dataclass(frozen=True)
+class KerasNetwork:
+    """A network read from a Keras file, ready to run.
+
+    Attributes
+    ----------
+    onnx : bytes
+        The serialised ONNX model: one float32 input called "input", one output called
+        "output", both with a free batch axis first and image channels last, as in Keras.
+    input_shape, output_shape : tuple of int or None
+        Without the batch axis; None where the size is free.
+    n_parameters : int
+        Number of weights, counted as ``model.count_params()`` does.
+    """
+
+    onnx: bytes = field(repr=False)
+    input_shape: Shape
+    output_shape: Shape
+    n_parameters: int
+
+
+def read_keras_hdf5(path: str | Path) -> KerasNetwork:
+    """Read a model that Keras 1, 2 or 3 saved as ``.h5`` or ``.hdf5``.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file written by ``model.save``; files of weights alone lack the architecture.
+
+    Returns
+    -------
+    KerasNetwork
+        With the model in ONNX, for ONNX Runtime or any other engine.
+
+    Raises
+    ------
+    OSError
+        Where there is no such file, or it may not be read.
+    WeightsError
+        Where the file is damaged, too large for what it claims to hold, or a layer of it
+        cannot be converted; the message names file and layer.
+
+    Notes
+    -----
+    Sequential and functional models with one input and one output, nested models and shared
+    layers included, of: Dense, Conv2D, DepthwiseConv2D, SeparableConv2D, BatchNormalization,
+    LayerNormalization, the activations and their layers, max, average and global pooling,
+    Flatten, Reshape, ZeroPadding2D, Rescaling, Add, Subtract, Multiply, Average, Maximum,
+    Minimum, Concatenate, and the layers that do nothing at inference. Data format
+    channels_last.
+
+    What comes of a file together may have 1 MiB and 16 times its size, at most 2 GiB, and 100,000
+    parts: arrays, pieces of arrays, texts, headers. Its architecture may have 16 MiB of JSON and
+    100 levels.
+
+    No code of the file is executed: Lambda and custom layers are refused, as are links out of
+    the file. Everything computes in float32, whatever the precision policy in the file.
+
+    Examples
+    --------
+    >>> from emotion_estimators.networks.keras_hdf5.model import read_keras_hdf5
+    >>> read_keras_hdf5("model.txt")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: [Errno 2] No such file or directory: 'model.txt'
+    """
+    try:
+        with open_keras_file(path) as file:
+            return _read(file)
+    except WeightsError as error:
+        # what a message quotes may be of any length
+        message = str(error)
+        if len(message) <= MAX_MESSAGE:
+            raise
+        half = MAX_MESSAGE // 2
+        raise WeightsError(f"{message[:half]} ... {message[-half:]}") from None
+
+
+def _read(file: KerasFile) -> KerasNetwork:
+    """Return the network in an open file."""
+    path = file.source
+    config, version = file.model_config()
+    model = parse_model(config, file.source, version)
+    arrays = _assign_weights(model, file)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise WeightsError(
+            f"{path}: the model has {len(model.inputs)} inputs and {len(model.outputs)} "
+            "outputs; models with one of each can be read"
+        )
+    shape = model.input_shapes[0]
+    if shape is None:
+        raise WeightsError(
+            f"{path}: the file does not say the shape of the input; build the model before "
+            "it is saved, for example with keras.Input"
+        )
+    source = Tensor("input", shape)
+    graph = KerasGraph()
+    (result,) = _Conversion(graph, arrays).run(model, [source])
+    return KerasNetwork(
+        onnx=graph.to_bytes(source, result),
+        input_shape=shape,
+        output_shape=result.shape,
+        n_parameters=sum(a.size for by_role in arrays.values() for a in by_role.values()),
+    )
+
+
+class _Conversion:
+    """Runs through the calls of a model and of the models in it."""
+
+    def __init__(self, graph: KerasGraph, arrays: dict[int, dict[str, StoredArray]]) -> None:
+        self.graph = graph
+        self.arrays = arrays
+        self.n_calls = 0
+
+    def run(self, model: KerasModel, inputs: list[Tensor]) -> list[Tensor]:
+        if len(inputs) != len(model.inputs):
+            raise WeightsError(
+                f"{model.where}: takes {len(model.inputs)} tensors, got {len(inputs)}"
+            )
+        values = dict(zip(model.inputs, inputs, strict=True))
+        for call in model.calls:
+            layer = call.layer
+            self.n_calls += max(len(call.inputs), 1)  # each input is a node, where they are added
+            if self.n_calls > MAX_CALLS:
+                raise layer.settings.error(f"more than {MAX_CALLS} calls of layers")
+            missing = [key for key in call.inputs if key not in values]
+            if missing:
+                raise layer.settings.error(
+                    f"takes output {missing[0][2]} of layer "
+                    f"{missing[0][0]!r}, which has no such output"
+                )
+            arguments = [values[key] for key in call.inputs]
+            if layer.model is not None:
+                outputs = self.run(layer.model, arguments)
+            else:
+                weights = self.arrays.get(layer.number, {})
+                outputs = [convert_layer(self.graph, layer, weights, arguments)]
+            for index, output in enumerate(outputs):
+                _check_size(layer, output)
+                values[layer.name, call.index, index] = output
+        return [values[key] for key in model.outputs]
+
+
+def _check_size(layer: KerasLayer, tensor: Tensor) -> None:
+    size = 1
+    for length in tensor.shape:
+        size *= length or 1
+    if size > MAX_TENSOR_SIZE:
+        raise layer.settings.error(
+            f"gives {tensor.shape} for one image, more than {MAX_TENSOR_SIZE} values"
+        )
+
+
+def _assign_weights(model: KerasModel, file: KerasFile) -> dict[int, dict[str, StoredArray]]:
+    """Give each layer its arrays, by position as Keras does and checked by name.
+
+    The weights of a nested model lie in one list: first all that training changes, layer by
+    layer, then all others.
+    """
+    assigned: dict[int, dict[str, StoredArray]] = {}
+    for layer in model.layers:
+        trainable, fixed = _places(layer)
+        places = trainable + fixed
+        if not places:
+            continue
+        stored = file.layer_arrays(layer.name)
+        if len(stored) != len(places):
+            raise layer.settings.error(
+                f"needs {len(places)} arrays of weights, the file holds {len(stored)}"
+            )
+        for (owner, role), array in zip(places, stored, strict=True):
+            word = last_word(array.name)
+            if word is not None and word not in WEIGHT_NAMES[role]:
+                raise owner.settings.error(
+                    f"expected its {role} where the file holds {array.name!r}; the order of the "
+                    "weights is not that of the layers"
+                )
+            assigned.setdefault(owner.number, {})[role] = array
+    return assigned
+
+
+def _places(layer: KerasLayer) -> tuple[list[tuple[KerasLayer, str]], list[tuple[KerasLayer, str]]]:
+    """Pairs of layer and role: those that training changes, and the others."""
+    if layer.model is None:
+        trainable, fixed = ([(layer, role) for role in roles] for roles in weight_roles(layer))
+    else:
+        inner = [_places(part) for part in layer.model.layers]
+        trainable = [place for places, _ in inner for place in places]
+        fixed = [place for _, places in inner for place in places]
+        return trainable, fixed
+    if layer.settings.flag("trainable", default=True):
+        return trainable, fixed
+    return [], trainable + fixed
+
+
+def last_word(name: str) -> str | None:
+    """Return the longest known word at the end of a weight's name, None where there is none.
+
+    Parameters
+    ----------
+    name : str
+        Such as "conv2d/kernel:0".
+
+    Returns
+    -------
+    word : str or None
+        Such as "kernel".
+    """
+    last = name.rsplit("/", 1)[-1].split(":")[0].rstrip("0123456789").rstrip("_")
+    found = [word for word in KNOWN_NAMES if last == word or last.endswith(f"_{word}")]
+    return found[-1] if found else None

@@ -1,0 +1,144 @@
+"""One layer's JSON configuration, read field by field with checks.
+
+Imports the errors and the word for shapes; for the readers and converters of this folder.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import Any
+
+from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks.keras_hdf5.graph import Shape
+
+__all__ = ["Settings"]
+
+MAX_INTEGER = (1 << 31) - 1
+
+
+class Settings:
+    """The configuration of a layer or model.
+
+    Parameters
+    ----------
+    where : str
+        File and layer, the start of every message.
+    values : Any
+        The JSON value; it must be an object.
+    version : str, default=""
+        The version of Keras that wrote the file; "" where unknown.
+    """
+
+    def __init__(self, where: str, values: Any, version: str = "") -> None:
+        if not isinstance(values, dict):
+            raise WeightsError(
+                f"{where}: the configuration must be a JSON object, got {type(values).__name__}"
+            )
+        self.where = where
+        self.version = version
+        self._values = values
+
+    @property
+    def by_keras_3(self) -> bool:
+        """Whether Keras 3 or later wrote the file."""
+        major = self.version.split(".")[0]
+        return major.isdecimal() and int(major[:9]) >= 3
+
+    def error(self, message: str) -> WeightsError:
+        """Return the error to raise, its message completed by the place."""
+        return WeightsError(f"{self.where}: {message}")
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value as it stands in the file; null counts as missing."""
+        value = self._values.get(key)
+        return default if value is None else value
+
+    def text(self, key: str) -> str:
+        """Return a text."""
+        value = self.get(key)
+        if not isinstance(value, str):
+            raise self.error(f"{key!r} must be a text, got {value!r:.80}")
+        return value
+
+    def choice(self, key: str, choices: Collection[str], default: str) -> str:
+        """Return one of several words."""
+        value = self.get(key, default)
+        if not isinstance(value, str) or value not in choices:
+            raise self.error(
+                f"{key}={value!r:.80} cannot be converted; known: {', '.join(sorted(choices))}"
+            )
+        return value
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """Return a truth value."""
+        value = self.get(key, default)
+        if not isinstance(value, bool):
+            raise self.error(f"{key!r} must be true or false, got {value!r:.80}")
+        return value
+
+    def number(self, key: str, default: float | None = None) -> float:
+        """Return a finite number."""
+        value = self.get(key, default)
+        if isinstance(value, dict):  # Keras 2 wrote NumPy scalars as {"type": ..., "value": ...}
+            value = value.get("value")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.error(f"{key!r} must be a number, got {value!r:.80}")
+        if abs(value) > MAX_INTEGER or not math.isfinite(value):
+            raise self.error(f"{key!r} must be a finite number, got {value!r:.80}")
+        return float(value)
+
+    def integer(self, key: str, default: int | None = None, *, minimum: int = 1) -> int:
+        """Return a whole number of at least `minimum`."""
+        return self._integer(key, self.get(key, default), minimum)
+
+    def integers(self, key: str, *, minimum: int) -> list[int]:
+        """Return a list of whole numbers."""
+        return [self._integer(key, value, minimum) for value in self.items(key)]
+
+    def pair(self, key: str, default: Any = None, *, minimum: int = 1) -> tuple[int, int]:
+        """Return (height, width), given as two whole numbers or as one for both."""
+        value = self.get(key, default)
+        values = value if isinstance(value, list | tuple) else [value, value]
+        if len(values) != 2:
+            raise self.error(f"{key!r} must be one or two whole numbers, got {value!r:.80}")
+        height, width = (self._integer(key, v, minimum) for v in values)
+        return height, width
+
+    def items(self, key: str) -> list[Any]:
+        """Return a list of anything; a missing one is empty."""
+        value = self.get(key, [])
+        if not isinstance(value, list):
+            raise self.error(f"{key!r} must be a list, got {value!r:.80}")
+        return value
+
+    def axis(self, rank: int) -> int:
+        """Return ``axis``, -1 where it is not said, as 1..rank - 1 where 0 is the batch axis."""
+        axis = self.get("axis", -1)
+        if isinstance(axis, list) and len(axis) == 1:  # tf.keras writes lists
+            axis = axis[0]
+        whole = isinstance(axis, int) and not isinstance(axis, bool)
+        if not whole or not -rank < axis < rank or axis == 0:
+            raise self.error(f"axis={axis!r:.80} of tensors with {rank} axes cannot be converted")
+        return int(axis) % rank
+
+    def shape(self, *keys: str) -> Shape | None:
+        """Return the first shape that is given, without its batch axis; None where none is."""
+        key = next((k for k in keys if self.get(k) is not None), None)
+        if key is None:
+            return None
+        sizes = self.items(key)
+        # Keras 3 wraps the shape of a model's only input in a list.
+        if len(sizes) == 1 and isinstance(sizes[0], list):
+            sizes = sizes[0]
+        if not sizes:
+            raise self.error(f"{key!r} must name the batch axis, got an empty list")
+        return tuple(None if size is None else self._integer(key, size, 1) for size in sizes[1:])
+
+    def _integer(self, key: str, value: Any, minimum: int) -> int:
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if not is_whole or not minimum <= value <= MAX_INTEGER:
+            raise self.error(
+                f"{key!r} must be a whole number from {minimum} to {MAX_INTEGER}, got {value!r:.80}"
+            )
+        return int(value)

@@ -1,0 +1,99 @@
+"""The layers and blocks that networks are made of; imports torch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["BottleneckBlock", "ConvBlock", "ResidualBlock", "make_shortcut"]
+
+
+class ConvBlock(nn.Module):
+    """Convolution, batch normalisation and, unless `activate` is False, ReLU.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels.
+    kernel : int, default=3
+        Side of the kernel; odd. The image is padded so that a stride of 1 keeps its size.
+    stride : int, default=1
+        Pixels from one output to the next.
+    activate : bool, default=True
+        Apply ReLU.
+    """
+
+    def __init__(
+        self, n_in: int, n_out: int, *, kernel: int = 3, stride: int = 1, activate: bool = True
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(n_out)
+        self.activate = activate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps (n, n_out, h / stride, w / stride) of maps (n, n_in, h, w)."""
+        maps: Tensor = self.norm(self.conv(x))
+        return torch.relu_(maps) if self.activate else maps
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside an identity; starts as the identity, which eases early steps.
+
+    Parameters
+    ----------
+    width : int
+        Channels in.
+    n_out : int or None, default=None
+        Channels out; None for as many as come in.
+    stride : int, default=1
+        Pixels from one output to the next. Where it is not 1, or the channels change, a 1 x 1
+        convolution stands for the identity.
+    """
+
+    def __init__(self, width: int, n_out: int | None = None, *, stride: int = 1) -> None:
+        super().__init__()
+        n_out = n_out or width
+        self.first = ConvBlock(width, n_out, stride=stride)
+        self.second = ConvBlock(n_out, n_out, activate=False)
+        self.shortcut = make_shortcut(width, n_out, stride)
+        nn.init.zeros_(self.second.norm.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps (n, n_out, h / stride, w / stride) of maps (n, width, h, w)."""
+        return torch.relu_(self.shortcut(x) + self.second(self.first(x)))
+
+
+def make_shortcut(n_in: int, n_out: int, stride: int) -> nn.Module:
+    """Return what stands beside the convolutions of a block: nothing, where shapes agree."""
+    if stride == 1 and n_in == n_out:
+        return nn.Identity()
+    return ConvBlock(n_in, n_out, kernel=1, stride=stride, activate=False)
+
+
+_EXPANSION = 4  # channels out for each channel of the 3 x 3 convolution
+
+
+class BottleneckBlock(nn.Module):
+    """A narrow 3 x 3 convolution between two 1 x 1 ones; starts as the identity.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels; `n_out` is a multiple of 4.
+    stride : int, default=1
+        Pixels from one output to the next.
+    """
+
+    def __init__(self, n_in: int, n_out: int, *, stride: int = 1) -> None:
+        super().__init__()
+        width = n_out // _EXPANSION
+        self.first = ConvBlock(n_in, width, kernel=1)
+        self.second = ConvBlock(width, width, stride=stride)
+        self.third = ConvBlock(width, n_out, kernel=1, activate=False)
+        self.shortcut = make_shortcut(n_in, n_out, stride)
+        nn.init.zeros_(self.third.norm.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps (n, n_out, h / stride, w / stride) of maps (n, n_in, h, w)."""
+        return torch.relu_(self.shortcut(x) + self.third(self.second(self.first(x))))

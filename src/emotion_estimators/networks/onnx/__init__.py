@@ -1,0 +1,1 @@
+"""ONNX graphs written, ONNX files run."""

@@ -1,0 +1,234 @@
+"""Image classifiers on ONNX Runtime, run in batches; imports its neighbours and NumPy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks.onnx.reader import last_activation
+from emotion_estimators.networks.onnx.session import CPU, SplitRuns, first_words, start_session
+
+__all__ = ["OnnxNetwork", "check_rows"]
+
+_CUDA_BATCH = 64
+_MAX_BATCH = 4096  # images that a file fixes
+_MAX_VALUES = 1 << 27  # of an input of fixed size, 512 MiB
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxNetwork:
+    """A network from images to one value per class, ready to run in several threads.
+
+    Attributes
+    ----------
+    layout : {"nhwc", "nchw", "nhw"}
+        Where the channels stand in the input; "nhw" has none.
+    image_size : tuple of (int or None)
+        Height and width of the input; None for each that is free.
+    n_channels : int
+        1 or 3.
+    n_outputs : int or None
+        Number of classes; None where the file does not say.
+    batch_size : int or None
+        Number of images in one run where the file fixes it.
+    metadata : dict of str to str
+        What the file says about itself.
+    on_device : bool
+        Whether it runs on something other than the CPU.
+    activation : {"softmax", "sigmoid"} or None
+        From which of these its outputs come, as far as its last nodes tell.
+    """
+
+    layout: str
+    image_size: tuple[int | None, int | None]
+    n_channels: int
+    n_outputs: int | None
+    batch_size: int | None
+    metadata: Mapping[str, str]
+    on_device: bool
+    _session: Any = field(repr=False)
+    _input: str = field(repr=False)
+    _split_runs: SplitRuns | None = field(repr=False)
+    activation: str | None = None
+
+    @classmethod
+    def from_bytes(cls, serialised: bytes, path: Path, providers: tuple[str, ...]) -> OnnxNetwork:
+        """Return the network that a serialised model is; `path` says where it comes from.
+
+        Raises WeightsError if it does not take a batch of images and give one row for each.
+        """
+        activation = last_activation(serialised, path)
+        # Whole images side by side, a thread each, are faster than small images shared by threads.
+        session = start_session(serialised, path, providers)
+        try:
+            inputs, outputs = session.get_inputs(), session.get_outputs()
+            metadata = dict(session.get_modelmeta().custom_metadata_map)
+        except UnicodeDecodeError as error:
+            raise WeightsError(f"{path}: holds text that is not UTF-8; it is damaged.") from error
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise WeightsError(
+                f"{path}: expected a network with one input and one output, got {len(inputs)} and "
+                f"{len(outputs)}."
+            )
+        if inputs[0].type != "tensor(float)" or outputs[0].type != "tensor(float)":
+            raise WeightsError(
+                f"{path}: expected a network from float32 to float32, got {inputs[0].type} to "
+                f"{outputs[0].type}."
+            )
+        # Axes of free size have a name or None where the others have an int.
+        shape = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
+        layout, image_size, n_channels = _read_shape(shape, path)
+        n_outputs = tuple(size if isinstance(size, int) else None for size in outputs[0].shape)
+        if len(n_outputs) != 2 or n_outputs[1] == 1:
+            raise WeightsError(
+                f"{path}: expected an output of shape (n, n_classes) with two classes or more, got "
+                f"{outputs[0].shape}."
+            )
+        if None not in (shape[0], n_outputs[0]) and shape[0] != n_outputs[0]:
+            raise WeightsError(
+                f"{path}: expected a network that gives a row for each image, got "
+                f"{n_outputs[0]} rows for {shape[0]} images."
+            )
+        n_values = math.prod(size or 1 for size in shape)
+        if n_values > _MAX_VALUES or (shape[0] or 1) > _MAX_BATCH:
+            raise WeightsError(
+                f"{path}: its input of shape {shape} has {n_values:,} values; networks of up to "
+                f"{_MAX_BATCH:,} images at once and {_MAX_VALUES:,} values can be run."
+            )
+        start_split = partial(start_session, serialised, path, (CPU,), n_threads=2)
+        on_device = session.get_providers()[0] != CPU
+        return cls(
+            layout=layout,
+            image_size=image_size,
+            n_channels=n_channels,
+            n_outputs=n_outputs[1],
+            batch_size=shape[0],
+            metadata=metadata,
+            on_device=on_device,
+            _session=session,
+            _input=inputs[0].name,
+            _split_runs=None if on_device else SplitRuns(start_split),
+            activation=activation,
+        )
+
+    def default_batch_size(self) -> int:
+        """Return how many images one run takes unless told otherwise."""
+        # One image at a time costs a CPU next to nothing with networks of this size, needs no
+        # padding for a single image, and leaves no neighbour that a result could depend on.
+        return self.batch_size or (_CUDA_BATCH if self.on_device else 1)
+
+    def run(
+        self, images: NDArray[np.float32], *, batch_size: int, n_threads: int = 1
+    ) -> NDArray[np.float32]:
+        """Return the outputs for images.
+
+        Parameters
+        ----------
+        images : float32 array of shape (n, height, width) or (n, height, width, 3)
+            Scaled as the network expects.
+        batch_size : int
+            Number of images in each run; the last run is padded with zeros.
+        n_threads : int, default=1
+            Runs at the same time. With two or more, two threads share a run that is alone; the
+            outputs are the same bits.
+
+        Returns
+        -------
+        outputs : float32 array of shape (n, n_outputs)
+
+        Raises
+        ------
+        WeightsError
+            If the network cannot take images of that size, or gives something else than a row
+            for each.
+        """
+        inputs = self._arrange(images)
+        n = len(inputs)
+        starts = range(0, n, batch_size)
+        session = self._session
+        if len(starts) == 1 and n_threads > 1 and self._split_runs is not None:
+            session = self._split_runs.get() or session
+
+        def run_from(start: int) -> NDArray[np.float32]:
+            batch = inputs[start : start + batch_size]
+            n_real = len(batch)
+            if n_real < batch_size:
+                padding = np.zeros((batch_size - n_real, *batch.shape[1:]), np.float32)
+                batch = np.concatenate([batch, padding])
+            try:
+                outputs: NDArray[np.float32] = session.run(None, {self._input: batch})[0]
+            except Exception as error:  # its errors share no base class
+                raise WeightsError(
+                    f"ONNX Runtime cannot run the network on an input of shape {batch.shape}: "
+                    f"{first_words(error)}"
+                ) from error
+            check_rows(outputs, (len(batch), self.n_outputs), "The network")
+            return outputs[:n_real]
+
+        if len(starts) == 1:
+            return run_from(0)
+        if n_threads == 1:
+            return np.concatenate([run_from(start) for start in starts])
+
+        def run_some(some: range) -> list[NDArray[np.float32]]:
+            return [run_from(start) for start in some]
+
+        bounds = [len(starts) * k // n_threads for k in range(n_threads + 1)]
+        shares = [starts[a:b] for a, b in pairwise(bounds)]
+        # No pool outlives the call, so that forked processes find none without its threads.
+        with ThreadPoolExecutor(n_threads) as pool:
+            return np.concatenate([part for parts in pool.map(run_some, shares) for part in parts])
+
+    def _arrange(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.layout == "nhw":
+            return images
+        if images.ndim == 3:
+            return images[..., np.newaxis] if self.layout == "nhwc" else images[:, np.newaxis]
+        if self.layout == "nchw":
+            return np.ascontiguousarray(np.moveaxis(images, 3, 1))  # (n, c, h, w)
+        return images
+
+
+def check_rows(outputs: Any, expected: tuple[int | None, ...], owner: str) -> None:
+    """Raise WeightsError unless what a network gives has this shape, None for a free axis.
+
+    NumPy would copy the one row of a network that mixes its images to all of them.
+    """
+    shape = tuple(getattr(outputs, "shape", ()))
+    fits = len(shape) == len(expected) and all(
+        wanted in (None, got) for got, wanted in zip(shape, expected, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("n" if size is None else str(size) for size in expected)
+        raise WeightsError(
+            f"{owner} gave outputs of shape {shape} for a batch of {expected[0]}, expected "
+            f"({wanted}): a row for each image."
+        )
+
+
+def _read_shape(
+    shape: tuple[int | None, ...], path: Path
+) -> tuple[str, tuple[int | None, int | None], int]:
+    """Return layout, height and width, and the number of channels."""
+    if len(shape) == 3:
+        return "nhw", (shape[1], shape[2]), 1
+    last = len(shape) == 4 and shape[3] in (1, 3)
+    first = len(shape) == 4 and shape[1] in (1, 3)
+    if last == first:
+        raise WeightsError(
+            f"{path}: expected an input of shape (n, height, width, channels), (n, channels, "
+            f"height, width) or (n, height, width), with 1 or 3 channels, got {shape}."
+        )
+    if last:
+        return "nhwc", (shape[1], shape[2]), shape[3] or 0
+    return "nchw", (shape[2], shape[3]), shape[1] or 0

@@ -1,0 +1,469 @@
+"""What a model in ONNX says of itself: which other files hold its weights, and how it ends.
+
+ONNX Runtime looks for those files in the working directory where it is given bytes, and, in
+some versions, follows absolute paths and ``..`` where it is given a path. So they are read here
+and written into the model, and it never sees a reference. Imports `format` and
+`exceptions`.
+
+References
+----------
+The field numbers of ``onnx.proto`` (https://github.com/onnx/onnx); external data at
+https://github.com/onnx/onnx/blob/main/docs/ExternalData.md.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PureWindowsPath
+
+from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks._foreign_files import likely_reason
+from emotion_estimators.networks.onnx.format import length_delimited
+
+__all__ = ["check_self_contained", "data_files", "last_activation", "read_onnx_file"]
+
+# A message of protocol buffers, and so a model with its weights, must stay below 2 GiB.
+MAX_BYTES = (1 << 31) - (1 << 24)
+# Of all messages together; a network of some thousand nodes has 100,000.
+MAX_FIELDS = 500_000
+MAX_DIMS = 64  # of a tensor
+MAX_TEXT = 4096  # bytes of a name; what follows is not looked at
+MAX_LEVELS = 100  # of messages in messages, as protocol buffers themselves allow
+# Tensors may share bytes of a file, as tied weights do; few bytes must not ask for many.
+MAX_SHARING = 2
+
+# Where messages lie that hold a TensorProto at any depth: their field, and what it holds.
+_PARTS: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+}
+_DIMS, _DATA_TYPE, _NAME, _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 1, 2, 8, 9, 13, 14
+_EXTERNAL = 1
+# Bytes of a value, by the number of its type.
+_WIDTHS = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 14: 8}
+_WIDTHS |= {15: 16, 16: 2, 17: 1, 18: 1, 19: 1, 20: 1}
+
+# Operators that leave probabilities what they are, for all that matters here.
+_PASSING = {
+    "Cast",
+    "Clip",
+    "Concat",
+    "DequantizeLinear",
+    "Dropout",
+    "Flatten",
+    "Identity",
+    "QuantizeLinear",
+    "Reshape",
+    "Slice",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+}
+_ACTIVATIONS = {
+    "Softmax": "softmax",
+    "QLinearSoftmax": "softmax",
+    "Hardmax": "softmax",
+    "Sigmoid": "sigmoid",
+    "QLinearSigmoid": "sigmoid",
+    "HardSigmoid": "sigmoid",
+}
+
+
+def read_onnx_file(path: Path) -> bytes:
+    """Return a model with all its weights in it, also those that lie in files beside it.
+
+    Parameters
+    ----------
+    path : Path
+        A file ``.onnx``.
+
+    Returns
+    -------
+    serialised : bytes
+        A model that refers to no other file.
+
+    Raises
+    ------
+    OSError
+        If the file, or one that it refers to, cannot be read.
+    WeightsError
+        If it is no model, is damaged, too large, or refers to a file that is not beside it.
+    """
+    serialised = _read_file(path)
+    references = _Locations()
+    _Walk(path, references).rewritten(memoryview(serialised))
+    if not references.found:
+        return serialised
+    data = _Data(path, references.found, budget=MAX_BYTES - len(serialised))
+    pieces = _Walk(path, data).rewritten(memoryview(serialised))
+    return b"".join(pieces or [serialised])
+
+
+def data_files(path: Path, digest: str) -> tuple[Path, ...]:
+    """Return the files beside a model that hold weights of it, sorted.
+
+    `digest` is the model's SHA-256: a file is read again only where it is another one. Raises as
+    `read_onnx_file` does.
+    """
+    return tuple(_find_data(path, location) for location in _locations(path, digest))
+
+
+def check_self_contained(serialised: bytes, path: Path) -> None:
+    """Raise WeightsError for a model, given as bytes, whose weights lie in other files."""
+    references = _Locations()
+    _Walk(path, references).rewritten(memoryview(serialised))
+    if references.found:
+        raise WeightsError(
+            f"{path}: the model has weights in another file, {_shown(min(references.found))}, "
+            "and bytes alone do not tell where that lies. Pass the path of the model, with that "
+            "file beside it."
+        )
+
+
+def last_activation(serialised: bytes, path: Path) -> str | None:
+    """Return "softmax" or "sigmoid" where the first output of a model comes out of one."""
+    walk = _Walk(path)
+    bodies = {}
+    graph = memoryview(b"")
+    for number, value in walk.values(memoryview(serialised)):
+        if number == 7:
+            graph = value
+        elif number == 25:
+            texts = dict(walk.texts(value, 1, 10))
+            bodies[texts.get(10, ""), texts.get(1, "")] = value
+    functions = {
+        key: _Body(walk, body, nodes=7, outputs=5, named=False) for key, body in bodies.items()
+    }
+    return _ending(_Body(walk, graph, nodes=1, outputs=12, named=True), functions)
+
+
+class _Body:
+    """The nodes of a graph, or of a function: what makes each value, and which are results."""
+
+    def __init__(
+        self, walk: _Walk, message: memoryview, *, nodes: int, outputs: int, named: bool
+    ) -> None:
+        self.makers: dict[str, tuple[tuple[str, str], list[str], int]] = {}
+        self.results: list[str] = []
+        for number, value in walk.values(message):
+            if number == outputs:
+                self.results.append(
+                    dict(walk.texts(value, 1)).get(1, "") if named else _text(value)
+                )
+            elif number == nodes:
+                texts = list(walk.texts(value, 1, 2, 4, 7))
+                once = dict(texts)
+                inputs = [text for field, text in texts if field == 1]
+                names = [text for field, text in texts if field == 2]
+                operator = once.get(7, ""), once.get(4, "")
+                self.makers |= {name: (operator, inputs, i) for i, name in enumerate(names)}
+
+
+def _ending(graph: _Body, functions: Mapping[tuple[str, str], _Body]) -> str | None:
+    """Return the activation from which the first result comes, through what leaves it as it is."""
+    todo = [(graph, name) for name in graph.results[:1]]
+    seen = set()
+    found = set()
+    while todo:
+        body, name = todo.pop()
+        if (id(body), name) in seen:
+            continue
+        seen.add((id(body), name))
+        operator, inputs, place = body.makers.get(name, (("", ""), [], 0))
+        called = functions.get(operator)
+        if called is not None:
+            todo += [(called, result) for result in called.results[place : place + 1]]
+        elif operator[1] in _PASSING and inputs:
+            every = inputs if operator[1] == "Concat" else inputs[:1]
+            todo += [(body, one) for one in every]
+        else:
+            found.add(_ACTIVATIONS.get(operator[1]))
+    return found.pop() if len(found) == 1 else None
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """Where the values of a tensor lie: in which file, and which bytes of it."""
+
+    tensor: str
+    location: str
+    offset: int
+    n_bytes: int
+
+
+class _Locations:
+    """Collects the files to which tensors refer, and leaves the tensors as they are."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, int] = {}  # bytes asked for of each
+
+    def __call__(self, reference: _Reference) -> bytes | None:
+        asked = self.found.get(reference.location, 0)
+        self.found[reference.location] = asked + reference.n_bytes
+        return None
+
+
+class _Data:
+    """The files of a model's weights; gives the bytes of a tensor.
+
+    Parameters
+    ----------
+    path : Path
+        Of the model.
+    asked : mapping of str to int
+        Bytes that all tensors together ask for of each file.
+    budget : int
+        Bytes that all files together may give.
+    """
+
+    def __init__(self, path: Path, asked: Mapping[str, int], *, budget: int) -> None:
+        self.path = path
+        self.files = {location: _find_data(path, location) for location in asked}
+        for location, file in self.files.items():
+            held = file.stat().st_size
+            if asked[location] > MAX_SHARING * held:
+                raise WeightsError(
+                    f"{path}: its tensors ask for {asked[location]:,} bytes of {file.name}, which "
+                    f"holds {held:,}: that file is cut off or belongs to another model."
+                )
+        if sum(asked.values()) > budget:
+            raise WeightsError(
+                f"{path}: the model and its weights have more than the {MAX_BYTES:,} bytes that "
+                "are read; a smaller network, or weights in float16, would do."
+            )
+
+    def __call__(self, reference: _Reference) -> bytes | None:
+        file = self.files[reference.location]
+        with file.open("rb") as stream:
+            stream.seek(reference.offset)
+            values = stream.read(reference.n_bytes)
+        if len(values) < reference.n_bytes:
+            raise WeightsError(
+                f"{self.path}: tensor {_shown(reference.tensor)} needs {reference.n_bytes} bytes "
+                f"of {file.name} from {reference.offset} on; that file is cut off or belongs to "
+                "another model."
+            )
+        return values
+
+
+class _Walk:
+    """Goes through the messages of a model, which it counts.
+
+    Parameters
+    ----------
+    path : Path
+        Where the model comes from, for messages.
+    place : callable or None, default=None
+        What is asked for the values of each tensor that lies elsewhere; None leaves it there.
+    """
+
+    def __init__(
+        self, path: Path, place: Callable[[_Reference], bytes | None] | None = None
+    ) -> None:
+        self.path = path
+        self.place = place
+        self.n_fields = 0
+
+    def rewritten(
+        self, message: memoryview, kind: str = "model", level: int = 0
+    ) -> list[bytes | memoryview] | None:
+        """Return the pieces of a message with the values in it, or None if it stays as it is."""
+        if kind == "tensor":
+            return self._tensor(message)
+        if level > MAX_LEVELS:
+            raise self._damaged(f"messages more than {MAX_LEVELS} deep")
+        inner = _PARTS[kind]
+        pieces: list[bytes | memoryview] = []
+        done = 0
+        for number, value, start, end in self._fields(message):
+            if number not in inner:
+                continue
+            if not isinstance(value, memoryview):
+                raise self._damaged(f"a number where field {number} should hold a message")
+            new = self.rewritten(value, inner[number], level + 1)
+            if new is not None:
+                pieces += [message[done:start], *length_delimited(number, new)]
+                done = end
+        return [*pieces, message[done:]] if pieces else None
+
+    def values(self, message: memoryview) -> Iterator[tuple[int, memoryview]]:
+        """Yield number and value of the fields that are texts or messages."""
+        for number, value, _, _ in self._fields(message):
+            if isinstance(value, memoryview):
+                yield number, value
+
+    def texts(self, message: memoryview, *numbers: int) -> Iterator[tuple[int, str]]:
+        """Yield number and value of these fields, which are texts."""
+        for number, value in self.values(message):
+            if number in numbers:
+                yield number, _text(value)
+
+    def _tensor(self, message: memoryview) -> list[bytes | memoryview] | None:
+        location, name, data_type = 0, "", 0
+        dims: list[int] = []
+        entries: dict[str, str] = {}
+        kept: list[bytes | memoryview] = []
+        for number, value, start, end in self._fields(message):
+            if isinstance(value, int):
+                if number == _DATA_LOCATION:
+                    location = value
+                    continue
+                dims += [value] if number == _DIMS else []
+                data_type = value if number == _DATA_TYPE else data_type
+            elif number == _EXTERNAL_DATA:
+                entry = dict(self.texts(value, 1, 2))
+                entries[entry.get(1, "")] = entry.get(2, "")
+                continue
+            elif number == _RAW_DATA:
+                continue
+            elif number == _DIMS:
+                dims += self._packed(value)
+            elif number == _NAME:
+                name = _text(value)
+            kept.append(message[start:end])
+            if len(dims) > MAX_DIMS:
+                raise self._damaged(f"a tensor of more than {MAX_DIMS} axes")
+        if location != _EXTERNAL or self.place is None:
+            return None
+        values = self.place(self._reference(name, entries, dims, data_type))
+        return None if values is None else [*kept, *length_delimited(_RAW_DATA, [values])]
+
+    def _reference(
+        self, name: str, entries: Mapping[str, str], dims: list[int], data_type: int
+    ) -> _Reference:
+        where = f"tensor {_shown(name)}"
+        if not entries.get("location"):
+            raise self._damaged(f"{where} lies in another file, which is not named")
+        width = _WIDTHS.get(data_type)
+        numbers = []
+        for key, otherwise in (("offset", 0), ("length", width and math.prod(dims) * width)):
+            text = entries.get(key, "")
+            if text and not (text.isascii() and text.isdigit() and len(text) < 20):
+                raise self._damaged(f"{where} has {key} {_shown(text)} in its file")
+            number = int(text) if text else otherwise
+            if number is None or number > MAX_BYTES:
+                raise self._damaged(f"{where} does not say how many bytes it has, or too many")
+            numbers.append(number)
+        return _Reference(name, entries["location"], *numbers)
+
+    def _packed(self, message: memoryview) -> list[int]:
+        numbers: list[int] = []
+        at = 0
+        while at < len(message) and len(numbers) <= MAX_DIMS:
+            number, at = self._varint(message, at)
+            numbers.append(number)
+        return numbers
+
+    def _fields(self, message: memoryview) -> Iterator[tuple[int, int | memoryview, int, int]]:
+        """Yield number, value, start and end of each field."""
+        at, size = 0, len(message)
+        while at < size:
+            start = at
+            self.n_fields += 1
+            if self.n_fields > MAX_FIELDS:
+                raise self._damaged(f"more than {MAX_FIELDS:,} fields")
+            tag, at = self._varint(message, at)
+            number, wire_type = tag >> 3, tag & 7
+            value: int | memoryview
+            if wire_type == 0:
+                value, at = self._varint(message, at)
+            elif wire_type == 2:
+                length, at = self._varint(message, at)
+                value = message[at : at + length]
+                at += length
+            elif wire_type in (1, 5):
+                at += 8 if wire_type == 1 else 4
+                value = 0  # a float, which nobody asks for
+            else:
+                raise self._damaged(f"field {number} of kind {wire_type}")
+            if number == 0 or at > size:
+                raise self._damaged(f"field {number} ends after its message")
+            yield number, value, start, at
+
+    def _varint(self, message: memoryview, at: int) -> tuple[int, int]:
+        number = shift = 0
+        while at < len(message) and shift < 70:
+            byte = message[at]
+            number |= (byte & 0x7F) << shift
+            at += 1
+            if byte < 0x80:
+                return number & (1 << 64) - 1, at
+            shift += 7
+        raise self._damaged("a number that does not end")
+
+    def _damaged(self, what: str) -> WeightsError:
+        return WeightsError(
+            f"{self.path}: is not a model in ONNX, or is damaged ({what}); fetch or export it "
+            "again."
+        )
+
+
+def _read_file(path: Path) -> bytes:
+    """Return the bytes of a model, after a look at its size and at what else it may be."""
+    with path.open("rb") as file:
+        n_bytes = os.fstat(file.fileno()).st_size
+        head = file.read(64)
+        reason = likely_reason(head)
+        if reason is not None:
+            raise WeightsError(f"{path}: is not a model in ONNX; {reason}.")
+        if n_bytes > MAX_BYTES:
+            raise WeightsError(
+                f"{path}: has {n_bytes:,} bytes; models of up to {MAX_BYTES:,} can be read."
+            )
+        return head + file.read(MAX_BYTES)
+
+
+@lru_cache(maxsize=256)
+def _locations(path: Path, digest: str) -> tuple[str, ...]:  # noqa: ARG001 - for the cache
+    references = _Locations()
+    _Walk(path, references).rewritten(memoryview(_read_file(path)))
+    return tuple(sorted(references.found))
+
+
+def _find_data(path: Path, location: str) -> Path:
+    """Return the file to which a model refers, which must be beside it or in a folder there."""
+    wanted = f"{path}: its weights are said to lie in {_shown(location)}"
+    windows = PureWindowsPath(location)  # knows the separators of all systems
+    if not location.isprintable() or windows.anchor or ".." in windows.parts:
+        raise WeightsError(
+            f"{wanted}; only a file beside the model is read. Put both into one folder, and save "
+            "the model with the file's bare name."
+        )
+    file = path.parent / location
+    try:
+        real = file.resolve(strict=True)
+    except RuntimeError as error:  # before Python 3.13
+        raise WeightsError(f"{wanted}, which is a link to itself.") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(
+            f"{wanted}, and there is no such file beside it. Models of this kind are two files: "
+            f"put {_shown(location)} into {path.parent}."
+        ) from error
+    # A cache may hold both as links into one other folder.
+    homes = (path.parent.resolve(), path.resolve().parent)
+    if not any(real.is_relative_to(home) for home in homes):
+        raise WeightsError(
+            f"{wanted}, which is a link out of the model's folder, and is not read. Put the file "
+            "itself there."
+        )
+    if not stat.S_ISREG(real.stat().st_mode):
+        raise WeightsError(f"{wanted}, which is no regular file, and is not read.")
+    return file
+
+
+def _text(value: memoryview) -> str:
+    return bytes(value[:MAX_TEXT]).decode("utf-8", errors="replace")
+
+
+def _shown(text: str) -> str:
+    return f"{text!r:.120}"

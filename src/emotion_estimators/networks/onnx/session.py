@@ -1,0 +1,133 @@
+"""Sessions of ONNX Runtime: the same numbers at every start. Imports it inside functions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks.onnx.reader import check_self_contained
+
+__all__ = ["CPU", "SplitRuns", "choose_providers", "first_words", "start_session"]
+
+CPU = "CPUExecutionProvider"
+_CUDA = "CUDAExecutionProvider"
+# Only algorithms chosen by shape, in full single precision: the same numbers at every start.
+_OPTIONS = {_CUDA: {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}}
+
+
+def choose_providers(providers: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the execution providers of ONNX Runtime to use.
+
+    Parameters
+    ----------
+    providers : sequence of str or None
+        Names in order of preference. None takes CUDA where there is a build with it, else the
+        CPU.
+
+    Returns
+    -------
+    providers : tuple of str
+
+    Raises
+    ------
+    ValueError
+        If one is not in the installed build.
+    """
+    from onnxruntime import get_available_providers
+
+    available = get_available_providers()
+    if providers is None:
+        return (_CUDA, CPU) if _CUDA in available else (CPU,)
+    if isinstance(providers, str) or not providers or not set(providers) <= set(available):
+        raise ValueError(
+            f"providers must be a list of execution providers of ONNX Runtime that are installed "
+            f"({', '.join(available)}), got {providers!r}. CUDA needs onnxruntime-gpu."
+        )
+    return tuple(providers)
+
+
+def start_session(
+    serialised: bytes,
+    path: Path,
+    providers: tuple[str, ...],
+    *,
+    n_threads: int = 1,
+    keep_memory: bool = True,
+) -> Any:
+    """Start ONNX Runtime so that each run takes a thread and gives the same every time.
+
+    Parameters
+    ----------
+    serialised : bytes
+        The network.
+    path : Path
+        Where it comes from, for messages.
+    providers : tuple of str
+        As `choose_providers` returns them.
+    n_threads : int, default=1
+        Threads that share each run.
+    keep_memory : bool, default=True
+        Keep what a run on the CPU took for the next one.
+
+    Returns
+    -------
+    session : onnxruntime.InferenceSession
+
+    Raises
+    ------
+    WeightsError
+        If ONNX Runtime cannot load it, or its weights lie in another file.
+    """
+    import onnxruntime
+
+    check_self_contained(serialised, path)
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = n_threads
+    options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.enable_cpu_mem_arena = keep_memory
+    options.log_severity_level = 3  # errors only
+    # Threads that share a run wait busily between two layers, but not between two runs, when
+    # others need the processor.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    try:
+        return onnxruntime.InferenceSession(
+            serialised, options, providers=[(name, _OPTIONS.get(name, {})) for name in providers]
+        )
+    except Exception as error:  # its errors share no base class
+        raise WeightsError(
+            f"{path}: ONNX Runtime cannot load the network: {first_words(error)}"
+        ) from error
+
+
+def first_words(error: Exception) -> str:
+    """Return the beginning of a message of ONNX Runtime, which may hold whole names of a file."""
+    return "".join(c if c.isprintable() else " " for c in str(error))[:500]
+
+
+class SplitRuns:
+    """A second session, whose runs are shared by two threads, for single images in a row.
+
+    Parameters
+    ----------
+    start : callable
+        Starts the session.
+    """
+
+    def __init__(self, start: Callable[[], Any]) -> None:
+        self.start = start
+        self.session: Any = None
+        self.asked_before = False
+        self.lock = threading.Lock()
+
+    def get(self) -> Any:
+        """Return the session, or None at the first call: one image does not pay for its start."""
+        with self.lock:
+            if self.session is None and self.asked_before:
+                self.session = self.start()
+            self.asked_before = True
+            return self.session

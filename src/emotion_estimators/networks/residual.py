@@ -1,0 +1,76 @@
+"""Residual networks for colour images of any size, without a head; imports torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from emotion_estimators.networks.layers import BottleneckBlock, ConvBlock, ResidualBlock
+
+__all__ = ["RESIDUAL_NETWORKS", "ResidualNetwork"]
+
+# Channels and blocks of each stage. "resnet18" to "resnet50" are those of He et al. (2016);
+# "resnet10" has one block in each stage, and "resnet10-narrow" half its channels; "resnet6-tiny"
+# is for small data and tests.
+RESIDUAL_NETWORKS: dict[str, dict[str, Any]] = {
+    "resnet6-tiny": {"widths": (16, 32), "n_blocks": (1, 1)},
+    "resnet10-narrow": {"widths": (32, 64, 128, 256), "n_blocks": (1, 1, 1, 1)},
+    "resnet10": {"widths": (64, 128, 256, 512), "n_blocks": (1, 1, 1, 1)},
+    "resnet18": {"widths": (64, 128, 256, 512), "n_blocks": (2, 2, 2, 2)},
+    "resnet34": {"widths": (64, 128, 256, 512), "n_blocks": (3, 4, 6, 3)},
+    "resnet50": {
+        "widths": (256, 512, 1024, 2048),
+        "n_blocks": (3, 4, 6, 3),
+        "bottleneck": True,
+    },
+}
+_LARGE = 128  # px; from here on the first layers quarter the resolution, as in the paper
+
+
+class ResidualNetwork(nn.Module):
+    """A residual network that keeps more of the resolution where images are small.
+
+    Parameters
+    ----------
+    name : str
+        One of `RESIDUAL_NETWORKS`.
+    image_size : tuple of int
+        Height and width of the images it is made for; other sizes pass all the same. Where
+        the smaller is at least 128 px, the first layers are those of the paper: a 7 x 7
+        convolution of stride 2 and a max pooling. Below, a 3 x 3 convolution of stride 2, and
+        below 32 px of stride 1.
+
+    Attributes
+    ----------
+    n_features : int
+        Channels that come out.
+    """
+
+    def __init__(self, name: str, image_size: tuple[int, int]) -> None:
+        super().__init__()
+        settings = RESIDUAL_NETWORKS[name]
+        is_bottleneck = settings.get("bottleneck", False)
+        widths, n_blocks = settings["widths"], settings["n_blocks"]
+        width = widths[0] // 4 if is_bottleneck else widths[0]
+        side = min(image_size)
+        layers: list[nn.Module] = []
+        if side >= _LARGE:
+            layers += [ConvBlock(3, width, kernel=7, stride=2), nn.MaxPool2d(3, 2, 1)]
+        else:
+            layers.append(ConvBlock(3, width, stride=2 if side >= _LARGE // 4 else 1))
+        block: Any = BottleneckBlock if is_bottleneck else ResidualBlock
+        for stage, (n_out, count) in enumerate(zip(widths, n_blocks, strict=True)):
+            for i in range(count):
+                layers.append(block(width, n_out, stride=2 if stage > 0 and i == 0 else 1))
+                width = n_out
+        self.layers = nn.Sequential(*layers)
+        self.n_features = width
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return feature maps (n, n_features, h', w') of images (n, 3, height, width)."""
+        maps: Tensor = self.layers(x)
+        return maps

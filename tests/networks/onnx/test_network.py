@@ -1,0 +1,68 @@
+"""Networks on ONNX Runtime: how threads share them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion_estimators.networks.model_file import open_network
+from emotion_estimators.networks.onnx.network import OnnxNetwork
+from emotion_estimators.weights import fetch_weights
+from emotion_estimators.weights.fetch import file_sha256
+
+
+def open_afresh(path: Path) -> OnnxNetwork:
+    """Open a network that no other test has run."""
+    digest = f"{file_sha256(path)} {os.urandom(8).hex()}"
+    return open_network(path, digest, providers=("CPUExecutionProvider",))
+
+
+def weights_file(name: str) -> Path:
+    """Return a file of weights, or skip where it would have to be downloaded."""
+    if name.startswith("embedded"):
+        return fetch_weights(name)
+    path = Path(os.environ.get("EMOTION_ESTIMATORS_DATA", ""), "weights", name)
+    if not path.is_file():
+        pytest.skip(f"needs {name} in EMOTION_ESTIMATORS_DATA")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("embedded", 48),
+        ("embedded-small", 48),
+        ("model_v6_23.hdf5", 48),
+        ("mini_xception_fer.hdf5", 64),
+    ],
+)
+def test_images_one_at_a_time_give_the_bits_of_one_thread(name: str, size: int) -> None:
+    """Also once two threads share each image."""
+    network = open_afresh(weights_file(name))
+    images = np.random.default_rng(0).random((8, size, size), dtype=np.float32)
+    expected = network.run(images, batch_size=1)
+
+    one_by_one = [network.run(images[i : i + 1], batch_size=1, n_threads=2) for i in range(8)]
+
+    np.testing.assert_array_equal(np.concatenate(one_by_one), expected)
+    assert network._split_runs is not None
+    assert network._split_runs.session is not None
+
+
+def test_one_image_or_one_thread_starts_no_second_session() -> None:
+    """A single prediction does not pay for it, and one thread is one thread."""
+    network = open_afresh(fetch_weights("embedded-small"))
+    images = np.zeros((2, 48, 48), np.float32)
+    assert network._split_runs is not None
+
+    network.run(images[:1], batch_size=1, n_threads=1)
+    network.run(images[:1], batch_size=1, n_threads=1)
+    network.run(images, batch_size=1, n_threads=2)
+    network.run(images[:1], batch_size=1, n_threads=2)
+    assert network._split_runs.session is None
+
+    network.run(images[:1], batch_size=1, n_threads=2)
+    assert network._split_runs.session is not None
