@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-ARCHITECTURES = ("default", "seed")
+ARCHITECTURES = ("default", "original")
 KERAS_BATCH = 256
 N_VIEWS = 10
 
@@ -56,10 +56,10 @@ def plain_model(classifier: Any, architecture: str) -> Any:
 
     model = keras.models.clone_model(classifier.model_)
     model.set_weights(classifier.model_.get_weights())
-    is_seed = architecture == "seed"
+    is_original = architecture == "original"
     model.compile(
-        optimizer=keras.optimizers.Adam(1e-3, weight_decay=None if is_seed else 0.01),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.0 if is_seed else 0.1),
+        optimizer=keras.optimizers.Adam(1e-3, weight_decay=None if is_original else 0.01),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.0 if is_original else 0.1),
         weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=False,
     )

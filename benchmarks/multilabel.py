@@ -286,7 +286,7 @@ def compare_quality(options: argparse.Namespace) -> list[dict[str, Any]]:
     X, Y = make_scenes(2000, image_size=size, random_state=0)
     Z, W = make_scenes(500, image_size=size, random_state=1)
     former = {
-        "preset": "seed", "pretrained": False, "image_size": size, "precision": "32-true",
+        "preset": "original", "pretrained": False, "image_size": size, "precision": "32-true",
     }  # fmt: skip
     rows = []
     print("\n| settings | seconds | macro average precision |\n| --- | ---: | ---: |")

@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{len(train)} pictures to learn from, {len(test)} to measure on.\n")
 
     predictions = {"Dummy": DummyClassifier().fit(X[train], y[train]).predict(X[test])}
-    for architecture in ("seed", "default"):
+    for architecture in ("original", "default"):
         model = EmojiCNNClassifier(architecture=architecture, random_state=0, verbose=1)
         if arguments.epochs is not None:
             model.set_params(epochs=arguments.epochs)

@@ -88,16 +88,16 @@ def find_faces(data: Path | None, n_train: int, n_test: int) -> tuple[Any, Any, 
 
 
 def find_weights() -> str:
-    """Return the name of the first published weights that can be had, else "random"."""
+    """Return the name of the first published weights that are available, else "random"."""
     for card in list_cards(task="face embedding"):
         try:
             fetch_weights(card.name, verbose=True, timeout=10)
         except OSError as error:
-            print(f"Weights: {card.name!r} cannot be had ({type(error).__name__}).")
+            print(f"Weights: {card.name!r} is not available ({type(error).__name__}).")
         else:
             print(f"Weights: {card.name!r}, trained on {card.training_data}. {card.licence}.")
             return card.name
-    print("Weights: random, since none can be had. Their figures say nothing about FaceNet.")
+    print("Weights: random, since none are available. Their figures say nothing about FaceNet.")
     return "random"
 
 

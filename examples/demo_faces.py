@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("demo_output"), help="for the PNGs")
     parser.add_argument("--all", action="store_true", help="learn from all real faces, in minutes")
-    parser.add_argument("--preset", choices=("fer2013", "seed"), default="fer2013")
+    parser.add_argument("--preset", choices=("fer2013", "original"), default="fer2013")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
@@ -63,7 +63,7 @@ def main() -> None:
         )
         X, y = make_faces(2500, random_state=0)
         X_train, y_train, X_test, y_test = X[:2000], y[:2000], X[2000:], y[2000:]
-    # the seed system shuffles the images of its seven folders
+    # the original scripts shuffle the images of its seven folders
     X_test, y_test = shuffle(X_test, y_test, random_state=0)
     print(f"{len(X_train)} faces to learn from, {len(X_test)} to measure on.\n")
 

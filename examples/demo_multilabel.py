@@ -37,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--image-size", type=int, default=64, help="px to train on")
     parser.add_argument("--samples", type=int, default=2500, help="how many scenes to draw")
     parser.add_argument("--epochs", type=int, default=26)
-    parser.add_argument("--preset", choices=("seed",), help="the settings of the earlier system")
+    parser.add_argument(
+        "--preset", choices=("original",), help="the settings of the original scripts"
+    )
     parser.add_argument("--output", "--out", type=Path, default=Path("demo_output"))
     arguments = parser.parse_args(argv)
     arguments.output.mkdir(parents=True, exist_ok=True)

@@ -64,7 +64,7 @@ def find_photograph(data: Path | None) -> Any:
 
 
 def find_detector(data: Path | None) -> Any:
-    """Return the file of YuNet, or "cascade" where it cannot be had."""
+    """Return the file of YuNet, or "cascade" where it is not available."""
     path = Path(data or "") / "weights" / "face_detection_yunet_2026may.onnx"
     if not path.is_file():
         try:

@@ -38,7 +38,7 @@ def make_models(random_state: int) -> dict[str, Any]:
     """Return the classifiers to compare, by name."""
     return {
         "default": EmojiCNNClassifier(random_state=random_state),
-        "seed": EmojiCNNClassifier(architecture="seed", random_state=random_state),
+        "original": EmojiCNNClassifier(architecture="original", random_state=random_state),
         "HOG + SVM": make_pipeline(HOGTransformer(image_size=48), SVC(kernel="linear")),
         "Dummy": DummyClassifier(),
     }

@@ -56,7 +56,7 @@ for name, model in {
     print(f"{name:27}{balanced_accuracy_score(y_test, model.predict(X_test)):.3f}")
 
 # %%
-# What is known of the model stands on its card.
+# What is known of the model is on its card.
 
 card = get_card("embedded")
 print(f"accuracy {card.measured_accuracy:.3f} on {card.measured_on}")

@@ -71,7 +71,7 @@ _ = ConfusionMatrixDisplay.from_predictions(
 )
 
 # %%
-# The errors the machine is surest of come first.
+# The most confident errors come first.
 
 sheet = PredictionDisplay.from_predictions(
     X_test,

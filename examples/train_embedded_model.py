@@ -7,7 +7,7 @@ One command, seeded::
 The settings are the defaults of `EmotionCNNClassifier`; what is passed below is the length of
 the training, the part held out and, with ``--large``, a network of 170 million multiplications
 a face in place of 68, which sees it at full resolution. After an epoch the averaged weights are
-scored on that part; the file is written anew when they are the best so far, so that a crash
+scored on that part; the file is written again when they are the best so far, so that a crash
 loses little. Ctrl-C ends the training and goes on with the best epoch. The history of the
 training and its figures land beside it as JSON. With ``--test`` the finished file is measured,
 once, on another folder of faces that has had no part in any choice.

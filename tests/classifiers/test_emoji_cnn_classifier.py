@@ -106,7 +106,7 @@ def test_any_number_of_classes(n_classes):
     assert set(cnn.predict(X)) <= set(y)
 
 
-@pytest.mark.parametrize("architecture", ["default", "seed"])
+@pytest.mark.parametrize("architecture", ["default", "original"])
 def test_predictions_equal_keras(faces, architecture):
     X, y = faces
     settings = TINY | {"architecture": architecture, "test_time_augmentation": False, "epochs": 1}
@@ -148,7 +148,7 @@ def test_views_are_made_of_some_pictures_at_once(faces, fitted, monkeypatch):
 
 def test_seed_architecture():
     X, y = make_faces(12, emotions=["happy", "sad"], image_size=48, random_state=0)
-    cnn = EmojiCNNClassifier(architecture="seed", epochs=1, random_state=0).fit(X, y)
+    cnn = EmojiCNNClassifier(architecture="original", epochs=1, random_state=0).fit(X, y)
     layers = [
         (type(layer).__name__, layer.output.shape[1:], layer.count_params())
         for layer in cnn.model_.layers
@@ -164,13 +164,13 @@ def test_seed_architecture():
     activations = [getattr(layer, "activation", None) for layer in cnn.model_.layers]
     assert [a.__name__ for a in activations if a] == ["relu", "relu", "relu", "softmax"]
     assert cnn.history_[0]["learning_rate"] == pytest.approx(0.001)
-    assert EmojiCNNClassifier.recipes["seed"]["epochs"] == 45
-    assert EmojiCNNClassifier.recipes["seed"]["batch_size"] == 6
+    assert EmojiCNNClassifier.recipes["original"]["epochs"] == 45
+    assert EmojiCNNClassifier.recipes["original"]["batch_size"] == 6
 
 
 def test_seed_architecture_trains_as_keras_does(faces):
     X, y = faces
-    settings = TINY | {"architecture": "seed", "batch_size": len(y), "epochs": 3}
+    settings = TINY | {"architecture": "original", "batch_size": len(y), "epochs": 3}
     cnn = EmojiCNNClassifier(**settings).fit(X, y)
     started = EmojiCNNClassifier(**settings | {"epochs": 1, "learning_rate": 1e-12}).fit(X, y)
     model = started.model_
@@ -205,7 +205,7 @@ def test_patience(faces, validation_fraction):
     cnn = EmojiCNNClassifier(
         **TINY
         | {
-            "architecture": "seed",
+            "architecture": "original",
             "epochs": 40,
             "learning_rate": 1e-12,
             "patience": 2,
@@ -347,7 +347,7 @@ def test_keyboard_interrupt_keeps_the_best_weights(validation_fraction, faces):
 
 
 def test_keyboard_interrupt_without_held_out_pictures_keeps_the_last_epoch(faces):
-    settings = TINY | {"architecture": "seed"}  # its learning rate is constant
+    settings = TINY | {"architecture": "original"}  # its learning rate is constant
     cnn = EmojiCNNClassifier(**settings | {"epochs": 4, "callbacks": [_Interrupt(5)]})
     with pytest.raises(KeyboardInterrupt, match="keeps the weights of epoch"):
         cnn.fit(*faces)
@@ -397,7 +397,7 @@ KERAS_SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("architecture", ["default", "seed"])
+@pytest.mark.parametrize("architecture", ["default", "original"])
 @pytest.mark.parametrize("setting", KERAS_SETTINGS)
 def test_settings_of_keras_change_no_bit(setting, architecture, faces, monkeypatch):
     monkeypatch.setattr(_emoji_cnn_fit, "_networks", TrainingNetworks())  # none built before
@@ -489,7 +489,7 @@ def test_state_is_arrays_and_json(fitted):
 def test_grid_search_over_architecture_and_learning_rate(faces):
     search = GridSearchCV(
         EmojiCNNClassifier(**TINY),
-        {"architecture": ["default", "seed"], "learning_rate": [0.001, 0.01]},
+        {"architecture": ["default", "original"], "learning_rate": [0.001, 0.01]},
         cv=2,
         n_jobs=2,
         error_score="raise",
@@ -510,8 +510,8 @@ def test_grid_search_over_architecture_and_learning_rate(faces):
         ({"epochs": 0}, "The 'epochs' parameter of EmojiCNNClassifier must be"),
         ({"validation_fraction": 0.001}, "or set validation_fraction=0"),
         (
-            {"architecture": "seed", "image_size": 7},
-            "needs images of at least 8 x 8 px for architecture='seed', got 7 x 7",
+            {"architecture": "original", "image_size": 7},
+            "needs images of at least 8 x 8 px for architecture='original', got 7 x 7",
         ),
     ],
 )

@@ -62,7 +62,7 @@ def test_search_preset(faces):
     [
         ({"preset": "facenet"}, "The 'preset' parameter of make_facenet_classifier must be"),
         ({"C": 0}, "The 'C' parameter of make_facenet_classifier must be"),
-        ({"preset": "search", "probability": True}, r'only with preset="seed", got'),
+        ({"preset": "search", "probability": True}, r'only with preset="original", got'),
     ],
 )
 def test_settings_that_are_refused(settings, message):

@@ -819,7 +819,7 @@ def test_one_row_of_features_is_not_copied_to_all_images(squares):
         net.predict(squares[0])
 
 
-@pytest.mark.parametrize("settings", [{"pretrained": True}, {"preset": "seed"}])
+@pytest.mark.parametrize("settings", [{"pretrained": True}, {"preset": "original"}])
 def test_timm_fetches_nothing_offline(squares, monkeypatch, settings):
     asked = []
     timm = types.SimpleNamespace(
@@ -839,8 +839,8 @@ def test_timm_fetches_nothing_offline(squares, monkeypatch, settings):
 def test_preset_of_the_seed(squares, monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(MissingDependencyError, match="with 'timm:resnetv2_50' needs timm"):
-        LightningMultiLabelClassifier(preset="seed").fit(*squares)
-    settings = with_preset(LightningMultiLabelClassifier(preset="seed", max_epochs=2))
+        LightningMultiLabelClassifier(preset="original").fit(*squares)
+    settings = with_preset(LightningMultiLabelClassifier(preset="original", max_epochs=2))
     expected = {
         "image_size": 384, "backbone": "timm:resnetv2_50", "pretrained": True, "head_hidden": 256,
         "learning_rate": 8e-5, "batch_size": 16, "loss": "bce", "schedule": "constant",
@@ -848,7 +848,7 @@ def test_preset_of_the_seed(squares, monkeypatch):
     }  # fmt: skip
     assert {name: getattr(settings, name) for name in expected} == expected
     own = LightningMultiLabelClassifier(
-        preset="seed", backbone="resnet6-tiny", image_size=20, max_epochs=1
+        preset="original", backbone="resnet6-tiny", image_size=20, max_epochs=1
     )
     assert own.fit(*squares).image_size_ == (20, 20)
     assert own.history_[0]["learning_rate"] == 8e-5

@@ -38,7 +38,7 @@ def test_threads_take_turns():
     other = threading.Thread(target=lambda: drawn.update({6: _draw(6)}))
     with seeded(5, CPU) as generator:
         other.start()
-        other.join(0.2)  # time enough to seed torch anew, if nothing holds it back
+        other.join(0.2)  # time enough to seed torch again, if nothing holds it back
         drawn[5] = torch.rand(4).tolist(), torch.rand(4, generator=generator).tolist()
         assert 6 not in drawn
         with seeded(6, CPU):  # the same thread may

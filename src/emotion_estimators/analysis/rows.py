@@ -172,7 +172,7 @@ def table_columns(classes: Iterable[Any]) -> list[str]:
         ``row``, which photograph of X, from 0; ``image``, its path, or None if it is no file
         (bytes of a name that are not UTF-8 are written as ``\udcff`` is);
         ``status``, "face", "no face" or "unreadable"; ``problem``, why it is unreadable;
-        ``face``, its number in the photograph, from 0, the surest first; ``x``, ``y``,
+        ``face``, its number in the photograph, from 0, the most confident first; ``x``, ``y``,
         ``width``, ``height``, its box in pixels; ``score`` of the detector; ``emotion``, the
         most probable class; and ``emotion_<class>``, the probability of each class.
 

@@ -17,7 +17,7 @@ from emotion_estimators.classifiers._interrupted import keeping_best
 from emotion_estimators.classifiers._warm_start import check_continuation
 from emotion_estimators.networks.emoji import (
     build_emoji_network,
-    build_seed_network,
+    build_original_network,
     edge_filters,
 )
 from emotion_estimators.training.keras_training import (
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_model", "fit_network"]
 
-_SEED_MIN_SIZE = 8  # px: two convolutions without padding and a pooling leave one pixel of 8
+_ORIGINAL_MIN_SIZE = 8  # px: two convolutions without padding and a pooling leave one pixel of 8
 _WEIGHT_DECAY = 0.01
 _LABEL_SMOOTHING = 0.1
 
@@ -75,11 +75,11 @@ def fit_network(
     owner = type(estimator).__name__
     images = scaled(pixels)[..., np.newaxis]  # (n, h, w, 1)
     image_size = images.shape[1:3]
-    is_seed = estimator.architecture == "seed"
-    if is_seed and min(image_size) < _SEED_MIN_SIZE:
+    is_original = estimator.architecture == "original"
+    if is_original and min(image_size) < _ORIGINAL_MIN_SIZE:
         raise ValueError(
-            f"{owner} needs images of at least {_SEED_MIN_SIZE} x {_SEED_MIN_SIZE} px for "
-            f"architecture='seed', got {image_size[0]} x {image_size[1]}."
+            f"{owner} needs images of at least {_ORIGINAL_MIN_SIZE} x {_ORIGINAL_MIN_SIZE} px for "
+            f"architecture='original', got {image_size[0]} x {image_size[1]}."
         )
     rng = check_random_state(estimator.random_state)
     train, held_out = np.arange(len(codes)), None
@@ -96,8 +96,8 @@ def fit_network(
     seed = int(rng.randint(2**31 - 1))
 
     n_outputs = max(2, len(classes))  # Keras warns of a single one; nothing is of the second
-    key: tuple[Any, ...] = (is_seed, image_size, n_outputs)
-    if not is_seed:
+    key: tuple[Any, ...] = (is_original, image_size, n_outputs)
+    if not is_original:
         key += (tuple(int(v) for v in estimator.filters), float(estimator.dropout))
     callbacks = list(estimator.callbacks or [])
     # a callback may hold on to the network it is given, so that one is not trained again
@@ -113,8 +113,10 @@ def fit_network(
             first = estimator.weights_
             history = list(estimator.history_)
         else:
-            fixed = {} if is_seed else {"edges/kernel": edge_filters()}
-            first = first_weights(model, np.random.default_rng(seed), he=not is_seed, fixed=fixed)
+            fixed = {} if is_original else {"edges/kernel": edge_filters()}
+            first = first_weights(
+                model, np.random.default_rng(seed), he=not is_original, fixed=fixed
+            )
             history = []
         n_before = len(history)
 
@@ -169,15 +171,15 @@ def _recipe(estimator: EmojiCNNClassifier) -> KerasRecipe:
     own = estimator.recipes[estimator.architecture]
     given = {name: getattr(estimator, name) for name in own}
     settings = {name: own[name] if value == "auto" else value for name, value in given.items()}
-    return KerasRecipe(**settings, annealed=estimator.architecture != "seed")
+    return KerasRecipe(**settings, annealed=estimator.architecture != "original")
 
 
 def _compiled(key: tuple[Any, ...]) -> Any:
     """Return a network ready to be trained; the key says all that it depends on."""
-    is_seed, image_size, n_outputs = key[:3]
-    optimizer = keras.optimizers.Adam(weight_decay=None if is_seed else _WEIGHT_DECAY)
-    if is_seed:
-        model = build_seed_network(image_size, n_outputs, BatchedSequential)
+    is_original, image_size, n_outputs = key[:3]
+    optimizer = keras.optimizers.Adam(weight_decay=None if is_original else _WEIGHT_DECAY)
+    if is_original:
+        model = build_original_network(image_size, n_outputs, BatchedSequential)
     else:
         optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
         model = build_emoji_network(
@@ -190,7 +192,7 @@ def _compiled(key: tuple[Any, ...]) -> Any:
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(
-            label_smoothing=0.0 if is_seed else _LABEL_SMOOTHING,
+            label_smoothing=0.0 if is_original else _LABEL_SMOOTHING,
             dtype="float32",
         ),
         weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy", dtype="float32")],

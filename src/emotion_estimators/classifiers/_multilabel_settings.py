@@ -10,7 +10,7 @@ __all__ = ["PRESETS", "with_preset"]
 
 PRESETS: dict[str, dict[str, Any]] = {
     # the settings of the system that the class replaces
-    "seed": {
+    "original": {
         "image_size": 384,
         "backbone": "timm:resnetv2_50",
         "pretrained": True,

@@ -42,8 +42,8 @@ def check_continuation(
     if not np.array_equal(classes, estimator.classes_):
         raise ValueError(
             f"{owner} on the {word} {estimator.classes_.tolist()}, got {classes.tolist()}. Pass "
-            f"all of the same {word}, or set warm_start=False to start anew."
+            f"all of the same {word}, or set warm_start=False to start from scratch."
         )
     if architecture != estimator.architecture_:
         found = difference or f"{estimator.architecture_}, got {architecture}"
-        raise ValueError(f"{owner} with {found}. Set warm_start=False to start anew.")
+        raise ValueError(f"{owner} with {found}. Set warm_start=False to start from scratch.")

@@ -52,11 +52,11 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
         Height and width in pixels to which images are resized; None takes them as they are.
     image_shape : tuple of int or None, default=None
         How to read 2-D rows, for example ``(48, 48)``; one entry may be -1.
-    architecture : {"default", "seed"}, default="default"
+    architecture : {"default", "original"}, default="default"
         "default" begins with a fixed layer, derivatives of Gaussians in eight directions and two
         widths, averaged over cells of 4 x 4 pixels and normalised there; trained convolutions
         with batch normalisation follow.
-        "seed" is the classic small network: convolutions of 32 and 64 channels without
+        "original" is the classic small network: convolutions of 32 and 64 channels without
         padding, a pooling between them, a dense layer of 64, trained with Adam at a constant
         learning rate on the pictures as they are.
     filters : tuple of int, default=(96, 128)
@@ -64,22 +64,22 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
     dropout : float, default=0.5
         Share of the features before the last layer of "default" dropped in training.
     epochs : int or "auto", default="auto"
-        Passes over the pictures; "auto" is 240, and 45 for "seed".
+        Passes over the pictures; "auto" is 240, and 45 for "original".
     batch_size : int or "auto", default="auto"
-        Pictures in a training step at most; "auto" is 32, and 6 for "seed".
+        Pictures in a training step at most; "auto" is 32, and 6 for "original".
     learning_rate : float or "auto", default="auto"
-        Learning rate of Adam; "auto" is 0.003, and 0.001 for "seed". With "default" it rises
+        Learning rate of Adam; "auto" is 0.003, and 0.001 for "original". With "default" it rises
         over the first tenth of the steps and falls to zero as a cosine.
     augmentation : float or "auto", default="auto"
         Strength of the random mirroring, warping, sharpening, blurring, relighting, inverting
-        and covering; 0 leaves all of it out. "auto" is 1, and 0 for "seed".
+        and covering; 0 leaves all of it out. "auto" is 1, and 0 for "original".
     validation_fraction : float, default=0.0
         Share held out, stratified where the classes are large enough; the weights of the epoch
         that is best on it are kept. 0 trains on all and keeps the last weights.
     patience : int, None or "auto", default="auto"
         Epochs after which training stops if neither accuracy nor loss on the held-out part, or
         the training loss where there is none, gets better; None never does. "auto" is 120, and
-        None for "seed".
+        None for "original".
     test_time_augmentation : bool or "auto", default="auto"
         Average the probabilities of ten views of each picture: as it is and moved by 1/24 of
         its size up, down, left and right, and the mirror images of these; "auto" does so for
@@ -157,7 +157,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
     Examples
     --------
     >>> from emotion_estimators.classifiers import EmojiCNNClassifier
-    >>> classifier = EmojiCNNClassifier(architecture="seed", random_state=0)
+    >>> classifier = EmojiCNNClassifier(architecture="original", random_state=0)
     >>> classifier.get_params()["epochs"]
     'auto'
     """
@@ -165,7 +165,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
         "image_shape": ["array-like", None],
-        "architecture": [StrOptions({"default", "seed"})],
+        "architecture": [StrOptions({"default", "original"})],
         "filters": ["array-like"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -192,7 +192,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
             "augmentation": 1.0,
             "patience": 120,
         },
-        "seed": {
+        "original": {
             "epochs": 45,
             "batch_size": 6,
             "learning_rate": 1e-3,
@@ -314,7 +314,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
         network = kept_network(self, "onnx", self.weights_, self._restore_network)
         moved = self.test_time_augmentation
         if moved == "auto":
-            moved = self.architecture_["config"]["name"] != "seed"
+            moved = self.architecture_["config"]["name"] != "original"
         n_threads = 1 if images.n_samples == 1 else count_threads(self.n_threads)
         probabilities = np.empty((images.n_samples, len(self.classes_)))
         batch_size = _VIEWS_BATCH if moved else _LOADING_BATCH

@@ -25,7 +25,7 @@ _SEARCHED = [
 
 @validate_params(
     {
-        "preset": [StrOptions({"seed", "search"})],
+        "preset": [StrOptions({"original", "search"})],
         "weights": [str, os.PathLike, HasMethods("state_dict")],
         "image_size": [Integral, tuple, list],
         "image_shape": [tuple, list, None],
@@ -39,7 +39,7 @@ _SEARCHED = [
     prefer_skip_nested_validation=True,
 )
 def make_facenet_classifier(
-    preset: str = "seed",
+    preset: str = "original",
     *,
     weights: Any = "vggface2",
     image_size: int | tuple[int, int] = 160,
@@ -55,8 +55,8 @@ def make_facenet_classifier(
 
     Parameters
     ----------
-    preset : {"seed", "search"}, default="seed"
-        "seed" is a :class:`~sklearn.pipeline.Pipeline` of `FacenetEmbedder` (vectors of length
+    preset : {"original", "search"}, default="original"
+        "original" is a :class:`~sklearn.pipeline.Pipeline` of `FacenetEmbedder` (vectors of length
         1; step ``facenet``) and a linear :class:`~sklearn.svm.SVC` (step ``svc``), as it is
         usual on such vectors.
 
@@ -74,7 +74,7 @@ def make_facenet_classifier(
     probability : bool, default=False
         Give `predict_proba`, by a sigmoid fitted on the decisions of 5-fold cross-validation
         (:class:`~sklearn.calibration.CalibratedClassifierCV`). The step ``svc`` is the
-        calibrated classifier then. Only with the preset "seed".
+        calibrated classifier then. Only with the preset "original".
     cache : "memory" or path-like, default="memory"
         Where vectors are kept, as for `FacenetEmbedder`. Give a folder for searches with
         ``n_jobs`` above 1; None keeps none.
@@ -120,7 +120,7 @@ def make_facenet_classifier(
     """
     if preset == "search" and probability:
         raise ValueError(
-            'make_facenet_classifier gives probabilities only with preset="seed", got '
+            'make_facenet_classifier gives probabilities only with preset="original", got '
             'preset="search" and probability=True. Set the C that the search finds.'
         )
     embedder = FacenetEmbedder(
@@ -135,6 +135,6 @@ def make_facenet_classifier(
     svc = SVC(kernel="linear", C=C)
     classifier = CalibratedClassifierCV(svc, ensemble=False) if probability else svc
     pipeline = Pipeline([("facenet", embedder), ("svc", classifier)], verbose=verbose)
-    if preset == "seed":
+    if preset == "original":
         return pipeline
     return GridSearchCV(pipeline, _SEARCHED, cv=5, verbose=int(verbose))

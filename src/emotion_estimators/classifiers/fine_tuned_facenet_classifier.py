@@ -289,7 +289,7 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If y does not fit X, or a parameter is out of its range.
         WeightsError, OSError
-            If the weights cannot be had, or are of another network.
+            If the weights are not available, or are of another network.
         """
         self._import("torch", "skorch")
         owner = type(self).__name__

@@ -22,7 +22,7 @@ __all__ = ["make_hog_classifier"]
 
 @validate_params(
     {
-        "preset": [StrOptions({"seed", "fer2013"})],
+        "preset": [StrOptions({"original", "fer2013"})],
         "image_size": [Integral, tuple, list, None],
         "image_shape": [tuple, list, None],
         "n_jobs": [Integral, None],
@@ -32,7 +32,7 @@ __all__ = ["make_hog_classifier"]
     prefer_skip_nested_validation=True,
 )
 def make_hog_classifier(
-    preset: str = "seed",
+    preset: str = "original",
     *,
     image_size: int | tuple[int, int] | None = 48,
     image_shape: tuple[int, ...] | None = None,
@@ -44,8 +44,8 @@ def make_hog_classifier(
 
     Parameters
     ----------
-    preset : {"seed", "fer2013"}, default="seed"
-        "seed" is a :class:`~sklearn.pipeline.Pipeline` of `HOGTransformer` (9 orientations,
+    preset : {"original", "fer2013"}, default="original"
+        "original" is a :class:`~sklearn.pipeline.Pipeline` of `HOGTransformer` (9 orientations,
         cells of 8 x 8 px, blocks of 2 x 2 cells; step ``hog``) and
         :class:`~sklearn.svm.LinearSVC` (step ``svc``): fits in seconds.
 
@@ -92,7 +92,7 @@ def make_hog_classifier(
     >>> model.score(X[90:], y[90:]) > 0.8
     True
     """
-    if preset == "seed":
+    if preset == "original":
         hog = HOGTransformer(
             cells_per_block=(2, 2), image_size=image_size, image_shape=image_shape, n_jobs=n_jobs
         )

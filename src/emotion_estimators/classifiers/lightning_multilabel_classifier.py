@@ -40,8 +40,8 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    preset : {"seed"} or None, default=None
-        "seed" sets what an earlier system trained with: timm's pretrained ``resnetv2_50`` at 384
+    preset : {"original"} or None, default=None
+        "original" sets what the original scripts used: timm's pretrained ``resnetv2_50`` at 384
         x 384 px, a head of 256 units, binary cross-entropy, AdamW at a constant 8e-5, batches of
         16, 10 epochs, no augmentation. It stands for the defaults: parameters that are given
         another value than their default keep it.

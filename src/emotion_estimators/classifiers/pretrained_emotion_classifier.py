@@ -55,7 +55,7 @@ _models: WeakKeyDictionary[Any, tuple[int, tuple[Any, ...], FrozenModel]] = Weak
 class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     """Classify face crops by emotion with a network that is trained already.
 
-    The strongest model to be had without data or training. It needs no `fit`: call `predict`
+    The strongest model available without data or training. It needs no `fit`: call `predict`
     at once. `fit` trains nothing, but lets it stand wherever scikit-learn wants a classifier.
 
     Parameters
@@ -234,7 +234,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         ValueError
             If y holds what is no class of the model, or a parameter does not fit the network.
         WeightsError, OSError
-            If the weights cannot be had.
+            If the weights are not available.
         """
         model = self._load()
         self._run_size(model)
@@ -278,7 +278,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         ValueError
             If a parameter does not fit the network, or its outputs are no probabilities.
         WeightsError, OSError
-            If the weights cannot be had, or are not those of the fit.
+            If the weights are not available, or are not those of the fit.
         """
         return self._probabilities(self._load(), X)
 

@@ -120,7 +120,7 @@ def fetch_emoji(
         If ``emoji.json`` has another SHA-256, or what comes as a picture is none of 64 x 64 px.
     ValueError
         If `vendor` names none, one twice or a stranger, `base_url` is no http address, or no
-        picture is to be had.
+        picture is available.
     OSError
         If `folder` cannot be written.
 
@@ -161,10 +161,10 @@ def fetch_emoji(
     ValueError: fetch_emoji expected base_url to begin with http:// or https://, got 'my.mirror'.
     """
     vendors = check_vendors(_VENDORS if vendor is None else vendor, "fetch_emoji")
-    strangers = [name for name in vendors if name not in _VENDORS]
-    if strangers:
+    unknown = [name for name in vendors if name not in _VENDORS]
+    if unknown:
         raise ValueError(
-            f"fetch_emoji expected vendor to be of {', '.join(_VENDORS)}, got {strangers[0]!r}."
+            f"fetch_emoji expected vendor to be of {', '.join(_VENDORS)}, got {unknown[0]!r}."
         )
     base_url = _BASE_URL if base_url is None else base_url
     if not base_url.startswith(("http://", "https://")):

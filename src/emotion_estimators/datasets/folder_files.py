@@ -99,7 +99,7 @@ def walk_folder(
                 continue
             # to resolve every path would take time with the square of the depth
             goal = os.path.realpath(entry.path) if _is_link(entry) else entry.path
-            if _holds(chain, goal):  # it would be walked round and round
+            if _holds(chain, goal):  # a symlink cycle
                 continue
             folders.add(below)
             waiting.append((f"{below}/", goal, chain))

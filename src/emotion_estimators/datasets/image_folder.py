@@ -81,8 +81,8 @@ def load_image_folder(
         If there is no `root`.
     ValueError
         If `root` is neither a folder nor a zip file, is a damaged zip file or one that unpacks
-        to far more than pictures would, holds no class folder or no image, is led round and round
-        by its links, or a folder's name is no emotion with ``labels="emotions"``.
+        to far more than pictures would, holds no class folder, no image
+        or a symlink cycle, or a folder's name is not an emotion with ``labels="emotions"``.
     OSError
         If a folder in `root` cannot be read; nothing is left out silently.
 

@@ -132,7 +132,7 @@ def find_face_weights(owner: str, weights: Any, *, verbose: bool) -> FaceWeights
     FileNotFoundError
         If there is no such file.
     WeightsError, OSError
-        If they cannot be had, or are of another network.
+        If they are not available, or are of another network.
     """
     if hasattr(weights, "state_dict"):
         state = {

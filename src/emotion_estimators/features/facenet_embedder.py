@@ -218,7 +218,7 @@ class FacenetEmbedder(TransformerMixin, BaseEstimator):
         ValueError
             If a parameter is out of its range, or there are no such weights.
         WeightsError, OSError
-            If the weights cannot be had, or are of another network.
+            If the weights are not available, or are of another network.
         """
         check_faces(self, X, reset=True)
         self._choose_device()
@@ -248,7 +248,7 @@ class FacenetEmbedder(TransformerMixin, BaseEstimator):
         ValueError
             If a parameter is out of its range, or there are no such weights.
         WeightsError, OSError
-            If the weights cannot be had, are of another network, or not those of the fit; or
+            If the weights are not available, are of another network, or not those of the fit; or
             the folder of the cache cannot be made.
         """
         owner = type(self).__name__

@@ -40,7 +40,7 @@ def count_threads(n_threads: int | None) -> int:
 
 @cache
 def _count_cpus(_affinity: int, _limit: str | None) -> int:
-    """Return joblib's count, anew where what it depends on has changed.
+    """Return joblib's count, asked again where what it depends on has changed.
 
     It reads the limits of the container from files, which takes as long as a tenth of a small
     network does for an image.

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["build_emoji_network", "build_seed_network", "edge_filters"]
+__all__ = ["build_emoji_network", "build_original_network", "edge_filters"]
 
 # The first layer of `build_emoji_network`: widths of the edges it sees, and their directions.
 _WIDTHS = (0.8, 1.8)  # standard deviations in pixels
@@ -25,7 +25,7 @@ _DTYPE = {"dtype": "float32"}
 _LAST = {"data_format": "channels_last", **_DTYPE}
 
 
-def build_seed_network(image_size: tuple[int, int], n_classes: int, model_class: Any) -> Any:
+def build_original_network(image_size: tuple[int, int], n_classes: int, model_class: Any) -> Any:
     """Return the classic small network: two convolutions without padding, two dense layers.
 
     Parameters
@@ -55,7 +55,7 @@ def build_seed_network(image_size: tuple[int, int], n_classes: int, model_class:
             n_classes, activation="softmax", name="probabilities", **zeros, **_DTYPE
         ),
     ]
-    return _model(model_class, layers, "seed")
+    return _model(model_class, layers, "original")
 
 
 def edge_filters() -> NDArray[np.float32]:

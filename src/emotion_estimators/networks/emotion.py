@@ -19,7 +19,7 @@ class EmotionCNN(nn.Module):
     """Plain residual network for small grey images.
 
     A 5 x 5 convolution may halve the resolution at once, where feature maps are largest and a
-    layer is dearest. Stages of 3 x 3 convolutions follow, a max pooling between two of them,
+    layer costs the most. Stages of 3 x 3 convolutions follow, a max pooling between two of them,
     and a linear layer reads the mean of the last maps.
 
     Parameters

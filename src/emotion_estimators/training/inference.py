@@ -93,7 +93,7 @@ def load_weights(network: Network, weights: Weights, *, assign: bool = False) ->
 def live_network(
     owner: object, build: Callable[[], Network], weights: Weights, device: torch.device
 ) -> Network:
-    """Return the network of an estimator on a device, built anew only for other weights.
+    """Return the network of an estimator on a device, built again only for other weights.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ _KEPT: WeakKeyDictionary[Any, dict[Hashable, tuple[Any, Any]]] = WeakKeyDictiona
 def kept_network(
     owner: object, kind: Hashable, weights: Any, build: Callable[[], Network]
 ) -> Network:
-    """Return the network of an estimator, built anew only for other weights.
+    """Return the network of an estimator, built again only for other weights.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         one photograph, uint8 RGB ``(height, width, 3)``, and returns a table of faces, see
         `Faces.from_rows`, or None.
     select : {"largest", "center", "score"}, default="largest"
-        Which of several faces: the largest, the nearest to the centre, or the surest.
+        Which of several faces: the largest, the nearest to the centre, or the most confident.
     margin : float, default=0.0
         Added to the side of the crop, as a fraction; 0.2 adds a tenth on each side. The crop
         has the longer side of the box. 0 frames faces as FER2013 does, on which the emotion
@@ -203,7 +203,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         ValueError, FileNotFoundError
             If a parameter cannot be used.
         WeightsError, ConnectionError
-            If the detector cannot be had.
+            If the detector is not available.
         """
         self._open()
         check_photographs(self, X, reset=True)
@@ -232,7 +232,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         ValueError, FileNotFoundError
             If a parameter cannot be used.
         WeightsError, ConnectionError
-            If the detector cannot be had.
+            If the detector is not available.
         """
         prepared = self._open()
         photographs = check_photographs(self, X, reset=False)
@@ -265,7 +265,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         ValueError, FileNotFoundError
             If a parameter cannot be used.
         WeightsError, ConnectionError
-            If the detector cannot be had.
+            If the detector is not available.
         """
         prepared = self._open()
         photographs = check_photographs(self, X, reset=False)
@@ -287,7 +287,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         ValueError, FileNotFoundError
             If a parameter cannot be used.
         WeightsError, ConnectionError
-            If the detector cannot be had.
+            If the detector is not available.
         """
         return self._open()
 
