@@ -733,7 +733,7 @@ class LooseParameters(StripMeans):
 
 
 def test_sklearn_checks_must_have_run():
-    with pytest.raises(AssertionError, match=r"ran \d checks on NoRows, expected at least 40"):
+    with pytest.raises(AssertionError, match=r"ran \d+ checks on NoRows, expected at least 40"):
         check_sklearn_estimator(NoRows(n_strips=1), on_fail=None)
 
 

@@ -452,7 +452,7 @@ def assert_matches(words: str, error: Exception) -> None:
 
 
 def test_sparse_data() -> None:
-    for X in (scipy.scipy.sparse.csr_matrix((3, 4)), scipy.sparse.coo_array((3, 4))):
+    for X in (scipy.sparse.csr_matrix((3, 4)), scipy.sparse.coo_array((3, 4))):
         with pytest.raises(TypeError, match=r"^Pixels expected .* got a sparse .*X\.toarray\(\)"):
             Pixels(image_shape=(2, 2)).fit(X)
 

@@ -148,14 +148,14 @@ def read_json(text: str | bytes, *, max_bytes: int, max_depth: int = 100, name: 
         raise ValueError(f"{name} is not JSON that can be read: {reason}") from None
     level = [value]
     for _ in range(max_depth + 1):
+        level = [outer for outer in level if isinstance(outer, dict | list)]
+        if not level:
+            return value
         level = [
             inner
             for outer in level
-            if isinstance(outer, dict | list)
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
-        if not level:
-            return value
     raise ValueError(
         f"{name} is not JSON that can be read: nested too deeply, in more than {max_depth} levels"
     )

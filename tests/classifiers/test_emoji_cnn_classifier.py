@@ -417,7 +417,10 @@ def test_settings_of_keras_change_no_bit(setting, architecture, faces, monkeypat
     finally:
         getattr(keras.config, f"set_{name}")(before)
     _assert_same_weights(other, plain)
-    assert (other.history_, other.architecture_) == (plain.history_, plain.architecture_)
+    assert other.architecture_ == plain.architecture_
+    for epoch, as_usual in zip(other.history_, plain.history_, strict=True):
+        # Keras averages the losses of an epoch in floatx: float32 has 7 digits
+        assert epoch == pytest.approx(as_usual, rel=1e-6)
     assert np.array_equal(probabilities, expected)
 
 

@@ -1092,7 +1092,7 @@ def plain(name):
 
 
 needed = set()
-waiting = ["torch", "pytorch-lightning", "numpy", "scikit-learn", "pillow", "pandas"]
+waiting = ["torch", "pytorch-lightning", "numpy", "scikit-learn", "pillow", "pandas", "lazy-loader"]
 while waiting:
     name = plain(waiting.pop())
     if name not in needed:

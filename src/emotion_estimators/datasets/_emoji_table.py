@@ -79,7 +79,9 @@ def picture_folder(vendor: str) -> str:
 def parse_code_points(text: str) -> tuple[int, ...]:
     """Return "1F642-200D-2194" as numbers; raise ValueError for anything else."""
     if not _CODE_POINTS.fullmatch(text):
-        raise ValueError(f"expected hexadecimal code points joined by '-', got {shorten(text, 80)}")
+        raise ValueError(
+            f"expected hexadecimal code points joined by '-', got {shorten(repr(text), 80)}"
+        )
     return tuple(int(part, 16) for part in text.split("-"))
 
 
@@ -161,7 +163,7 @@ def _check_row(row: Any) -> None:
     # a file name and nothing else, as it is joined to folders and URLs
     if not _PICTURE.fullmatch(row["image"]):
         raise ValueError(
-            f"expected a name like '1f600.png' as 'image', got {shorten(row['image'], 80)}"
+            f"expected a name like '1f600.png' as 'image', got {shorten(repr(row['image']), 80)}"
         )
 
 

@@ -1,7 +1,9 @@
-"""Read, convert and resize: pure array functions; imports only `exceptions`."""
+"""Read, convert and resize: pure array functions; imports only `exceptions`.
 
-from emotion_estimators.images.color import to_grey, to_rgb
-from emotion_estimators.images.read import read_image, read_image_size
-from emotion_estimators.images.resize import resize_images
+The names are listed in ``__init__.pyi`` and imported when used, so that who only looks at suffixes
+does not load Pillow.
+"""
 
-__all__ = ["read_image", "read_image_size", "resize_images", "to_grey", "to_rgb"]
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

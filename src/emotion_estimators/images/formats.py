@@ -1,10 +1,8 @@
-"""The formats that are read, by name and by first bytes; imports Pillow only."""
+"""The formats that are read, by name and by first bytes; imports Pillow inside functions."""
 
 from __future__ import annotations
 
 from functools import cache
-
-from PIL import Image
 
 __all__ = ["FORMATS", "format_problem", "image_suffixes", "starts_like_image"]
 
@@ -39,6 +37,8 @@ _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 @cache
 def image_suffixes() -> frozenset[str]:
     """Return the suffixes, lower case with their dots, of files that can be read."""
+    from PIL import Image
+
     Image.init()
     suffixes = {**Image.registered_extensions(), **_MORE_SUFFIXES}
     return frozenset(
@@ -48,6 +48,8 @@ def image_suffixes() -> frozenset[str]:
 
 def starts_like_image(head: bytes) -> bool:
     """Whether a file that begins with these 16 bytes, or fewer, is an image that can be read."""
+    from PIL import Image
+
     Image.init()
     accepts = [Image.OPEN[name][1] for name in FORMATS if name in Image.OPEN]
     start = head.ljust(16, b"\0")  # some do not expect less
