@@ -28,7 +28,7 @@ import torch
 
 from emotion_estimators.classifiers import EmotionCNNClassifier, PretrainedEmotionClassifier
 from emotion_estimators.datasets import load_image_folder
-from emotion_estimators.inspection import measure_probabilities
+from emotion_estimators.metrics import measure_probabilities
 
 LARGE = {
     "stem_width": 16,

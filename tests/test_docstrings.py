@@ -37,6 +37,7 @@ DOORS = [
     "emotion_estimators.images",
     "emotion_estimators.inspection",
     "emotion_estimators.labels",
+    "emotion_estimators.metrics",
     "emotion_estimators.model_selection",
     "emotion_estimators.testing",
 ]

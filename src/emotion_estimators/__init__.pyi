@@ -6,6 +6,7 @@ from . import features as features
 from . import images as images
 from . import inspection as inspection
 from . import labels as labels
+from . import metrics as metrics
 from . import model_selection as model_selection
 from . import testing as testing
 from . import weights as weights

@@ -30,8 +30,8 @@ from emotion_estimators.classifiers.pretrained_emotion_classifier import (
 from emotion_estimators.datasets import load_image_folder, make_faces
 from emotion_estimators.exceptions import InvalidImagesError, WeightsError
 from emotion_estimators.features import FaceCropper
-from emotion_estimators.inspection import measure_probabilities
 from emotion_estimators.labels import EMOTIONS, MINI_XCEPTION_ORDER
+from emotion_estimators.metrics import measure_probabilities
 from emotion_estimators.networks import model_file
 from emotion_estimators.networks._shared_networks import SharedNetworks
 from emotion_estimators.testing import check_image_estimator, check_sklearn_estimator

@@ -20,6 +20,7 @@ MODULES = [
     "emotion_estimators.features",
     "emotion_estimators.images",
     "emotion_estimators.inspection",
+    "emotion_estimators.metrics",
     "emotion_estimators.model_selection",
     "emotion_estimators.testing",
     "emotion_estimators.weights",

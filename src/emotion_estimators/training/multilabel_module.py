@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from emotion_estimators._progress import progress_bar
+from emotion_estimators.metrics import macro_average_precision
 from emotion_estimators.networks.multi_label import MultiLabelNetwork
 from emotion_estimators.training.averaged_network import AveragedNetwork
 from emotion_estimators.training.labelled_images import Batch
 from emotion_estimators.training.multilabel_losses import masked_mean
 from emotion_estimators.training.schedule import warmup_cosine
 
-__all__ = ["MultiLabelModule", "Progress", "macro_average_precision"]
+__all__ = ["MultiLabelModule", "Progress"]
 
 
 @dataclass(frozen=True)
@@ -263,21 +262,7 @@ class MultiLabelModule(pl.LightningModule):
             scores.append(given.cpu().numpy())
             targets.append(labels[0].cpu().numpy())
         network.train(was_training)
-        precision = macro_average_precision(np.concatenate(scores), np.concatenate(targets))
+        y_score, y_true = np.concatenate(scores), np.concatenate(targets)
+        is_defined = np.isfinite(y_score).all() and (y_true == 1).any()
+        precision = macro_average_precision(y_true, y_score) if is_defined else math.nan
         return precision, losses / max(n_images, 1)
-
-
-def macro_average_precision(scores: NDArray[Any], targets: NDArray[Any]) -> float:
-    """Return the mean average precision of the labels that have one; NaN if none has.
-
-    Parameters
-    ----------
-    scores, targets : ndarray of shape (n, n_labels)
-        Targets are 0, 1 or NaN for unknown; labels without a known positive are left out.
-    """
-    values = []
-    for score, target in zip(scores.T, targets.T, strict=True):
-        known = ~np.isnan(target)
-        if (target[known] == 1).any() and np.isfinite(score).all():
-            values.append(average_precision_score(target[known], score[known]))
-    return float(np.mean(values)) if values else math.nan
