@@ -87,12 +87,11 @@ def print_table(table: Any) -> None:
 
 def save_heat_map(classifier: Any, crop: Any, path: Path) -> None:
     """Write the largest face, and over it by how much each part speaks for its emotion."""
-    display = OcclusionDisplay.from_estimator(classifier, crop, plot=False)
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
     left.imshow(crop)
     left.set_axis_off()
     left.set_title("the largest face")
-    display.plot(ax=right)
+    OcclusionDisplay.from_estimator(classifier, crop, ax=right)
     figure.savefig(path, dpi=120)
     plt.close(figure)
     print(f"Wrote {path}.")

@@ -37,8 +37,7 @@ for emotion, probability in zip(classifier.classes_, probabilities, strict=True)
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
 left.imshow(face)
 left.set_axis_off()
-display = OcclusionDisplay.from_estimator(classifier, face, plot=False)
-_ = display.plot(ax=right)
+_ = OcclusionDisplay.from_estimator(classifier, face, ax=right)
 
 # %%
 # Beside baselines, on what it was not made for

@@ -1,6 +1,6 @@
 """draw_faces, FacesDisplay and OcclusionDisplay."""
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -10,8 +10,6 @@ from emotion_estimators.analysis import analyze_faces
 from emotion_estimators.datasets import load_image_folder
 from emotion_estimators.exceptions import ImageReadError
 from emotion_estimators.inspection import FacesDisplay, OcclusionDisplay, draw_faces
-
-mpl.use("agg")
 
 ROW = {"row": 0, "status": "face", "x": 30.0, "y": 40.0, "width": 40.0, "height": 50.0}
 ROW |= {"emotion": "sad", "emotion_happy": 0.2, "emotion_sad": 0.8}
@@ -57,10 +55,12 @@ def test_draw_faces_messages(tmp_path):
 def test_faces_display(data_dir):
     path = data_dir / "photos" / "multiface.jpg"
     table = analyze_faces([path])
-    display = FacesDisplay.from_table(path, table)
+    display = FacesDisplay.from_predictions(path, table)
     assert_array_equal(display.ax_.get_images()[0].get_array(), draw_faces(path, table))
-    assert_array_equal(FacesDisplay.from_image(path, plot=False).drawn, display.drawn)
-    mpl.pyplot.close(display.figure_)
+    figure, ax = plt.subplots()
+    found = FacesDisplay.from_estimator(PretrainedEmotionClassifier(), path, ax=ax)
+    assert_array_equal(found.drawn, display.drawn)
+    assert (found.figure_, found.ax_) == (figure, ax)
 
 
 class _Corner:
@@ -78,18 +78,43 @@ def test_heat_is_where_the_estimator_looks():
     image[:8, :8] = 255
     display = OcclusionDisplay.from_estimator(_Corner(), image, cover_size=4, stride=2)
     assert display.label == "bright"
-    assert display.probability == 1
+    assert display.score == 1
     assert (display.heat[:8, :8] > 0.05).all()
     assert (display.heat[13:] == 0).all()
     assert (display.heat[:, 13:] == 0).all()
     assert_array_equal(display.ax_.get_images()[1].get_array(), display.heat)
-    mpl.pyplot.close(display.figure_)
     # one cover that hides a quarter of the corner, worked out by hand
-    single = OcclusionDisplay.from_estimator(_Corner(), image, cover_size=4, stride=4, plot=False)
+    single = OcclusionDisplay.from_estimator(_Corner(), image, cover_size=4, stride=4)
     mean = np.floor(255 * 64 / (32 * 40) + 0.5) / 255
     assert single.heat[1, 1] == pytest.approx((1 - mean) / 4)
-    dark = OcclusionDisplay.from_estimator(_Corner(), image, label="dark", plot=False)
+    dark = OcclusionDisplay.from_estimator(_Corner(), image, label="dark")
     assert dark.heat.min() < -0.1
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_classifier_without_probabilities_is_explained_by_its_decision_function(n_classes):
+    image = np.zeros((32, 40), np.uint8)
+    image[:8, :8] = 255
+
+    class Corner:
+        classes_ = np.array(["bright", "dark", "never"][:n_classes])
+
+        def decision_function(self, X):
+            scores = _Corner().predict_proba(X)
+            if n_classes == 2:
+                return scores[:, 1] - 0.5
+            return np.column_stack([scores, np.full(len(scores), -5)])
+
+    figure, ax = plt.subplots()
+    display = OcclusionDisplay.from_estimator(Corner(), image, ax=ax)
+    assert display.label == "bright"
+    assert display.response_method == "decision_function"
+    assert display.score == (0.5 if n_classes == 2 else 1)
+    expected = OcclusionDisplay.from_estimator(_Corner(), image)
+    assert_array_equal(display.heat, expected.heat)
+    assert (display.figure_, display.ax_) == (figure, ax)
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert labels == ["", "fall of the decision function when covered"]
 
 
 def test_occlusion_messages():
@@ -98,6 +123,8 @@ def test_occlusion_messages():
         OcclusionDisplay.from_estimator(_Corner(), image, label="happy")
     with pytest.raises(ValueError, match="cover_size and stride"):
         OcclusionDisplay.from_estimator(_Corner(), image, cover_size=0)
+    with pytest.raises(TypeError, match="predict_proba or decision_function, got FaceCropper"):
+        OcclusionDisplay.from_estimator(FaceCropper(), image)
 
 
 def test_deleting_what_is_hot_lowers_the_probability_more_than_deleting_at_random(data_dir):
@@ -106,7 +133,7 @@ def test_deleting_what_is_hot_lowers_the_probability_more_than_deleting_at_rando
     rng = np.random.default_rng(0)
     hot, random = [], []
     for path in np.asarray(X)[rng.choice(len(X), 8, replace=False)]:
-        display = OcclusionDisplay.from_estimator(classifier, path, stride=4, plot=False)
+        display = OcclusionDisplay.from_estimator(classifier, path, stride=4)
         image, n = display.image, display.heat.size // 10
         column = list(classifier.classes_).index(display.label)
         hottest = np.argsort(-display.heat, axis=None)[:n]
@@ -114,7 +141,7 @@ def test_deleting_what_is_hot_lowers_the_probability_more_than_deleting_at_rando
         images = np.repeat(image[np.newaxis], 6, axis=0)
         for one, pixels in zip(images, deleted, strict=True):
             one.reshape(-1)[pixels] = np.floor(image.mean() + 0.5)
-        fall = display.probability - classifier.predict_proba(images)[:, column]
+        fall = display.score - classifier.predict_proba(images)[:, column]
         hot.append(fall[0])
         random.append(fall[1:].mean())
     assert np.mean(hot) > np.mean(random)
@@ -122,5 +149,7 @@ def test_deleting_what_is_hot_lowers_the_probability_more_than_deleting_at_rando
 
 def test_aligned_cropper_can_be_drawn(data_dir):
     path = data_dir / "photos" / "multiface.jpg"
-    display = FacesDisplay.from_image(path, cropper=FaceCropper(align=True), plot=False)
+    display = FacesDisplay.from_estimator(
+        PretrainedEmotionClassifier(), path, cropper=FaceCropper(align=True)
+    )
     assert display.drawn.shape == (630, 1200, 3)

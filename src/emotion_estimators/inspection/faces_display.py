@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimators._optional import import_optional
-from emotion_estimators.analysis.table import analyze_faces
+from emotion_estimators.analysis.rows import iterate_faces
+from emotion_estimators.inspection._axes import open_axes
 from emotion_estimators.inspection.draw_faces import draw_faces
 
 __all__ = ["FacesDisplay"]
@@ -16,6 +16,8 @@ __all__ = ["FacesDisplay"]
 
 class FacesDisplay:
     """A photograph with a box and a label for each face.
+
+    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions` to create one.
 
     Parameters
     ----------
@@ -32,11 +34,12 @@ class FacesDisplay:
     Examples
     --------
     >>> import numpy as np
-    >>> from emotion_estimators import FaceCropper
+    >>> from emotion_estimators import FaceCropper, PretrainedEmotionClassifier
     >>> from emotion_estimators.inspection import FacesDisplay
     >>> cropper = FaceCropper(detector=lambda photo: [[10, 10, 20, 20]])
-    >>> display = FacesDisplay.from_image(
-    ...     np.zeros((60, 80, 3), np.uint8), cropper=cropper, plot=False
+    >>> classifier = PretrainedEmotionClassifier()
+    >>> display = FacesDisplay.from_estimator(
+    ...     classifier, np.zeros((60, 80, 3), np.uint8), cropper=cropper
     ... )
     >>> display.drawn.shape
     (60, 80, 3)
@@ -46,30 +49,37 @@ class FacesDisplay:
         self.drawn = drawn
 
     @classmethod
-    def from_image(
-        cls, image: Any, *, cropper: Any = None, classifier: Any = None, plot: bool = True
+    def from_estimator(
+        cls, estimator: Any, image: Any, *, cropper: Any = None, ax: Any = None
     ) -> FacesDisplay:
-        """Find and classify the faces of a photograph.
+        """Find and classify the faces of a photograph, and draw them.
 
         Parameters
         ----------
+        estimator : fitted classifier
+            Has ``predict_proba`` and ``classes_``, as for
+            `~emotion_estimators.analysis.iterate_faces`.
         image : path, bytes, PIL image or ndarray
             The photograph.
-        cropper, classifier : estimator, default=None
-            As for `~emotion_estimators.analysis.analyze_faces`.
-        plot : bool, default=True
-            Draw at once.
+        cropper : FaceCropper, default=None
+            What finds the faces, as for `~emotion_estimators.analysis.iterate_faces`.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
 
         Returns
         -------
         display : FacesDisplay
         """
-        table = analyze_faces([image], cropper=cropper, classifier=classifier)
-        return cls.from_table(image, table, plot=plot)
+        rows = [
+            row
+            for rows in iterate_faces([image], cropper=cropper, classifier=estimator)
+            for row in rows
+        ]
+        return cls.from_predictions(image, rows, ax=ax)
 
     @classmethod
-    def from_table(cls, image: Any, table: Any, *, plot: bool = True) -> FacesDisplay:
-        """Show faces that were found before.
+    def from_predictions(cls, image: Any, table: Any, *, ax: Any = None) -> FacesDisplay:
+        """Draw faces that were found before.
 
         Parameters
         ----------
@@ -77,15 +87,14 @@ class FacesDisplay:
             The photograph.
         table : pandas.DataFrame or list of dict
             Its rows, as for `draw_faces`.
-        plot : bool, default=True
-            Draw at once.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
 
         Returns
         -------
         display : FacesDisplay
         """
-        display = cls(drawn=draw_faces(image, table))
-        return display.plot() if plot else display
+        return cls(drawn=draw_faces(image, table)).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> FacesDisplay:
         """Show the photograph.
@@ -105,9 +114,7 @@ class FacesDisplay:
         MissingDependencyError
             If matplotlib is not installed.
         """
-        pyplot = import_optional("matplotlib.pyplot", extra="plot", needed_by=type(self).__name__)
-        if ax is None:
-            _, ax = pyplot.subplots(layout="constrained")
+        ax = open_axes(type(self).__name__, ax)
         ax.imshow(self.drawn)
         ax.set_axis_off()
         self.figure_, self.ax_ = ax.figure, ax

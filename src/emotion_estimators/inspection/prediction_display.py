@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 
-from emotion_estimators._optional import import_optional
 from emotion_estimators._sklearn import safe_indexing
 from emotion_estimators._validation import check_images
+from emotion_estimators.inspection._axes import open_axes
+from emotion_estimators.inspection._class_scores import find_response_method, score_classes
 
 __all__ = ["PredictionDisplay"]
 
@@ -36,9 +37,11 @@ class PredictionDisplay:
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The sheet. Set by :meth:`plot`.
-    axes_ : ndarray of Axes
-        One for each place of the sheet, also the empty ones.
+        Set by :meth:`plot`.
+    bounding_ax_ : matplotlib Axes
+        What the sheet is laid out in. Set by :meth:`plot`.
+    axes_ : ndarray of Axes, 2-D
+        One for each place of the sheet, also the empty ones. Set by :meth:`plot`.
 
     Examples
     --------
@@ -46,7 +49,7 @@ class PredictionDisplay:
     >>> from emotion_estimators.inspection import PredictionDisplay
     >>> X = np.zeros((2, 48, 48), dtype=np.uint8)
     >>> display = PredictionDisplay.from_predictions(
-    ...     X, ["sad", "happy"], ["sad", "fear"], confidence=[0.6, 0.9], plot=False
+    ...     X, ["sad", "happy"], ["sad", "fear"], confidence=[0.6, 0.9]
     ... )
     >>> display.y_true.tolist()
     ['happy', 'sad']
@@ -76,9 +79,9 @@ class PredictionDisplay:
         n_right: int = 16,
         image_size: int | tuple[int, int] = 96,
         image_shape: tuple[int, ...] | None = None,
-        plot: bool = True,
+        ax: Any = None,
     ) -> PredictionDisplay:
-        """Predict, and show the most confident errors and a sample of what is right.
+        """Predict, and draw the most confident errors and a sample of what is right.
 
         Parameters
         ----------
@@ -95,24 +98,17 @@ class PredictionDisplay:
             Size in pixels, or height and width, to which the images are resized.
         image_shape : tuple of int, default=None
             How to read 2-D rows, as for the estimators.
-        plot : bool, default=True
-            Draw at once.
+        ax : matplotlib Axes, default=None
+            Where to draw the sheet; None makes a figure.
 
         Returns
         -------
         display : PredictionDisplay
         """
-        scores = None
-        for method in ("predict_proba", "decision_function"):
-            if hasattr(estimator, method):
-                scores = np.asarray(getattr(estimator, method)(X))
-                break
-        if scores is None:
-            confidence = None
-        elif scores.ndim == 1:  # binary decision_function: the sign says the class
-            confidence = np.abs(scores)
-        else:
-            confidence = scores.max(axis=1)
+        method = find_response_method(estimator)
+        confidence = None
+        if method is not None:
+            confidence = score_classes(estimator, X, method).max(axis=1)
         return cls.from_predictions(
             X,
             y,
@@ -122,7 +118,7 @@ class PredictionDisplay:
             n_right=n_right,
             image_size=image_size,
             image_shape=image_shape,
-            plot=plot,
+            ax=ax,
         )
 
     @classmethod
@@ -137,9 +133,9 @@ class PredictionDisplay:
         n_right: int = 16,
         image_size: int | tuple[int, int] = 96,
         image_shape: tuple[int, ...] | None = None,
-        plot: bool = True,
+        ax: Any = None,
     ) -> PredictionDisplay:
-        """Show the most confident errors and a sample of what is right.
+        """Draw the most confident errors and a sample of what is right.
 
         Parameters
         ----------
@@ -156,8 +152,8 @@ class PredictionDisplay:
             Size in pixels, or height and width, to which the images are resized.
         image_shape : tuple of int, default=None
             How to read 2-D rows, as for the estimators.
-        plot : bool, default=True
-            Draw at once.
+        ax : matplotlib Axes, default=None
+            Where to draw the sheet; None makes a figure.
 
         Returns
         -------
@@ -195,49 +191,65 @@ class PredictionDisplay:
             y_pred=predicted[rows],
             confidence=None if scores is None else scores[rows],
         )
-        return display.plot() if plot else display
+        return display.plot(ax=ax)
 
-    def plot(self, *, n_columns: int = 8) -> PredictionDisplay:
+    def plot(self, *, ax: Any = None, n_columns: int = 8) -> PredictionDisplay:
         """Draw the sheet.
 
         Parameters
         ----------
+        ax : matplotlib Axes, default=None
+            Where to draw: an Axes of a grid, as ``plt.subplots`` makes it, that the sheet is laid
+            out in. None makes a figure.
         n_columns : int, default=8
             Images in a row of the sheet.
 
         Returns
         -------
         display : PredictionDisplay
-            This object, with `figure_` and `axes_`.
+            This object, with `figure_`, `bounding_ax_` and `axes_`.
 
         Raises
         ------
         MissingDependencyError
             If matplotlib is not installed.
+        ValueError
+            If `ax` is none of a grid.
         """
-        pyplot = import_optional("matplotlib.pyplot", extra="plot", needed_by=type(self).__name__)
         is_wrong = self.y_true != self.y_pred
         n_rows = [-(-int(np.sum(part)) // n_columns) for part in (is_wrong, ~is_wrong)]
-        figure, axes = pyplot.subplots(
-            sum(n_rows),
-            n_columns,
-            squeeze=False,
-            figsize=(n_columns * _CELL_INCHES, sum(n_rows) * _CELL_INCHES * 1.35),
-            layout="constrained",
+        size = (n_columns * _CELL_INCHES, sum(n_rows) * _CELL_INCHES * 1.35)
+        ax = open_axes(type(self).__name__, ax, figsize=size)
+        place = ax.get_subplotspec()
+        if place is None:
+            raise ValueError(
+                f"{type(self).__name__} expected ax to be one of a grid, as plt.subplots makes "
+                "it, got one that stands at a place of its own."
+            )
+        ax.set_axis_off()
+        # a row of nearly no height for the title: on `ax` it would lie over the first images'
+        heights = [0.01, *(1 for _ in range(sum(n_rows)))]
+        grid = place.subgridspec(len(heights), n_columns, height_ratios=heights)
+        heading = ax.figure.add_subplot(grid[0, :])
+        axes = np.array(
+            [
+                [ax.figure.add_subplot(grid[i, j]) for j in range(n_columns)]
+                for i in range(1, len(heights))
+            ]
         )
-        for ax in axes.flat:
-            ax.set_axis_off()
+        for cell in (heading, *axes.flat):
+            cell.set_axis_off()
         # each part, wrong and right, starts a row of its own
         places = np.empty(len(self.images), dtype=int)
         places[is_wrong] = np.arange(is_wrong.sum())
         places[~is_wrong] = n_rows[0] * n_columns + np.arange((~is_wrong).sum())
-        for i, place in enumerate(places):
-            self._draw(axes.flat[place], i)
-        figure.suptitle(
+        for i, cell in enumerate(axes.flat[places]):
+            self._draw(cell, i)
+        heading.set_title(
             f"{is_wrong.sum()} wrong (true label → predicted), {(~is_wrong).sum()} right",
             fontsize=10,
         )
-        self.figure_, self.axes_ = figure, axes
+        self.figure_, self.bounding_ax_, self.axes_ = ax.figure, ax, axes
         return self
 
     def _draw(self, ax: Any, i: int) -> None:
