@@ -60,8 +60,8 @@ class _FailedError(Exception):
         self.is_gone = is_gone
 
 
-def cache_folder(part: str) -> Path:
-    """Return a folder of the cache; nothing is made."""
+def cache_folder(part: str = "") -> Path:
+    """Return the cache or a folder in it; nothing is made."""
     named = os.environ.get("EMOTION_ESTIMATORS_CACHE")
     return (Path(named) if named else _user_cache()) / part
 

@@ -12,7 +12,13 @@ import pytest
 from PIL import Image
 
 from emotion_estimators import _downloads
-from emotion_estimators.datasets import emoji_download, fetch_emoji, load_emoji
+from emotion_estimators.datasets import (
+    clear_data_home,
+    emoji_download,
+    fetch_emoji,
+    get_data_home,
+    load_emoji,
+)
 from emotion_estimators.exceptions import DownloadError
 
 CODES = ("1f600", "1f601", "1f602", "1f62d", "1f622", "1f630")
@@ -31,6 +37,9 @@ TABLE = json.dumps(
     ]
 ).encode()
 SHA256 = hashlib.sha256(TABLE).hexdigest()
+
+
+FOLDER = Path("emoji-data", "v16.0.0")  # in data_home
 
 
 def picture(size=(64, 64), colour=(200, 10, 10, 128), kind="png"):
@@ -64,7 +73,7 @@ def test_pictures_are_downloaded_once_and_silently(server, cache_home, capfd):
     assert emoji.vendor.tolist() == ["google"] * 5 + ["apple"] * 6
     assert emoji.missing == ["img-google-64/1f601.png"]
     assert "/img-google-64/1f601.png" not in server.paths  # as the table says
-    root = cache_home / "emoji-data" / "v16.0.0"
+    root = get_data_home() / FOLDER
     assert n_files(cache_home) == n_files(root) == 1 + 5 + 6
     assert server.n_requests == 12
     again = fetch(server, vendor=["google", "apple"])
@@ -79,12 +88,33 @@ def test_pictures_are_downloaded_once_and_silently(server, cache_home, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_only_what_was_fetched_is_deleted(server, cache_home, tmp_path):
+    (cache_home / "weights").mkdir(parents=True)
+    (cache_home / "weights" / "model.onnx").touch()
+    for data_home in (None, tmp_path / "here"):
+        fetch(server, data_home=data_home)
+        assert n_files(get_data_home(data_home) / FOLDER) == 7
+        clear_data_home(data_home)
+        clear_data_home(data_home)  # nothing left to do
+    assert n_files(cache_home) == 1
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_the_home_of_the_user_may_be_named(cache_home, monkeypatch, tmp_path):
+    assert get_data_home() == cache_home
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert get_data_home("~/data") == tmp_path / "data"
+
+
 def test_the_same_as_from_the_real_collection(http_server, cache_home, data_dir, tmp_path):
     real = data_dir / "emoji-data"
     for path in ("emoji.json", *(p.relative_to(real) for p in real.glob("img-apple-64/*.png"))):
         http_server.files[f"/{path}"] = (200, (real / path).read_bytes())
     # with the hash that is known for the tag
-    emoji = fetch_emoji(vendor="apple", base_url=f"{http_server.root}/", folder=tmp_path / "here")
+    emoji = fetch_emoji(
+        vendor="apple", base_url=f"{http_server.root}/", data_home=tmp_path / "here"
+    )
     expected = load_emoji(real, vendor="apple")
     for key in ("target", "code_points", "names"):
         np.testing.assert_array_equal(emoji[key], expected[key])
@@ -97,9 +127,9 @@ def test_only_pictures_with_a_class_are_downloaded(server, tmp_path):
     rows = json.loads(TABLE)
     rows[0]["unified"] = "1F610"  # neither happy nor sad
     server.files["/emoji.json"] = (200, json.dumps(rows).encode())
-    fetch(server, table_sha256="any", folder=tmp_path / "a")
+    fetch(server, table_sha256="any", data_home=tmp_path / "a")
     assert "/img-apple-64/1f600.png" not in server.paths
-    emoji = fetch(server, table_sha256="any", folder=tmp_path / "a", labels="subcategory")
+    emoji = fetch(server, table_sha256="any", data_home=tmp_path / "a", labels="subcategory")
     assert len(emoji.data) == 6
     assert server.paths.count("/img-apple-64/1f600.png") == 1
     assert server.n_requests == 1 + 6
@@ -125,10 +155,11 @@ def test_a_picture_the_server_lacks_is_reported_and_the_others_are_there(server)
 
 def test_a_damaged_copy_of_a_picture_the_server_lacks_is_not_taken(server, tmp_path):
     del server.files["/img-apple-64/1f62d.png"]
-    (tmp_path / "img-apple-64").mkdir()
-    (tmp_path / "img-apple-64" / "1f62d.png").write_bytes(picture()[:50])
+    damaged = tmp_path / FOLDER / "img-apple-64" / "1f62d.png"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(picture()[:50])
     with pytest.warns(UserWarning, match="misses 1 pictures"):
-        emoji = fetch(server, folder=tmp_path)
+        emoji = fetch(server, data_home=tmp_path)
     assert len(emoji.data) == 5
 
 
@@ -148,13 +179,13 @@ def test_a_damaged_copy_of_a_picture_the_server_lacks_is_not_taken(server, tmp_p
     ],
     ids=["cut off", "short", "empty", "503", "403", "page", "JPEG", "size", "flipped", "endless"],
 )
-def test_what_is_no_picture_is_not_kept(server, cache_home, answer, error, match, n_requests):
+def test_what_is_no_picture_is_not_kept(server, answer, error, match, n_requests):
     path = "/img-apple-64/1f602.png"
     good, server.files[path] = server.files[path], answer
     with pytest.raises(error, match=match):
         fetch(server, n_threads=1)
     assert server.paths.count(path) == n_requests
-    root = cache_home / "emoji-data" / "v16.0.0"
+    root = get_data_home() / FOLDER
     assert not (root / path[1:]).exists()
     assert list(root.rglob("*.part")) == []
     # the next call goes on where this one stopped
@@ -182,16 +213,16 @@ def test_a_table_with_another_hash_is_refused(server, cache_home):
 
 
 def test_a_damaged_table_and_damaged_pictures_on_disk_are_replaced(server, tmp_path):
-    emoji = fetch(server, folder=tmp_path)
-    (tmp_path / "emoji.json").write_bytes(TABLE[:-1])
-    (tmp_path / "img-apple-64" / "1f622.png").write_bytes(b"")
+    emoji = fetch(server, data_home=tmp_path)
+    (tmp_path / FOLDER / "emoji.json").write_bytes(TABLE[:-1])
+    (tmp_path / FOLDER / "img-apple-64" / "1f622.png").write_bytes(b"")
     server.paths.clear()
-    again = fetch(server, folder=tmp_path)
+    again = fetch(server, data_home=tmp_path)
     assert server.paths == ["/emoji.json", "/img-apple-64/1f622.png"]
     np.testing.assert_array_equal(again.data, emoji.data)
 
 
-def test_an_interrupted_download_is_taken_up_again(server, cache_home, monkeypatch):
+def test_an_interrupted_download_is_taken_up_again(server, monkeypatch):
     pieces = _downloads._pieces
 
     def interrupt(url, **limits):
@@ -203,7 +234,7 @@ def test_an_interrupted_download_is_taken_up_again(server, cache_home, monkeypat
         patch.setattr(_downloads, "_pieces", interrupt)
         with pytest.raises(KeyboardInterrupt):
             fetch(server, n_threads=1)
-    root = cache_home / "emoji-data" / "v16.0.0"
+    root = get_data_home() / FOLDER
     assert n_files(root) == 3
     server.paths.clear()
     assert len(fetch(server).data) == 6
@@ -246,7 +277,7 @@ def test_calls_at_once_share_a_folder(server, tmp_path):
     server.files["/img-apple-64/1f600.png"] = (status, body, len(body), 0.2)  # slowly
     results = []
     threads = [
-        threading.Thread(target=lambda: results.append(fetch(server, folder=tmp_path)))
+        threading.Thread(target=lambda: results.append(fetch(server, data_home=tmp_path)))
         for _ in range(3)
     ]
     for thread in threads:
@@ -265,6 +296,8 @@ def test_what_cannot_be_asked_for(server, tmp_path):
     with pytest.raises(ValueError, match="several distinct ones, got \\[\\]"):
         fetch(server, vendor=[])
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match=r"cannot be stored in .*Pass a folder that can be written"):
-        fetch(server, folder=tmp_path / "file")
+    with pytest.raises(
+        OSError, match=r"cannot be stored in .*Pass a data_home that can be written"
+    ):
+        fetch(server, data_home=tmp_path / "file")
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)

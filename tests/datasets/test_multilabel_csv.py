@@ -166,7 +166,7 @@ def test_all_faults_at_once_each_with_its_row(folder):
         (5, "has 'maybe' for 'boat': expected 0 or 1"),
         (6, "has no value for 'bus': expected 0 or 1, or partial_labels=True where it is unknown"),
         (7, "has no file name"),
-        (8, "names '../labels.csv', which leads out of image_dir"),
+        (8, "names '../labels.csv', which leads out of the folder"),
         (9, "has 2 cells, the header 3"),
         (10, "names './a.png', which row 2 names already"),
     ]
@@ -198,7 +198,7 @@ def test_the_message_counts_on_where_it_stops_naming(folder):
 def test_names_that_lead_out(folder, name):
     ((row, reason),) = failures_of(folder, f"Image_Name,bus\na.png,1\n{name},0\n")
     assert row == 3
-    assert reason.endswith("which leads out of image_dir")
+    assert reason.endswith("which leads out of the folder")
 
 
 @pytest.mark.parametrize("name", ["deep/../a.png", "./a.png", "deep/./c.png", "..a.png"])
@@ -244,9 +244,7 @@ def test_columns_at_fault(folder, text, options, match):
 def test_files_and_folders_that_are_not_there(folder):
     with pytest.raises(FileNotFoundError, match=r"load_multilabel_csv found no table at .*nowhere"):
         load_multilabel_csv(folder / "nowhere.csv", folder)
-    with pytest.raises(
-        NotADirectoryError, match=r"expected image_dir to be a folder, got .*labels"
-    ):
+    with pytest.raises(NotADirectoryError, match=r"expected path to be a folder, got .*labels"):
         load_multilabel_csv(write(folder, TABLE), folder.parent / "labels.csv")
 
 
@@ -263,7 +261,7 @@ def test_no_table(folder, text, match):
 
 
 def test_wrong_parameters(folder):
-    with pytest.raises(ValueError, match=r"'csv' parameter of load_multilabel_csv must be"):
+    with pytest.raises(ValueError, match=r"'table' parameter of load_multilabel_csv must be"):
         load_multilabel_csv(3, folder)
     with pytest.raises(ValueError, match=r"'partial_labels' parameter of load_multilabel_csv"):
         load_multilabel_csv(write(folder, TABLE), folder, partial_labels="yes")

@@ -144,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
         "evaluate", help="how good a model is", description=_EVALUATE, epilog=_STATUSES
     )
     evaluate.add_argument(
-        "root", type=Path, help="folder or zip file with one folder of face crops for each emotion"
+        "path", type=Path, help="folder or zip file with one folder of face crops for each emotion"
     )
     _add_model(evaluate)
     evaluate.add_argument(

@@ -51,11 +51,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
     classes = registered_classes(arguments.model)
     if classes is None:
         _, classes = open_classifier(arguments.model, arguments.jobs)
-    X, y = _load(arguments.root, classes)  # before a registered model is downloaded
+    X, y = _load(arguments.path, classes)  # before a registered model is downloaded
     classifier, classes = open_classifier(arguments.model, arguments.jobs)
-    probabilities, is_read = _classify(classifier, len(classes), X, arguments.root)
+    probabilities, is_read = _classify(classifier, len(classes), X, arguments.path)
     if not is_read.any():
-        raise UsageError(f"no image in {arguments.root} can be read.")
+        raise UsageError(f"no image in {arguments.path} can be read.")
     figures = measure_probabilities(y[is_read], probabilities[is_read], classes)
     n_unreadable = int((~is_read).sum())
     figures = {"model": arguments.model, "classes": classes, **figures}
@@ -71,12 +71,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return FAILED if n_unreadable else OK
 
 
-def _load(root: Path, classes: list[str]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _load(path: Path, classes: list[str]) -> tuple[NDArray[Any], NDArray[Any]]:
     labels = "emotions" if set(classes) <= set(EMOTIONS) else "folders"
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            X, y = load_image_folder(root, labels=labels, return_X_y=True)
+            X, y = load_image_folder(path, labels=labels, return_X_y=True)
     except (ValueError, FileNotFoundError) as error:
         raise UsageError(str(error)) from error
     for warning in caught:
@@ -84,14 +84,14 @@ def _load(root: Path, classes: list[str]) -> tuple[NDArray[Any], NDArray[Any]]:
     unknown = sorted(set(y) - set(classes))
     if unknown:
         raise UsageError(
-            f"{root} has folders {shorten(', '.join(unknown))}, which are not classes of the "
+            f"{path} has folders {shorten(', '.join(unknown))}, which are not classes of the "
             f"model; it has {', '.join(classes)}."
         )
     return X, y
 
 
 def _classify(
-    classifier: Any, n_classes: int, X: NDArray[Any], root: Path
+    classifier: Any, n_classes: int, X: NDArray[Any], path: Path
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return probabilities (n, n_classes), and which rows could be read; the others hold NaN."""
     probabilities = np.full((len(X), n_classes), np.nan)
@@ -106,7 +106,7 @@ def _classify(
                     if not error.failures:
                         raise UsageError(str(error)) from error
                     for _, reason in error.failures[: max(0, _N_NAMED - n_bad)]:
-                        say(f"evaluate: {root}: {reason}")
+                        say(f"evaluate: {path}: {reason}")
                     n_bad += len(error.failures)
                     rows = np.delete(rows, [row for row, _ in error.failures])
                 else:

@@ -1,3 +1,5 @@
+from ._data_home import clear_data_home as clear_data_home
+from ._data_home import get_data_home as get_data_home
 from ._emoji_sample import load_emoji_sample as load_emoji_sample
 from ._emoji_table import EMOJI_CLASSES as EMOJI_CLASSES
 from ._emoji_table import emoji_class as emoji_class

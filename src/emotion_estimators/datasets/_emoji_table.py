@@ -90,7 +90,7 @@ def class_of_row(emoji: Emoji, labels: str, sequences: str) -> str | None:
     if labels == "subcategory":
         return emoji.subcategory
     numbers = [n for n in parse_code_points(emoji.code_points) if n != _PICTURE_STYLE]
-    if len(numbers) > 1 and sequences == "own":
+    if len(numbers) > 1 and sequences == "separate":
         return None
     return emoji_class(numbers[0])
 

@@ -15,13 +15,13 @@ from typing import Any, BinaryIO
 from emotion_estimators._downloads import (
     CutOffError,
     NotThereError,
-    cache_folder,
     download,
     is_offline,
     readable_address,
 )
 from emotion_estimators._progress import progress_bar
 from emotion_estimators._sklearn import Interval, StrOptions, validate_params
+from emotion_estimators.datasets._data_home import EMOJI_FOLDER, get_data_home
 from emotion_estimators.datasets._emoji_table import (
     Emoji,
     class_of_row,
@@ -42,8 +42,8 @@ _LARGEST_TABLE, _LARGEST_PICTURE = 1 << 24, 1 << 20  # bytes
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = b"IEND\xaeB`\x82"  # type and checksum of the last chunk, which holds nothing
 _IF_UNWRITABLE = (
-    "Pass a folder that can be written, or set EMOTION_ESTIMATORS_CACHE to one, as folder=None "
-    "stores emoji in emoji-data below that."
+    "Pass a data_home that can be written, or set EMOTION_ESTIMATORS_CACHE to one, which is "
+    "data_home=None."
 )
 
 
@@ -51,8 +51,8 @@ _IF_UNWRITABLE = (
     {
         "vendor": [str, "array-like", None],
         "labels": [StrOptions({"happy-sad", "subcategory"})],
-        "sequences": [StrOptions({"own", "first"})],
-        "folder": [str, os.PathLike, None],
+        "sequences": [StrOptions({"separate", "first"})],
+        "data_home": [str, os.PathLike, None],
         "base_url": [str, None],
         "table_sha256": [str, None],
         "n_threads": [Interval(Integral, 1, None, closed="left")],
@@ -66,8 +66,8 @@ def fetch_emoji(
     *,
     vendor: str | Sequence[str] | None = None,
     labels: str = "happy-sad",
-    sequences: str = "own",
-    folder: str | os.PathLike[str] | None = None,
+    sequences: str = "separate",
+    data_home: str | os.PathLike[str] | None = None,
     base_url: str | None = None,
     table_sha256: str | None = None,
     n_threads: int = 8,
@@ -84,14 +84,13 @@ def fetch_emoji(
         None takes all four.
     labels : {"happy-sad", "subcategory"}, default="happy-sad"
         The classes, as for `load_emoji`. Only pictures that have one are downloaded.
-    sequences : {"own", "first"}, default="own"
+    sequences : {"separate", "first"}, default="separate"
         What an emoji of several characters is to "happy-sad", as for `load_emoji`.
-    folder : str or path-like, default=None
-        Where to keep the files. None keeps them in the cache: ``emoji-data/v16.0.0`` in
-        ``$EMOTION_ESTIMATORS_CACHE``, or in the user's cache folder.
+    data_home : str or path-like, default=None
+        Where to keep the files, in ``emoji-data/v16.0.0``. None is the folder of `get_data_home`.
     base_url : str, default=None
         What ``/emoji.json`` and ``/img-<vendor>-64/<picture>`` are appended to, such as the
-        address of a mirror; one of another version needs a `folder` of its own too. None is
+        address of a mirror; one of another version needs a `data_home` of its own too. None is
         tag v16.0.0 of the collection, at raw.githubusercontent.com.
     table_sha256 : str, default=None
         SHA-256 that ``emoji.json`` must have, or "any". None is that of tag v16.0.0.
@@ -119,10 +118,10 @@ def fetch_emoji(
     DownloadError
         If ``emoji.json`` has another SHA-256, or what comes as a picture is none of 64 x 64 px.
     ValueError
-        If `vendor` names none, one twice or a stranger, `base_url` is no http address, or no
-        picture is available.
+        If `vendor` names none, one twice or an unknown one, `base_url` is no http address, or
+        no picture could be loaded.
     OSError
-        If `folder` cannot be written.
+        If `data_home` cannot be written.
 
     Warns
     -----
@@ -133,12 +132,13 @@ def fetch_emoji(
     See Also
     --------
     load_emoji : Load such a folder without any network.
+    clear_data_home : Delete what was downloaded.
     load_emoji_sample : Load the emoji that come with the package.
 
     Notes
     -----
-    A file appears in `folder` whole or not at all, also when several processes fetch at once. Lost
-    connections, timeouts and server errors are tried three times; other answers are final. A
+    A file appears in `data_home` whole or not at all, also when several processes fetch at once.
+    Lost connections, timeouts and server errors are tried three times; other answers are final. A
     picture may take 60 s, the table 14 minutes, all attempts together. Files that are there are
     checked again and not downloaded again: with all of them there, nothing is asked of the network.
 
@@ -172,7 +172,7 @@ def fetch_emoji(
             "fetch_emoji expected base_url to begin with http:// or https://, "
             f"got {readable_address(base_url)!r}."
         )
-    root = cache_folder("emoji-data") / _TAG if folder is None else Path(folder)
+    root = get_data_home(data_home) / EMOJI_FOLDER / _TAG
     server = _Server(base_url.rstrip("/"), root, timeout)
     table = server.get_table(_TABLE_SHA256 if table_sha256 is None else table_sha256)
     server.get_pictures(
@@ -272,7 +272,7 @@ def _check_table(url: str, sha256: str, file: BinaryIO) -> None:
         raise DownloadError(
             f"fetch_emoji: what {url} sends has SHA-256 {digest}, expected {sha256}. Nothing was "
             "kept. If you trust a table of another version, pass its hash as table_sha256, and "
-            "another folder."
+            "another data_home."
         )
 
 

@@ -41,7 +41,7 @@ and stand under the vendors' own terms.
         "path": [str, os.PathLike],
         "vendor": [str, "array-like", None],
         "labels": [StrOptions({"happy-sad", "subcategory"})],
-        "sequences": [StrOptions({"own", "first"})],
+        "sequences": [StrOptions({"separate", "first"})],
         "return_X_y": ["boolean"],
     },
     prefer_skip_nested_validation=True,
@@ -51,7 +51,7 @@ def load_emoji(
     *,
     vendor: str | Sequence[str] | None = None,
     labels: str = "happy-sad",
-    sequences: str = "own",
+    sequences: str = "separate",
     return_X_y: bool = False,
 ) -> Any:
     """Load pictures of smileys from a folder that is laid out as emoji-data is.
@@ -69,9 +69,9 @@ def load_emoji(
         "happy-sad" takes the emoji that `emoji_class` knows;
         "subcategory" takes all of the category 'Smileys & Emotion', with Unicode's subcategory
         as class, such as "face-concerned" or "heart".
-    sequences : {"own", "first"}, default="own"
-        What an emoji of several characters is to "happy-sad". With "own" it is an emoji of its
-        own and has no class; with "first" it has that of its first code point. That concerns
+    sequences : {"separate", "first"}, default="separate"
+        What an emoji of several characters is to "happy-sad". With "separate" it is an emoji of
+        its own and has no class; with "first" it has that of its first code point. That concerns
         U+1F642 U+200D U+2194 and U+1F642 U+200D U+2195, a slightly smiling head that is shaken,
         or nods. Subcategories are their own in both cases.
     return_X_y : bool, default=False

@@ -30,21 +30,21 @@ _OWNER = "load_image_folder"
 
 @validate_params(
     {
-        "root": [str, os.PathLike],
+        "path": [str, os.PathLike],
         "labels": [StrOptions({"emotions", "folders"})],
         "return_X_y": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
 def load_image_folder(
-    root: str | os.PathLike[str], *, labels: str = "emotions", return_X_y: bool = False
+    path: str | os.PathLike[str], *, labels: str = "emotions", return_X_y: bool = False
 ) -> Any:
     """Load images that are sorted into one folder for each class.
 
     Parameters
     ----------
-    root : str or path-like
-        A folder with the layout ``root/<class>/**/<image>``, or a ``.zip`` file of such a
+    path : str or path-like
+        A folder with the layout ``path/<class>/**/<image>``, or a ``.zip`` file of such a
         folder. Where a folder holds nothing but one folder of folders (``train/<class>/...``),
         that one is taken.
     labels : {"emotions", "folders"}, default="emotions"
@@ -67,7 +67,7 @@ def load_image_folder(
         target_names : list of str
             The distinct classes, sorted.
         filenames : ndarray of shape (n_samples,), dtype object
-            Paths relative to `root`, with forward slashes.
+            Paths relative to `path`, with forward slashes.
         ignored : list of str
             Files and hidden folders that were left out: hidden ones, those in no class folder, and
         those that are no images that can be read, by their suffixes or, without a suffix, by
@@ -78,13 +78,13 @@ def load_image_folder(
     Raises
     ------
     FileNotFoundError
-        If there is no `root`.
+        If there is no `path`.
     ValueError
-        If `root` is neither a folder nor a zip file, is a damaged zip file or one that unpacks
-        to far more than pictures would, holds no class folder, no image
-        or a symlink cycle, or a folder's name is not an emotion with ``labels="emotions"``.
+        If `path` is neither a folder nor a zip file, is a damaged zip file or one that unpacks
+        to far more than images would, holds no class folder, no image or a symlink cycle, or a
+        folder name is not an emotion with ``labels="emotions"``.
     OSError
-        If a folder in `root` cannot be read; nothing is left out silently.
+        If a folder in `path` cannot be read; nothing is left out silently.
 
     Warns
     -----
@@ -112,7 +112,7 @@ def load_image_folder(
     >>> faces.target
     array(['angry', 'happy'], dtype=object)
     """
-    path = Path(root)
+    path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"load_image_folder found no folder or zip file at {path}.")
     hidden: list[str] = []

@@ -29,8 +29,8 @@ _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
 
 @validate_params(
     {
-        "csv": [str, os.PathLike, HasMethods(["itertuples"])],
-        "image_dir": [str, os.PathLike],
+        "table": [str, os.PathLike, HasMethods(["itertuples"])],
+        "path": [str, os.PathLike],
         "image_column": [str],
         "label_columns": ["array-like", None],
         "partial_labels": ["boolean"],
@@ -41,8 +41,8 @@ _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
     prefer_skip_nested_validation=True,
 )
 def load_multilabel_csv(
-    csv: Any,
-    image_dir: str | os.PathLike[str],
+    table: Any,
+    path: str | os.PathLike[str],
     *,
     image_column: str = "Image_Name",
     label_columns: Sequence[str] | None = None,
@@ -55,10 +55,10 @@ def load_multilabel_csv(
 
     Parameters
     ----------
-    csv : str, path-like or DataFrame
+    table : str, path-like or DataFrame
         The table: a header, then one row for each image, its file name in `image_column` and 0
         or 1 (also 0.0, 1.0, false, true) in the column of each label.
-    image_dir : str or path-like
+    path : str or path-like
         The folder in which the file names lie; they may hold folders.
     image_column : str, default="Image_Name"
         Name of the column with the file names.
@@ -103,16 +103,16 @@ def load_multilabel_csv(
     Raises
     ------
     FileNotFoundError
-        If there is no file `csv`.
+        If there is no file `table`.
     NotADirectoryError
-        If `image_dir` is no folder.
+        If `path` is no folder.
     ValueError
         If a file is empty, in another encoding, no table, or one of more than 64 MiB, of a cell
         of more than 131,072 characters, or of more than 16 million cells (a row counts as 8 more).
     InvalidTableError
         If columns are missing or named twice, no column is a label, there are no rows, or rows
         are at fault: cells too many or too few, no file name, a name that leads out of
-        `image_dir`, a file that is not there, an image named twice, a value that is not 0 or 1.
+        `path`, a file that is not there, an image named twice, a value that is not 0 or 1.
         The message names the first columns at fault, or the first faults of rows, up to 20; its
         attribute ``failures`` holds them all, as (row, reason).
 
@@ -128,7 +128,7 @@ def load_multilabel_csv(
 
     Notes
     -----
-    Links below `image_dir` are followed. Files are looked for, not decoded: damaged images are
+    Links below `path` are followed. Files are looked for, not decoded: damaged images are
     found, and named, by the estimator that reads them. Blanks around names and values do not
     count, nor do empty lines.
 
@@ -152,10 +152,10 @@ def load_multilabel_csv(
     array([[1, 1],
            [0, 1]])
     """
-    folder = Path(image_dir)
-    table = read_table(csv, owner=_OWNER, delimiter=delimiter, encoding=encoding)
+    folder = Path(path)
+    table = read_table(table, owner=_OWNER, delimiter=delimiter, encoding=encoding)
     if not folder.is_dir():
-        raise NotADirectoryError(f"{_OWNER} expected image_dir to be a folder, got {folder}.")
+        raise NotADirectoryError(f"{_OWNER} expected path to be a folder, got {folder}.")
     labels = _find_label_columns(table, image_column, label_columns)
     image_place = table.header.index(image_column)
     places = {name: place for place, name in enumerate(table.header)}
@@ -276,7 +276,7 @@ def _file_problems(
         yield "has no file name"
         return
     if _leads_out(filename):
-        yield f"names {filename!r}, which leads out of image_dir"
+        yield f"names {filename!r}, which leads out of the folder"
         return
     path = os.path.normpath(folder / filename)
     first = first_row.setdefault(path, number)
