@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     photo = find_photograph(arguments.data)
-    cropper = FaceCropper(detector=find_detector(arguments.data), output_size=96)
+    cropper = FaceCropper(detector=find_detector(arguments.data), image_size=96)
     classifier = PretrainedEmotionClassifier()
     table = analyze_faces([photo], cropper=cropper, classifier=classifier)
     print_table(table)

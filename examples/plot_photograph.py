@@ -22,7 +22,7 @@ from emotion_estimators.inspection import draw_faces
 from emotion_estimators.labels import EMOTIONS
 
 photographs = [astronaut(), coffee(), "lost.jpg"]
-cropper = FaceCropper(detector="cascade", output_size=96)
+cropper = FaceCropper(detector="cascade", image_size=96)
 table = analyze_faces(photographs, cropper=cropper)
 table[["row", "status", "x", "y", "width", "height", "emotion"]]
 

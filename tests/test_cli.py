@@ -38,7 +38,7 @@ def two_faces(photo):
 @pytest.fixture
 def cropper(monkeypatch):
     """Let predict find faces with a function, as YuNet's file may not be there; return it."""
-    cropper = FaceCropper(detector=two_faces, output_size=48)
+    cropper = FaceCropper(detector=two_faces, image_size=48)
     monkeypatch.setattr("emotion_estimators.cli.predict._open_cropper", lambda *_: cropper)
     return cropper
 
@@ -530,7 +530,7 @@ def start_of_a_long_run(photos, tmp_path, out):
         time.sleep(0.02)
         return [[0, 0, 40, 40], [40, 0, 40, 40]]
 
-    predict._open_cropper = lambda *_: FaceCropper(detector=find, output_size=48)
+    predict._open_cropper = lambda *_: FaceCropper(detector=find, image_size=48)
     raise SystemExit(main(["predict", {str(links)!r}, "--out", {str(out)!r}]))
     """
     process = subprocess.Popen(
@@ -902,7 +902,7 @@ def test_what_libraries_write_to_a_closed_stream_is_not_in_the_table(photos, tmp
             os.write(descriptor, b"[W:onnxruntime] a warning\\n")
         return [[0, 0, 40, 40]]
 
-    predict._open_cropper = lambda *_: FaceCropper(detector=find, output_size=48)
+    predict._open_cropper = lambda *_: FaceCropper(detector=find, image_size=48)
     sys.exit(main(["predict", sys.argv[1], "--out", sys.argv[2]]))
     """
     (tmp_path / "program.py").write_text(textwrap.dedent(code))

@@ -38,7 +38,7 @@ def photos():
 
 @pytest.fixture
 def cropper():
-    return FaceCropper(detector=two_faces, output_size=48)
+    return FaceCropper(detector=two_faces, image_size=48)
 
 
 def test_one_row_for_each_face_and_each_photograph_without(photos, cropper, tmp_path):
@@ -71,7 +71,7 @@ def test_one_row_for_each_face_and_each_photograph_without(photos, cropper, tmp_
 def test_probabilities_are_those_of_cropper_and_classifier(photos, cropper):
     table = analyze_faces(photos, cropper=cropper)
     crops = [
-        FaceCropper(detector=lambda p, i=i: two_faces(p)[i : i + 1], output_size=48).transform(
+        FaceCropper(detector=lambda p, i=i: two_faces(p)[i : i + 1], image_size=48).transform(
             photos
         )
         for i in (0, 1)

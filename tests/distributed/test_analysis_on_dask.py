@@ -39,7 +39,7 @@ def cropper():
     def two_faces(photo):
         return [[0, 0, 30, 30], [photo.shape[1] - 30, 20, 40, 40]] if photo.any() else []
 
-    return FaceCropper(detector=two_faces, output_size=48, n_threads=1)
+    return FaceCropper(detector=two_faces, image_size=48, n_threads=1)
 
 
 @pytest.fixture(scope="module")

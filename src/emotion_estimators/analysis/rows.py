@@ -46,7 +46,7 @@ def iterate_faces(
         of any sizes, uint8 in 0..255 or float in 0..1. May be endless.
     cropper : FaceCropper, default=None
         What finds and cuts the faces; its `select` and `on_no_face` do not matter here. None is
-        ``FaceCropper(output_size=96, jpeg_draft=True)``.
+        ``FaceCropper(image_size=96, jpeg_draft=True)``.
     classifier : fitted classifier, default=None
         What takes the crops and has ``predict_proba`` and ``classes_``. None is
         ``PretrainedEmotionClassifier()``.
@@ -155,7 +155,7 @@ def standard_cropper(**parameters: Any) -> FaceCropper:
     -------
     cropper : FaceCropper
     """
-    return FaceCropper(output_size=_CROP_SIZE, jpeg_draft=True, **parameters)
+    return FaceCropper(image_size=_CROP_SIZE, jpeg_draft=True, **parameters)
 
 
 def table_columns(classes: Iterable[Any]) -> list[str]:

@@ -29,7 +29,7 @@ def analyze_faces(
         of any sizes, uint8 in 0..255 or float in 0..1. A list, array, Series or generator.
     cropper : FaceCropper, default=None
         What finds and cuts the faces; its `select` and `on_no_face` do not matter here. None is
-        ``FaceCropper(output_size=96, jpeg_draft=True)``.
+        ``FaceCropper(image_size=96, jpeg_draft=True)``.
     classifier : fitted classifier, default=None
         What takes the crops and has ``predict_proba`` and ``classes_``. None is
         ``PretrainedEmotionClassifier()``.

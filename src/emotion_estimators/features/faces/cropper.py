@@ -50,7 +50,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         Turn each crop until the eyes are level. Needs a detector that finds landmarks. With
         YuNet the face is enlarged and looked at three times more, since its landmarks of small
         faces are too upright.
-    output_size : int or tuple of int, default=160
+    image_size : int or tuple of int, default=160
         Size of the crops in pixels, or height and width.
     color : {"rgb", "grey"}, default="rgb"
         Colour of the crops.
@@ -67,7 +67,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
     jpeg_draft : bool, default=False
         Decode JPEG files at a half, a quarter or an eighth of their size to find the faces,
         where that is still `max_size` or more, and to cut them out, where all faces still have
-        `output_size` or more. Up to three times as fast for large photographs; boxes move by a
+        `image_size` or more. Up to three times as fast for large photographs; boxes move by a
         pixel or two, of those of the shrunken photograph, and crops with them.
     image_shape : tuple of int, default=None
         How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
@@ -129,7 +129,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
     ...     return [[x, y, 8, 8]]
     >>> X = np.zeros((2, 40, 60, 3), dtype=np.uint8)
     >>> X[0, 10:18, 20:28] = X[1, 30:38, 5:13] = 255
-    >>> crops = FaceCropper(detector=brightest, output_size=4).transform(X)
+    >>> crops = FaceCropper(detector=brightest, image_size=4).transform(X)
     >>> crops.shape, int(crops.min())
     ((2, 4, 4, 3), 255)
     """
@@ -139,7 +139,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         "select": [StrOptions({"largest", "center", "score"})],
         "margin": [Interval(Real, -1, None, closed="neither")],
         "align": ["boolean"],
-        "output_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
+        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
         "color": [StrOptions({"rgb", "grey"})],
         "on_no_face": [StrOptions({"raise", "whole", "nan"})],
         "min_score": [Interval(Real, 0, 1, closed="both")],
@@ -157,7 +157,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         select: str = "largest",
         margin: float = 0.0,
         align: bool = False,
-        output_size: int | tuple[int, int] = 160,
+        image_size: int | tuple[int, int] = 160,
         color: str = "rgb",
         on_no_face: str = "raise",
         min_score: float = 0.7,
@@ -171,7 +171,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         self.select = select
         self.margin = margin
         self.align = align
-        self.output_size = output_size
+        self.image_size = image_size
         self.color = color
         self.on_no_face = on_no_face
         self.min_score = min_score
@@ -221,7 +221,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         Returns
         -------
         crops : ndarray of shape (n_samples, height, width) or (n_samples, height, width, 3)
-            In `output_size`; grey with ``color="grey"``. uint8 in 0..255 from files and uint8
+            In `image_size`; grey with ``color="grey"``. uint8 in 0..255 from files and uint8
             arrays, else float as given; with ``on_no_face="nan"`` always float in 0..1, or NaN.
 
         Raises
@@ -325,11 +325,11 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         )
 
     def _size(self) -> tuple[int, int]:
-        size: Any = self.output_size
+        size: Any = self.image_size
         pair = (size, size) if isinstance(size, Integral) else tuple(size)
         if len(pair) != 2 or not all(isinstance(v, Integral) and int(v) > 0 for v in pair):
             raise ValueError(
-                f"{type(self).__name__} expected output_size to be a positive int or (height, "
+                f"{type(self).__name__} expected image_size to be a positive int or (height, "
                 f"width), got {size!r}."
             )
         return int(pair[0]), int(pair[1])
