@@ -129,7 +129,7 @@ def _iterate(
         if problem:
             return name, InvalidImagesError(problem)
         try:
-            return name, prepared.cut_all(item)
+            return name, prepared.crops(item)
         except InvalidImagesError as error:
             return name, error
 
@@ -216,8 +216,8 @@ def _rows(
         return [dict(zip(columns, [row, name, "no face", "", *nothing], strict=True))]
     rows = []
     for i in range(len(faces)):
-        chances = next(probabilities).tolist()
-        emotion = classes[int(np.argmax(chances))]
+        of_face = next(probabilities).tolist()
+        emotion = classes[int(np.argmax(of_face))]
         values = [row, name, "face", "", i, *faces.boxes[i].tolist(), float(faces.scores[i])]
-        rows.append(dict(zip(columns, [*values, emotion, *chances], strict=True)))
+        rows.append(dict(zip(columns, [*values, emotion, *of_face], strict=True)))
     return rows

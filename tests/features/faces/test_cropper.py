@@ -435,6 +435,6 @@ def test_cascade_finds_faces(astronaut):
 @pytest.mark.parametrize(("color", "shape"), [("rgb", (0, 4, 6, 3)), ("grey", (0, 4, 6))])
 def test_no_face_gives_no_crop_of_the_right_shape(color, shape):
     cropper = FaceCropper(detector=lambda _: None, image_size=(4, 6), color=color)
-    faces, crops = cropper.prepare().cut_all(np.zeros((20, 30, 3), np.uint8))
+    faces, crops = cropper.prepare().crops(np.zeros((20, 30, 3), np.uint8))
     assert len(faces) == 0
     assert crops.shape == shape

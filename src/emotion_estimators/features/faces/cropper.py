@@ -269,7 +269,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         """
         prepared = self._open()
         photographs = check_photographs(self, X, reset=False)
-        return list(self._map(prepared.find, photographs, prepared.n_threads))
+        return list(self._map(prepared.detect, photographs, prepared.n_threads))
 
     @fit_context(prefer_skip_nested_validation=True)
     def prepare(self) -> PreparedCropper:
@@ -278,7 +278,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         Returns
         -------
         prepared : PreparedCropper
-            Its ``cut_all`` takes one photograph, in any form but a row, and returns its `Faces`
+            Its ``crops`` takes one photograph, in any form but a row, and returns its `Faces`
             and their crops, an array of shape ``(n_faces, height, width[, 3])``; ``n_threads``
             threads at once may call it. Later changes of the parameters do not reach it.
 

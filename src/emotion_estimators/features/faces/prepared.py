@@ -52,11 +52,11 @@ class PreparedCropper:
     max_size: int | None
     jpeg_draft: bool
 
-    def find(self, photo: Photograph) -> Faces:
+    def detect(self, photo: Photograph) -> Faces:
         """Return all faces of a photograph; raise `InvalidImagesError` if it cannot be read."""
         return self._look(photo)[0]
 
-    def cut_all(self, item: Any) -> tuple[Faces, NDArray[Any]]:
+    def crops(self, item: Any) -> tuple[Faces, NDArray[Any]]:
         """Return all faces of one photograph and their crops.
 
         Parameters
