@@ -27,7 +27,7 @@ _MULTIPLE = 32  # of which height and width of the input must be
 _PARTS = ("cls", "obj", "bbox", "kps")
 _VALUES = (1, 1, 4, 10)  # of each part, for a cell
 _OUTPUTS = tuple(f"{part}_{stride}" for part in _PARTS for stride in _STRIDES)
-_MOST = 5000  # candidates looked at, as in OpenCV
+_MAX_CANDIDATES = 5000  # candidates looked at, as in OpenCV
 _LARGE = 3 * 2**22  # values of an input whose memory is given back: 45 bytes each are taken
 
 _Floats = NDArray[np.float32]
@@ -126,7 +126,7 @@ def keep_best(faces: _Floats, max_overlap: float) -> _Floats:
     -------
     best : float32 array of shape (n_kept, 15)
     """
-    rest = faces[np.argsort(-faces[:, -1], kind="stable")[:_MOST]]
+    rest = faces[np.argsort(-faces[:, -1], kind="stable")[:_MAX_CANDIDATES]]
     kept = []
     while len(rest):
         best, rest = rest[0], rest[1:]

@@ -30,7 +30,7 @@ __all__ = ["TorchFaceNetwork", "embed_folded", "fold_to_tensors"]
 
 Weights = dict[str, tuple[Tensor, Tensor]]
 
-_MANY = 0.25  # of a batch: so many faces one by one take as long as a batch, or longer
+_SINGLES_SHARE = 0.25  # of a batch: so many faces one by one take as long as a batch, or longer
 _ROWS = 32  # of each product with the last layer, whose kernel goes by their number
 
 
@@ -145,7 +145,9 @@ class TorchFaceNetwork:
         """Return what the images give in a batch of `batch_size`, of which they are a part."""
         n = len(images)
         if n < batch_size:
-            if n <= batch_size * _MANY and self._singles_agree(batch_size, images.shape[2:]):
+            if n <= batch_size * _SINGLES_SHARE and self._singles_agree(
+                batch_size, images.shape[2:]
+            ):
                 return np.concatenate([self._embed(image[np.newaxis]) for image in images])
             padding = np.zeros((batch_size - n, *images.shape[1:]), np.float32)
             images = np.concatenate([images, padding])
