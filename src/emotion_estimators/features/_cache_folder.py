@@ -25,10 +25,10 @@ __all__ = ["FolderCache"]
 
 _FILE = "embeddings-v1.sqlite3"
 _PAGE = 16384  # bytes; seven rows of 512 float32 in a page, one in SQLite's default of 4096
-_PATIENCE = 30.0  # seconds to wait for another process that writes
-_MANY = 500  # keys in one query
+_BUSY_TIMEOUT = 30.0  # seconds to wait for another process that writes
+_KEYS_PER_QUERY = 500  # keys in one query
 _REFRESH = 600.0  # seconds: a use is noted again only after that, so that hits do not write
-_KEPT = 0.9  # share of the allowed bytes that is kept when there are more
+_KEPT_SHARE = 0.9  # share of the allowed bytes that is kept when there are more
 _DTYPES = {code.encode(): np.dtype(code) for code in ("<f4", "<f8")}
 _DAMAGE = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 _BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
@@ -121,7 +121,7 @@ class FolderCache:
         return True
 
     def _open(self) -> None:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _BUSY_TIMEOUT
         while True:
             try:
                 self._connection = self._connect()
@@ -136,7 +136,10 @@ class FolderCache:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.folder / _FILE, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+            self.folder / _FILE,
+            timeout=_BUSY_TIMEOUT,
+            isolation_level=None,
+            check_same_thread=False,
         )
         try:
             for setting in (
@@ -163,8 +166,8 @@ class FolderCache:
             return known
         now = time.time()
         stale = []
-        for start in range(0, len(keys), _MANY):
-            some = keys[start : start + _MANY]
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            some = keys[start : start + _KEYS_PER_QUERY]
             marks = ",".join("?" * len(some))
             rows = self._connection.execute(
                 f"SELECT key, value, checksum, last_used FROM entries WHERE key IN ({marks})",  # noqa: S608
@@ -198,7 +201,7 @@ class FolderCache:
             n_bytes = (n_pages - n_free) * page
             if n_bytes > self.max_bytes:
                 (n,) = connection.execute("SELECT count(*) FROM entries").fetchone()
-                n_dropped = math.ceil(n * (1 - _KEPT * self.max_bytes / n_bytes))
+                n_dropped = math.ceil(n * (1 - _KEPT_SHARE * self.max_bytes / n_bytes))
                 connection.execute(
                     "DELETE FROM entries WHERE rowid IN "
                     "(SELECT rowid FROM entries ORDER BY last_used, rowid LIMIT ?)",

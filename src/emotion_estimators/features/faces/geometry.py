@@ -183,7 +183,7 @@ def _sample(
     return samples
 
 
-_LOOKS = 3
+_N_PASSES = 3
 _WINDOW = 320  # px in which a face is looked at again
 _SHARE = 0.7  # of it that the face's box fills
 
@@ -222,7 +222,7 @@ def eye_angle(detector: Detector, pixels: NDArray[Any], faces: Faces, face: int)
     centre = box[:2] + box[2:] / 2
     corner = math.floor(centre[1] - side / 2 + 0.5), math.floor(centre[0] - side / 2 + 0.5)
     angle = 0.0
-    for _ in range(_LOOKS):
+    for _ in range(_N_PASSES):
         window = cut_turned(pixels, corner, (side, side), angle, (_WINDOW, _WINDOW))
         seen = find_faces(detector, window, None, window.shape[:2])
         if len(seen) == 0 or seen.landmarks is None:
