@@ -147,8 +147,10 @@ def start_peer(data: Path, lite_model: str) -> Callable[[list[str]], list[tuple[
                 x, y = x - (side - width) // 2 + 40, y - (side - height) // 2 + 40
                 crop = grey[max(0, y - 10) : y + side + 10, max(0, x - 10) : x + side + 10]
                 crop = cv2.resize(crop, (64, 64)).astype(np.float32) / 255
-                chances = classify(((crop - 0.5) * 2)[np.newaxis, :, :, np.newaxis])
-                table.append((row, face[:4].tolist(), int(chances.argmax()), chances.tolist()))
+                probabilities = classify(((crop - 0.5) * 2)[np.newaxis, :, :, np.newaxis])
+                table.append(
+                    (row, face[:4].tolist(), int(probabilities.argmax()), probabilities.tolist())
+                )
         return [(row, box) for row, box, _, _ in table]
 
     return analyze

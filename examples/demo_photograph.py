@@ -78,10 +78,12 @@ def find_detector(data: Path | None) -> Any:
 
 def print_table(table: Any) -> None:
     """Print the table, the probabilities in per cent."""
-    chances = [name for name in table.columns if name.startswith("emotion_")]
-    shown = table[["face", "x", "y", "width", "height", "score", "emotion", *chances]].copy()
-    shown[chances] = (100 * shown[chances]).round()
-    shown = shown.rename(columns={name: name.removeprefix("emotion_") + " %" for name in chances})
+    probabilities = [name for name in table.columns if name.startswith("emotion_")]
+    shown = table[["face", "x", "y", "width", "height", "score", "emotion", *probabilities]].copy()
+    shown[probabilities] = (100 * shown[probabilities]).round()
+    shown = shown.rename(
+        columns={name: name.removeprefix("emotion_") + " %" for name in probabilities}
+    )
     print(f"\n{shown.to_string(index=False, float_format='{:.4g}'.format)}\n")
 
 

@@ -50,8 +50,8 @@ for name, model, picture in [
     ("cup of coffee", classifier, photographs[1]),
     ("face, to a dummy", dummy, crop),
 ]:
-    chances = model.predict_proba([picture])[0]
-    print(f"{name:18}{EMOTIONS[chances.argmax()]:10}{chances.max():.2f}")
+    probabilities = model.predict_proba([picture])[0]
+    print(f"{name:18}{EMOTIONS[probabilities.argmax()]:10}{probabilities.max():.2f}")
 
 # %%
 # What this does not show

@@ -39,8 +39,8 @@ _SHORTEST_LIMIT, _UNKNOWN_LIMIT = 60.0, 3600.0  # seconds for all of a download
 _SCHEMES = ("http", "https")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _N_REDIRECTS = 10
-_GONE = (404, 410)
-_LONGEST_TEXT = 300  # characters of what a server said, in a message
+_NOT_FOUND = (404, 410)
+_MAX_TEXT = 300  # characters of what a server said, in a message
 
 
 class CutOffError(Exception):
@@ -288,7 +288,7 @@ def _ask(line: Any, url: str, timeout: float) -> Any:
         raise _FailedError(
             _one_line(f"HTTP Error {code}: {response.reason}"),
             may_pass=code >= 500,
-            is_gone=code in _GONE,
+            is_gone=code in _NOT_FOUND,
         )
     return response
 
@@ -442,4 +442,4 @@ def _one_line(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_LONGEST_TEXT]
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_MAX_TEXT]

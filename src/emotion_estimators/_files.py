@@ -16,7 +16,7 @@ __all__ = ["whole_file"]
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _ABANDONED = 3600.0  # seconds after which nobody writes to a part any more
-_LONGEST = 100  # characters of a file's name in that of its part: 255 bytes are the most
+_MAX_NAME = 100  # characters of a file's name in that of its part: 255 bytes are the most
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def whole_file(path: str | Path, *, what: str) -> Iterator[BinaryIO]:
         to do.
     """
     path = Path(path)
-    begin = f".{path.name[:_LONGEST]}."
+    begin = f".{path.name[:_MAX_NAME]}."
     part = path.with_name(f"{begin}{secrets.token_hex(8)}.part")
     _remove_abandoned(path.parent, f"{glob.escape(begin)}*.part")
     try:

@@ -14,7 +14,7 @@ __all__ = [
     "WeightsError",
 ]
 
-_LONGEST = 200  # characters of a path or a value in a message
+_MAX_SHOWN = 200  # characters of a path or a value in a message
 
 
 def printable(text: str) -> str:
@@ -33,7 +33,7 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def shorten(value: object, longest: int = _LONGEST) -> str:
+def shorten(value: object, longest: int = _MAX_SHOWN) -> str:
     """Return a value as a message shows it: of one line, printable, and never long.
 
     Parameters

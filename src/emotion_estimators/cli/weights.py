@@ -19,9 +19,9 @@ def fetch(arguments: argparse.Namespace) -> int:
     if bool(arguments.names) == arguments.all:
         raise UsageError(f"expected either names of weights ({', '.join(known)}) or --all.")
     names = known if arguments.all else list(dict.fromkeys(arguments.names))
-    strange = [name for name in names if name not in known]
-    if strange:
-        raise UsageError(f"no weights are called {', '.join(strange)}; known: {', '.join(known)}.")
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UsageError(f"no weights are called {', '.join(unknown)}; known: {', '.join(known)}.")
     status = OK
     for name in names:
         try:

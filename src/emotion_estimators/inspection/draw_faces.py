@@ -87,8 +87,8 @@ def _draw_face(
     left, top = row["x"], row["y"]
     right, bottom = left + row["width"], top + row["height"]
     draw.rectangle((left, top, right, bottom), outline=color, width=line)
-    chance = row.get(f"emotion_{row['emotion']}")
-    label = row["emotion"] if chance is None else f"{row['emotion']} {chance:.2f}"
+    probability = row.get(f"emotion_{row['emotion']}")
+    label = row["emotion"] if probability is None else f"{row['emotion']} {probability:.2f}"
     font = ImageFont.load_default(size=max(10, min(size) // 40))
     width, height = draw.textbbox((0, 0), label, font=font)[2:]
     # above the box, or where there is no room, within it; never beyond the photograph

@@ -107,10 +107,10 @@ def check_skops(estimator: Any, sample: Sample) -> None:
         own = {f"{type(part).__module__}.{type(part).__qualname__}" for part in [one, *parts]}
         data = skops_io.dumps(one)
         untrusted = skops_io.get_untrusted_types(data=data)
-        strange = sorted(set(untrusted) - own)
-        if strange:
+        foreign = sorted(set(untrusted) - own)
+        if foreign:
             raise AssertionError(
-                f"loading {type(one).__name__} with skops needs trust in {', '.join(strange)}; "
+                f"loading {type(one).__name__} with skops needs trust in {', '.join(foreign)}; "
                 "expected no more than the estimator's own classes."
             )
         return skops_io.loads(data, trusted=untrusted)

@@ -172,10 +172,10 @@ def check_set_output_on_images(estimator: Any, sample: Sample) -> None:
 
 
 def _assert_labels(predicted: NDArray[Any], classes: NDArray[Any], where: str) -> None:
-    strange = sorted(set(predicted.tolist()) - set(classes.tolist()), key=str)
-    if strange:
+    unknown = sorted(set(predicted.tolist()) - set(classes.tolist()), key=str)
+    if unknown:
         raise AssertionError(
-            f"{where}: predict gives {strange[:3]}, which are not among the classes "
+            f"{where}: predict gives {unknown[:3]}, which are not among the classes "
             f"{classes.tolist()}."
         )
     kinds = {predicted.dtype.kind, classes.dtype.kind}
