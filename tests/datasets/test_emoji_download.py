@@ -144,7 +144,9 @@ def test_verbose_shows_progress(server, capfd):
 
 def test_a_picture_the_server_lacks_is_reported_and_the_others_are_there(server):
     del server.files["/img-apple-64/1f62d.png"]
-    with pytest.warns(UserWarning, match=r"misses 1 pictures .*img-apple-64/1f62d\.png") as warned:
+    with pytest.warns(
+        UserWarning, match=r"1 images are missing in .*img-apple-64/1f62d\.png"
+    ) as warned:
         emoji = fetch(server)
     assert warned[0].filename == __file__
     assert emoji.missing == ["img-apple-64/1f62d.png"]
@@ -158,7 +160,7 @@ def test_a_damaged_copy_of_a_picture_the_server_lacks_is_not_taken(server, tmp_p
     damaged = tmp_path / FOLDER / "img-apple-64" / "1f62d.png"
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(picture()[:50])
-    with pytest.warns(UserWarning, match="misses 1 pictures"):
+    with pytest.warns(UserWarning, match="1 images are missing"):
         emoji = fetch(server, data_home=tmp_path)
     assert len(emoji.data) == 5
 

@@ -70,8 +70,8 @@ def load_image_folder(
             Paths relative to `path`, with forward slashes.
         ignored : list of str
             Files and hidden folders that were left out: hidden ones, those in no class folder, and
-        those that are no images that can be read, by their suffixes or, without a suffix, by
-        their first bytes.
+            those that are not images that can be read, by their suffixes or, without a suffix, by
+            their first bytes.
     data, target : tuple of ndarray
         If ``return_X_y=True``.
 
@@ -81,8 +81,9 @@ def load_image_folder(
         If there is no `path`.
     ValueError
         If `path` is neither a folder nor a zip file, is a damaged zip file or one that unpacks
-        to far more than images would, holds no class folder, no image or a symlink cycle, or a
-        folder name is not an emotion with ``labels="emotions"``.
+        to far more than images would, holds no class folder or no image, has links to folders that
+        lead to each other too often, or, with ``labels="emotions"``, a folder's name is not one of
+        an emotion.
     OSError
         If a folder in `path` cannot be read; nothing is left out silently.
 
@@ -95,8 +96,7 @@ def load_image_folder(
     -----
     Order is that of the sorted class folders and file names, on every system. Hidden names,
     which begin with a dot or are ``__MACOSX``, are left out; links to folders are followed.
-    Nothing is
-    decoded here: damaged images are found, and named, by the estimator that reads them.
+    Nothing is decoded here: damaged images are found, and named, by the estimator that reads them.
 
     Examples
     --------

@@ -203,7 +203,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         ValueError, FileNotFoundError
             If a parameter cannot be used.
         WeightsError, ConnectionError
-            If the detector is not available.
+            If the detector's weights cannot be read, or are not available.
         """
         self._open()
         check_photographs(self, X, reset=True)
@@ -232,7 +232,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         ValueError, FileNotFoundError
             If a parameter cannot be used.
         WeightsError, ConnectionError
-            If the detector is not available.
+            If the detector's weights cannot be read, or are not available.
         """
         prepared = self._open()
         photographs = check_photographs(self, X, reset=False)
@@ -265,7 +265,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         ValueError, FileNotFoundError
             If a parameter cannot be used.
         WeightsError, ConnectionError
-            If the detector is not available.
+            If the detector's weights cannot be read, or are not available.
         """
         prepared = self._open()
         photographs = check_photographs(self, X, reset=False)
@@ -287,7 +287,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         ValueError, FileNotFoundError
             If a parameter cannot be used.
         WeightsError, ConnectionError
-            If the detector is not available.
+            If the detector's weights cannot be read, or are not available.
         """
         return self._open()
 

@@ -85,7 +85,7 @@ def open_detector(
     MissingDependencyError
         If the cascade is asked for without scikit-image.
     WeightsError, ConnectionError
-        If the weights are not available.
+        If the weights cannot be read, or are not available.
     """
     if callable(detector):
         return Detector(
