@@ -83,9 +83,9 @@ def time_case(n: int, shape: tuple[int, ...], dtype: str, repeats: int, pool: Pa
     descriptor = opencv_descriptor(shape)
     if dtype == "uint8" and not isinstance(descriptor, str):
         contenders["OpenCV, 1 thread"] = n, lambda: [descriptor.compute(x) for x in images]
-    for n_jobs in (1, 2):
-        ours = HOGTransformer(**PARAMETERS, n_jobs=n_jobs)
-        contenders[f"HOGTransformer, {n_jobs} thread{'s' * (n_jobs > 1)}"] = (
+    for n_threads in (1, 2):
+        ours = HOGTransformer(**PARAMETERS, n_threads=n_threads)
+        contenders[f"HOGTransformer, {n_threads} thread{'s' * (n_threads > 1)}"] = (
             n,
             lambda ours=ours: ours.transform(images),
         )

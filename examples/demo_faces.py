@@ -76,7 +76,7 @@ def show_hog(
     preset: str, X_train: Any, y_train: Any, X_test: Any, y_test: Any, output: Path
 ) -> None:
     """Train the HOG classifier beside a dummy; print their scores and draw the predictions."""
-    model = make_hog_classifier(preset, n_jobs=-1, random_state=0, verbose=True)
+    model = make_hog_classifier(preset, random_state=0, verbose=True)
     print(f'Training make_hog_classifier("{preset}") ...')
     start = time.perf_counter()
     model.fit(X_train, y_train)

@@ -235,14 +235,14 @@ def test_no_call_of_lapack_gets_more_than_a_block(faces, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_a_process_forked_after_a_prediction_predicts_and_fits(n_jobs):
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_process_forked_after_a_prediction_predicts_and_fits(n_threads):
     code = f"""
 import os, numpy as np
 from emotion_estimators import MirrorKernelRidgeClassifier
 from emotion_estimators.datasets import make_faces
 X, y = make_faces(150, random_state=0)
-model = MirrorKernelRidgeClassifier(n_jobs={n_jobs}).fit(X, y)
+model = MirrorKernelRidgeClassifier(n_threads={n_threads}).fit(X, y)
 expected = model.decision_function(X)
 child = os.fork()
 if child == 0:

@@ -11,7 +11,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 
-from emotion_estimators._sklearn import StrOptions, validate_params
+from emotion_estimators._sklearn import Interval, StrOptions, validate_params
 from emotion_estimators.classifiers.mirror_kernel_ridge_classifier import (
     MirrorKernelRidgeClassifier,
 )
@@ -25,7 +25,7 @@ __all__ = ["make_hog_classifier"]
         "preset": [StrOptions({"original", "fer2013"})],
         "image_size": [Integral, tuple, list, None],
         "image_shape": [tuple, list, None],
-        "n_jobs": [Integral, None],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
         "verbose": ["boolean"],
     },
@@ -36,7 +36,7 @@ def make_hog_classifier(
     *,
     image_size: int | tuple[int, int] | None = 48,
     image_shape: tuple[int, ...] | None = None,
-    n_jobs: int | None = None,
+    n_threads: int | None = None,
     random_state: int | np.random.RandomState | None = None,
     verbose: bool = False,
 ) -> Any:
@@ -59,8 +59,9 @@ def make_hog_classifier(
         they are.
     image_shape : tuple of int, default=None
         How to read 2-D rows, as for `HOGTransformer`.
-    n_jobs : int, default=None
-        Threads, as joblib counts them.
+    n_threads : int, default=None
+        Threads that decode files and describe images. None is the number of CPUs that the
+        process may use, or ``OMP_NUM_THREADS`` where that is less.
     random_state : int, RandomState instance or None, default=None
         For the solver of the linear SVM, or of the principal components. Pass an int for
         results that repeat.
@@ -94,7 +95,10 @@ def make_hog_classifier(
     """
     if preset == "original":
         hog = HOGTransformer(
-            cells_per_block=(2, 2), image_size=image_size, image_shape=image_shape, n_jobs=n_jobs
+            cells_per_block=(2, 2),
+            image_size=image_size,
+            image_shape=image_shape,
+            n_threads=n_threads,
         )
         svc = LinearSVC(random_state=random_state)
         return Pipeline([("hog", hog), ("svc", svc)], verbose=verbose)
@@ -108,7 +112,7 @@ def make_hog_classifier(
                 block_norm="L2",
                 image_size=96,
                 dtype="float64",
-                n_jobs=n_jobs,
+                n_threads=n_threads,
             ),
         )
         for cell in (16, 12)
@@ -126,6 +130,6 @@ def make_hog_classifier(
         gamma=1.8,
         image_size=image_size,
         image_shape=image_shape,
-        n_jobs=n_jobs,
+        n_threads=n_threads,
         verbose=verbose,
     )

@@ -9,7 +9,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import LinAlgError
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -23,6 +22,7 @@ from emotion_estimators.classifiers._blocked_cholesky import solve_in_blocks
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.features import HOGTransformer
 from emotion_estimators.images.color import to_rgb
+from emotion_estimators.images.threads import count_threads
 from emotion_estimators.training.training_set import check_labels
 
 __all__ = ["MirrorKernelRidgeClassifier"]
@@ -58,9 +58,10 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
         them -1. Where it is set the transformer is given rows, too: each `image_shape` that is
         None in it, or in its steps, is set to the shape of the images then.
-    n_jobs : int, default=None
-        Threads that decode files, as joblib counts them. The linear algebra takes the threads
-        that NumPy's BLAS takes.
+    n_threads : int, default=None
+        Threads that decode files. None is the number of CPUs that the process may use, or
+        ``OMP_NUM_THREADS`` where that is less. The linear algebra takes the threads that
+        NumPy's BLAS takes.
     verbose : bool, default=False
         Show progress bars.
 
@@ -128,7 +129,7 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         "gamma": [Interval(Real, 0, None, closed="neither")],
         "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
         "image_shape": [tuple, list, None],
-        "n_jobs": [Integral, None],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "verbose": ["boolean"],
     }
 
@@ -140,7 +141,7 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         gamma: float = 1.8,
         image_size: int | tuple[int, int] | None = None,
         image_shape: tuple[int, ...] | None = None,
-        n_jobs: int | None = None,
+        n_threads: int | None = None,
         verbose: bool = False,
     ) -> None:
         self.transformer = transformer
@@ -148,7 +149,7 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         self.gamma = gamma
         self.image_size = image_size
         self.image_shape = image_shape
-        self.n_jobs = n_jobs
+        self.n_threads = n_threads
         self.verbose = verbose
 
     # the kernel of images far apart is 0, and no error where the caller has made it one
@@ -180,7 +181,7 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         name = type(self).__name__
         images = check_images(self, X, reset=True)
         self.classes_, codes = check_labels(name, y, images.n_samples)
-        ((_, pixels),) = images.batches(images.n_samples, n_threads=effective_n_jobs(self.n_jobs))
+        ((_, pixels),) = images.batches(images.n_samples, n_threads=count_threads(self.n_threads))
 
         self.transformer_ = clone(
             HOGTransformer() if self.transformer is None else self.transformer
@@ -255,7 +256,7 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         images = check_images(self, X, reset=False)
         scores: NDArray[np.float64] = np.empty((images.n_samples, len(self.classes_)))
         learned = self.features_.astype(np.float64)
-        batches = images.batches(_BATCH, n_threads=effective_n_jobs(self.n_jobs))
+        batches = images.batches(_BATCH, n_threads=count_threads(self.n_threads))
         n_batches = -(-images.n_samples // _BATCH)
         bar = progress_bar(
             batches, desc=type(self).__name__, total=n_batches, is_shown=self.verbose

@@ -257,7 +257,10 @@ def test_layout_in_memory_does_not_matter(dtype: str, channels: tuple[int, ...])
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 # More than 2**20 bytes of uint8, so that each is more than one chunk of work.
 @pytest.mark.parametrize("shape", [(1100, 32, 32), (3, 640, 600), (230, 40, 40, 3)])
-def test_batch_equals_single_images_and_threads(dtype: str, shape: tuple[int, ...]) -> None:
+def test_batch_equals_single_images_and_threads(
+    dtype: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "_THREAD_BYTES", 1000)
     images = draw_images("few grey levels", shape, dtype, seed=2)
     batch = hog_descriptors(images, orientations=8)
     single = [hog_descriptors(images[i : i + 1], orientations=8)[0] for i in range(len(images))]
@@ -271,7 +274,8 @@ def test_batch_equals_single_images_and_threads(dtype: str, shape: tuple[int, ..
     )
 
 
-def test_called_from_several_threads() -> None:
+def test_called_from_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "_THREAD_BYTES", 1000)
     stacks = [draw_images("noise", (40, 48, 48), "uint8", seed) for seed in range(8)]
     expected = [hog_descriptors(images) for images in stacks]
     with ThreadPoolExecutor(8) as pool:

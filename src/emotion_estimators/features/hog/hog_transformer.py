@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from math import prod
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
@@ -23,13 +22,13 @@ from emotion_estimators._sklearn import (
 )
 from emotion_estimators._validation import ImageBatches, check_images
 from emotion_estimators.exceptions import InvalidImagesError
-from emotion_estimators.features._cache import compute_rows, open_cache
 from emotion_estimators.features.hog.kernel import (
     hog_descriptors,
     hog_feature_shape,
     hog_pictures,
 )
 from emotion_estimators.images.batches import Failures, raise_any
+from emotion_estimators.images.threads import count_threads
 
 __all__ = ["HOGTransformer"]
 
@@ -66,13 +65,9 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         them -1. Not used for images.
     dtype : {"float32", "float64"} or dtype, default=None
         Type of the descriptors. None gives float32 for float32 images and float64 otherwise.
-    n_jobs : int, default=None
-        Threads, as joblib counts them: None is one, -1 is one for each core.
-    cache : "memory" or path-like, default=None
-        Where to keep descriptors, so that `transform` computes each distinct image once:
-        "memory" is one cache for all estimators of the process, a path names a folder for all
-        processes. Worth it for large images or slow settings only: to find a small image in
-        the cache takes as long as to describe it.
+    n_threads : int, default=None
+        Threads that decode files and describe images. None is the number of CPUs that the
+        process may use, or ``OMP_NUM_THREADS`` where that is less.
 
     Attributes
     ----------
@@ -129,8 +124,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
         "image_shape": [tuple, list, None],
         "dtype": [StrOptions({"float32", "float64"}), type, np.dtype, None],
-        "n_jobs": [Integral, None],
-        "cache": [str, os.PathLike, None],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
 
     def __init__(
@@ -144,8 +138,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         image_size: int | tuple[int, int] | None = None,
         image_shape: tuple[int, ...] | None = None,
         dtype: DTypeLike | None = None,
-        n_jobs: int | None = None,
-        cache: str | os.PathLike[str] | None = None,
+        n_threads: int | None = None,
     ) -> None:
         self.orientations = orientations
         self.pixels_per_cell = pixels_per_cell
@@ -155,8 +148,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         self.image_size = image_size
         self.image_shape = image_shape
         self.dtype = dtype
-        self.n_jobs = n_jobs
-        self.cache = cache
+        self.n_threads = n_threads
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: object = None) -> HOGTransformer:  # noqa: ARG002
@@ -185,7 +177,6 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         images = check_images(self, X, reset=True)
         self._block_shape(images.image_size)
         self._output_dtype(np.dtype(np.float64))
-        self._n_threads()
         return self
 
     @fit_context(prefer_skip_nested_validation=True)  # no fit need have checked the parameters
@@ -210,25 +201,10 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
             large for a descriptor of at most 2**26 values, or of another size than in `fit`.
         ValueError
             If a parameter is out of its range.
-        OSError
-            If the folder of the cache cannot be made.
         """
         images = check_images(self, X, reset=False)
         n_features = prod(self._block_shape(images.image_size))
-        settings = self._settings()
-
-        def describe(batch: NDArray[Any], out: NDArray[Any]) -> None:
-            hog_descriptors(batch, **settings, n_threads=self._n_threads(), out=out)
-
-        with open_cache(self.cache, owner=type(self).__name__) as cache:
-            return compute_rows(
-                self._batches(images),
-                (images.n_samples, n_features),
-                describe,
-                dtype=self._output_dtype,
-                cache=cache,
-                settings={**settings, "dtype": str(self.dtype), "computed by": "HOG 1"},
-            )
+        return self._compute(images, (n_features,), partial(hog_descriptors, **self._settings()))
 
     @fit_context(prefer_skip_nested_validation=True)
     def hog_image(self, X: ArrayLike) -> NDArray[np.floating[Any]]:
@@ -259,14 +235,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         self._block_shape(images.image_size)
         settings = self._settings()
         del settings["cells_per_block"], settings["block_norm"]
-        pictures: NDArray[np.floating[Any]] | None = None
-        for rows, batch in self._batches(images):
-            if pictures is None:
-                dtype = self._output_dtype(batch.dtype)
-                pictures = np.empty((images.n_samples, *images.image_size), dtype)
-            pictures[rows] = hog_pictures(batch, **settings, n_threads=self._n_threads())
-        assert pictures is not None  # noqa: S101 - check_images refuses an empty X
-        return pictures
+        return self._compute(images, images.image_size, partial(hog_pictures, **settings))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Name the values of a descriptor.
@@ -297,10 +266,23 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         names = [f"hog_block{a}_{b}_cell{c}_{d}_bin{e}" for a, b, c, d, e in np.ndindex(*shape)]
         return np.array(names, dtype=object)
 
+    def _compute(
+        self, images: ImageBatches, shape: tuple[int, ...], compute: Callable[..., object]
+    ) -> NDArray[np.floating[Any]]:
+        """Return what `compute` writes for images, (n_samples, *shape)."""
+        computed: NDArray[np.floating[Any]] | None = None
+        for rows, batch in self._batches(images):
+            if computed is None:
+                dtype = self._output_dtype(batch.dtype)
+                computed = np.empty((images.n_samples, *shape), dtype)
+            compute(batch, n_threads=count_threads(self.n_threads), out=computed[rows])
+        assert computed is not None  # noqa: S101 - check_images refuses an empty X
+        return computed
+
     def _batches(self, images: ImageBatches) -> Iterator[tuple[slice, NDArray[Any]]]:
         batch_size = max(1, _BATCH_PIXELS // prod(images.image_size))
         failures: Failures = []
-        for rows, batch in images.batches(batch_size, n_threads=self._n_threads()):
+        for rows, batch in images.batches(batch_size, n_threads=count_threads(self.n_threads)):
             if self.transform_sqrt and batch.dtype != np.uint8:
                 least = batch.min(axis=tuple(range(1, batch.ndim)))  # (batch,)
                 for i in np.flatnonzero(least < 0):
@@ -318,9 +300,6 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
             "block_norm": self.block_norm,
             "transform_sqrt": self.transform_sqrt,
         }
-
-    def _n_threads(self) -> int:
-        return int(effective_n_jobs(self.n_jobs))
 
     def _output_dtype(self, pixels: np.dtype[Any]) -> np.dtype[Any]:
         if self.dtype is None:

@@ -34,6 +34,7 @@ _NORMS = {"L1": 0, "L1-sqrt": 1, "L2": 2, "L2-Hys": 3}
 # Of the pixels and of the histograms that a thread works on at once: bounds memory, fits the
 # caches. Smaller chunks call the loops more often, which takes microseconds each time.
 _CHUNK_BYTES = 2**20
+_THREAD_BYTES = 2**19  # of images: to start a thread for fewer takes longer than it saves
 
 
 def hog_feature_shape(
@@ -95,7 +96,7 @@ def hog_descriptors(
     dtype : float32, float64 or None, default=None
         Type of the result; None is float32 for float32 images and float64 otherwise.
     n_threads : int, default=1
-        Threads. The result does not depend on it.
+        Threads at most: few images take fewer. The result does not depend on it.
     out : C-contiguous array of shape (n, n_features) or None, default=None
         Where to write; its dtype counts then, and ``dtype`` must be None or the same.
 
@@ -135,7 +136,7 @@ def hog_descriptors(
                 address_of(out[part]),
             )
 
-    _in_threads(describe, images.shape[0], n_threads)
+    _in_threads(describe, images, n_threads)
     return out
 
 
@@ -147,13 +148,14 @@ def hog_pictures(
     transform_sqrt: bool = False,
     dtype: npt.DTypeLike | None = None,
     n_threads: int = 1,
+    out: Array | None = None,
 ) -> Array:
     """Draw the cell histograms of images as stars of lines.
 
     Parameters
     ----------
-    images, orientations, pixels_per_cell, transform_sqrt, dtype, n_threads
-        As in `hog_descriptors`.
+    images, orientations, pixels_per_cell, transform_sqrt, dtype, n_threads, out
+        As in `hog_descriptors`; ``out`` has the shape of the pictures.
 
     Returns
     -------
@@ -172,7 +174,7 @@ def hog_pictures(
         pixels_per_cell=pixels_per_cell,
         cells_per_block=(1, 1),
     )
-    pictures = _check_out(None, (n, height, width), dtype, images.dtype)
+    pictures = _check_out(out, (n, height, width), dtype, images.dtype)
     pictures[...] = 0
 
     # Differs from skimage: in cells 1 px high or wide its radius is -1, and lines leave their
@@ -201,7 +203,7 @@ def hog_pictures(
                 address_of(pictures[part]),
             )
 
-    _in_threads(draw, n, n_threads)
+    _in_threads(draw, images, n_threads)
     return pictures
 
 
@@ -242,9 +244,10 @@ def _check_out(
     return out
 
 
-def _in_threads(work: Callable[[slice], None], n: int, n_threads: int) -> None:
-    """Call work on equal ranges of the n images, one in each thread."""
-    n_threads = max(1, min(n_threads, n))
+def _in_threads(work: Callable[[slice], None], images: Array, n_threads: int) -> None:
+    """Call work on equal ranges of images (n, ...), one in each thread that is worth it."""
+    n = len(images)
+    n_threads = max(1, min(n_threads, n, images.nbytes // _THREAD_BYTES))
     if n_threads == 1:
         work(slice(0, n))
         return

@@ -1,8 +1,7 @@
 """The compiled loops of HOG: finds the library, loads it once, declares its functions.
 
 ``hatch_build.py`` compiles it from ``loops.c`` and ``images.c`` when the package is
-installed. Imports NumPy
-and `exceptions`; only ``kernel`` calls it.
+installed. Imports NumPy and `exceptions`; only ``kernel`` calls it.
 """
 
 from __future__ import annotations
