@@ -107,7 +107,7 @@ def test_all_formats_hold_the_same(photos, tmp_path):
     tables = []
     for suffix in ("csv", "jsonl", "parquet"):
         out = tmp_path / f"table.{suffix}"
-        assert run("predict", photos, "--out", out, "--jobs", 2) == 1
+        assert run("predict", photos, "--out", out, "--n-threads", 2) == 1
     tables = [
         pd.read_csv(tmp_path / "table.csv"),
         pd.DataFrame(read_lines(tmp_path / "table.jsonl")).replace({"problem": {"": None}}),
@@ -302,7 +302,7 @@ def test_misuse_of_predict(photos, tmp_path, capsys):
     [
         ([], "required: COMMAND"),
         (["predict"], "required: PATH"),
-        (["predict", "a.jpg", "--jobs", "0"], "whole number of 1 or more, got '0'"),
+        (["predict", "a.jpg", "--n-threads", "0"], "whole number of 1 or more, got '0'"),
         (["predict", "a.jpg", "--resume", "--overwrite"], "not allowed with"),
         (["paint"], "invalid choice"),
     ],
@@ -353,7 +353,7 @@ def test_evaluate(tmp_path, capsys):
 
     pytest.importorskip("matplotlib", reason="draws the confusion matrix")
     X, y = write_faces(tmp_path / "faces", 60)
-    assert run("evaluate", tmp_path / "faces", "--out", tmp_path / "out", "--jobs", 1) == 0
+    assert run("evaluate", tmp_path / "faces", "--out", tmp_path / "out", "--n-threads", 1) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
     figures = json.loads((tmp_path / "out" / "evaluation.json").read_text())

@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="write each photograph that shows faces into this folder, with boxes and labels",
     )
-    _add_jobs(predict)
+    _add_n_threads(predict)
 
     evaluate = commands.add_parser(
         "evaluate", help="how good a model is", description=_EVALUATE, epilog=_STATUSES
@@ -154,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         help="write the figures (evaluation.json) and a picture (confusion_matrix.png; needs "
         "matplotlib) into this folder",
     )
-    _add_jobs(evaluate)
+    _add_n_threads(evaluate)
 
     fetch = commands.add_parser(
         "fetch",
@@ -183,9 +183,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_jobs(parser: argparse.ArgumentParser) -> None:
+def _add_n_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--jobs", type=_positive, metavar="N", help="threads; by default one for each CPU"
+        "--n-threads", type=_positive, metavar="N", help="threads; by default one for each CPU"
     )
 
 

@@ -50,9 +50,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
         _import_matplotlib()
     classes = registered_classes(arguments.model)
     if classes is None:
-        _, classes = open_classifier(arguments.model, arguments.jobs)
+        _, classes = open_classifier(arguments.model, arguments.n_threads)
     X, y = _load(arguments.path, classes)  # before a registered model is downloaded
-    classifier, classes = open_classifier(arguments.model, arguments.jobs)
+    classifier, classes = open_classifier(arguments.model, arguments.n_threads)
     probabilities, is_read = _classify(classifier, len(classes), X, arguments.path)
     if not is_read.any():
         raise UsageError(f"no image in {arguments.path} can be read.")

@@ -16,12 +16,14 @@ from emotion_estimators.weights import fetch_weights, list_cards
 __all__ = ["open_classifier", "registered_classes"]
 
 
-def open_classifier(model: str, jobs: int | None) -> tuple[PretrainedEmotionClassifier, list[str]]:
+def open_classifier(
+    model: str, n_threads: int | None
+) -> tuple[PretrainedEmotionClassifier, list[str]]:
     """Return a classifier whose network is there and can be read, and its classes.
 
     Raises UsageError if there is no such model, ConnectionError if it cannot be downloaded.
     """
-    classifier = PretrainedEmotionClassifier(model=model, n_threads=jobs)
+    classifier = PretrainedEmotionClassifier(model=model, n_threads=n_threads)
     try:
         if registered_classes(model) is not None:
             fetch_weights(model, verbose=is_terminal(sys.stderr))

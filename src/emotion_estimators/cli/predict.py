@@ -80,9 +80,9 @@ def _report_search(found: Found) -> None:
 def _open(arguments: argparse.Namespace) -> tuple[Any, FaceCropper, list[str]]:
     """Return classifier, cropper and classes; what may be downloaded is opened last."""
     is_local = arguments.detector != "yunet"
-    cropper = _open_cropper(arguments.detector, arguments.jobs) if is_local else None
-    classifier, classes = open_classifier(arguments.model, arguments.jobs)
-    return classifier, cropper or _open_cropper(arguments.detector, arguments.jobs), classes
+    cropper = _open_cropper(arguments.detector, arguments.n_threads) if is_local else None
+    classifier, classes = open_classifier(arguments.model, arguments.n_threads)
+    return classifier, cropper or _open_cropper(arguments.detector, arguments.n_threads), classes
 
 
 def _unreadable(columns: list[str], path: str) -> list[dict[str, Any]]:
@@ -190,10 +190,10 @@ def _check_out(arguments: argparse.Namespace) -> None:
     check_writable("--out", out, out.parent)
 
 
-def _open_cropper(detector: str, jobs: int | None) -> FaceCropper:
+def _open_cropper(detector: str, n_threads: int | None) -> FaceCropper:
     """Return a cropper whose detector is there and can be read."""
     cropper = standard_cropper(
-        detector=detector, n_threads=jobs, verbose=int(is_terminal(sys.stderr))
+        detector=detector, n_threads=n_threads, verbose=int(is_terminal(sys.stderr))
     )
     try:
         cropper.prepare()
