@@ -29,9 +29,9 @@ from emotion_estimators.features._cache_folder import FolderCache
 MEGABYTE = 2**20
 
 
-def rows_of(numbers, n_features=512, dtype=np.float32):
+def rows_of(numbers, n_features=512):
     return {
-        b"key%09d" % i: np.random.default_rng(i).standard_normal(n_features).astype(dtype)
+        b"key%09d" % i: np.random.default_rng(i).standard_normal(n_features).astype(np.float32)
         for i in numbers
     }
 
@@ -59,7 +59,7 @@ def open_folder(tmp_path):
 
 @pytest.fixture
 def database(tmp_path):
-    return tmp_path / "cache" / "embeddings-v1.sqlite3"
+    return tmp_path / "cache" / "embeddings-v2.sqlite3"
 
 
 # ---- keys
@@ -103,7 +103,7 @@ def test_each_distinct_image_is_computed_once(kind, open_folder):
 
     def compute(batch, out):
         seen.extend(image.tobytes() for image in batch)
-        out[:] = batch.reshape(len(batch), -1) / 3
+        out[:] = batch.reshape(len(batch), -1) / np.float32(3)
 
     def rows_by(cache, settings):
         batches = ((slice(i, i + 7), images[i : i + 7]) for i in range(0, 100, 7))
@@ -111,12 +111,11 @@ def test_each_distinct_image_is_computed_once(kind, open_folder):
             batches,
             (100, 16),
             compute,
-            dtype=lambda _: np.dtype(np.float64),
             cache=cache,
             settings=settings,
         )
 
-    expected = images.reshape(100, -1) / 3
+    expected = images.reshape(100, -1) / np.float32(3)
     for _ in range(2):
         rows = rows_by(cache, {})
         assert_array_equal(rows, expected)
@@ -140,7 +139,6 @@ def test_nothing_is_kept_of_a_computation_that_fails(open_folder):
             [(slice(0, 2), images)],
             (2, 16),
             fail,
-            dtype=lambda pixels: pixels,
             cache=cache,
             settings={},
         )

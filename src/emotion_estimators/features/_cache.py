@@ -1,7 +1,6 @@
 """Rows that are computed once per distinct image: in the memory of a process, or in a folder.
 
-Imports NumPy, and its neighbour `_cache_folder` inside a function; for the transformers beside
-it.
+Imports NumPy, and its neighbour `_cache_folder` inside a function; for `_embedding`.
 """
 
 from __future__ import annotations
@@ -40,12 +39,12 @@ _KEY_BYTES = 24  # 192 bits: no two images of any collection share a key
 class EmbeddingCache(Protocol):
     """Rows by key. `open_cache` gives one, to one thread."""
 
-    def lookup(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[Any]]:
+    def lookup(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         """Return the rows that are known, by key; they are not to be written into."""
         ...
 
-    def store(self, rows: Mapping[bytes, NDArray[Any]]) -> None:
-        """Keep rows, 1-D float32 or float64."""
+    def store(self, rows: Mapping[bytes, NDArray[np.float32]]) -> None:
+        """Keep rows, 1-D float32."""
         ...
 
 
@@ -66,7 +65,7 @@ class MemoryCache:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def lookup(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[Any]]:
+    def lookup(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         """Return the rows that are known, by key; they are not to be written into."""
         known = {}
         with self._lock:
@@ -77,7 +76,7 @@ class MemoryCache:
                     known[key] = row
         return known
 
-    def store(self, rows: Mapping[bytes, NDArray[Any]]) -> None:
+    def store(self, rows: Mapping[bytes, NDArray[np.float32]]) -> None:
         """Keep copies of rows, and drop the oldest if there are too many."""
         with self._lock:
             for key, row in rows.items():
@@ -150,7 +149,7 @@ def image_keys(images: NDArray[Any], settings: Mapping[str, Any]) -> list[bytes]
     images : ndarray of shape (n, ...)
         Decoded images.
     settings : mapping
-        Version of the computation, fingerprint of its weights, parameters: texts and numbers.
+        Version of the computation, hash of its weights, parameters: texts and numbers.
 
     Returns
     -------
@@ -171,12 +170,11 @@ def image_keys(images: NDArray[Any], settings: Mapping[str, Any]) -> list[bytes]
 def compute_rows(
     batches: Iterable[tuple[slice, NDArray[Any]]],
     shape: tuple[int, int],
-    compute: Callable[[NDArray[Any], NDArray[Any]], object],
+    compute: Callable[[NDArray[Any], NDArray[np.float32]], object],
     *,
-    dtype: Callable[[np.dtype[Any]], np.dtype[Any]],
     cache: EmbeddingCache | None,
     settings: Mapping[str, Any],
-) -> NDArray[Any]:
+) -> NDArray[np.float32]:
     """Return one row for each image; with a cache each distinct image is computed once.
 
     Parameters
@@ -188,8 +186,6 @@ def compute_rows(
     compute : callable
         ``compute(images, out)`` writes the rows of images (m, ...) into out (m, n_features).
         The row of an image must depend on that image and on `settings` only.
-    dtype : callable
-        From the dtype of the images to that of the rows, float32 or float64.
     cache : EmbeddingCache or None
         As from `open_cache`.
     settings : mapping
@@ -197,24 +193,21 @@ def compute_rows(
 
     Returns
     -------
-    rows : ndarray of the shape given
+    rows : float32 array of the shape given
     """
-    computed: NDArray[Any] | None = None
+    computed = np.empty(shape, np.float32)
     for rows, images in batches:
-        if computed is None:
-            computed = np.empty(shape, dtype(images.dtype))
         if cache is None:
             compute(images, computed[rows])
         else:
             _compute_new(images, compute, computed[rows], cache, settings)
-    assert computed is not None  # noqa: S101 - there is no X without images
     return computed
 
 
 def _compute_new(
     images: NDArray[Any],
-    compute: Callable[[NDArray[Any], NDArray[Any]], object],
-    out: NDArray[Any],
+    compute: Callable[[NDArray[Any], NDArray[np.float32]], object],
+    out: NDArray[np.float32],
     cache: EmbeddingCache,
     settings: Mapping[str, Any],
 ) -> None:
@@ -227,7 +220,7 @@ def _compute_new(
         cache.store(dict(zip(keys, out, strict=True)))
         return
     if new:
-        computed = np.empty((len(new), out.shape[1]), out.dtype)
+        computed = np.empty((len(new), out.shape[1]), np.float32)
         compute(images[new], computed)
         fresh = {keys[i]: row for i, row in zip(new, computed, strict=True)}
         cache.store(fresh)

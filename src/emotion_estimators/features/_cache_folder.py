@@ -23,13 +23,13 @@ from emotion_estimators.exceptions import shorten
 
 __all__ = ["FolderCache"]
 
-_FILE = "embeddings-v1.sqlite3"
+_FILE = "embeddings-v2.sqlite3"
 _PAGE = 16384  # bytes; seven rows of 512 float32 in a page, one in SQLite's default of 4096
 _BUSY_TIMEOUT = 30.0  # seconds to wait for another process that writes
 _KEYS_PER_QUERY = 500  # keys in one query
 _REFRESH = 600.0  # seconds: a use is noted again only after that, so that hits do not write
 _KEPT_SHARE = 0.9  # share of the allowed bytes that is kept when there are more
-_DTYPES = {code.encode(): np.dtype(code) for code in ("<f4", "<f8")}
+_NUMBERS = np.dtype("<f4")
 _DAMAGE = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 _BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
 
@@ -74,12 +74,12 @@ class FolderCache:
             ) from error
         self._guarded(self._open, None)
 
-    def lookup(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[Any]]:
+    def lookup(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         """Return the rows that are known, by key."""
         return self._guarded(lambda: self._read(keys), {})
 
-    def store(self, rows: Mapping[bytes, NDArray[Any]]) -> None:
-        """Keep rows, 1-D float32 or float64, and drop the oldest if there are too many."""
+    def store(self, rows: Mapping[bytes, NDArray[np.float32]]) -> None:
+        """Keep rows, 1-D float32, and drop the oldest if there are too many."""
         self._guarded(lambda: self._write(rows), None)
 
     def close(self) -> None:
@@ -160,8 +160,8 @@ class FolderCache:
             raise
         return connection
 
-    def _read(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[Any]]:
-        known: dict[bytes, NDArray[Any]] = {}
+    def _read(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        known: dict[bytes, NDArray[np.float32]] = {}
         if self._connection is None:
             return known
         now = time.time()
@@ -187,7 +187,7 @@ class FolderCache:
                 self._connection.executemany("UPDATE entries SET last_used=? WHERE key=?", stale)
         return known
 
-    def _write(self, rows: Mapping[bytes, NDArray[Any]]) -> None:
+    def _write(self, rows: Mapping[bytes, NDArray[np.float32]]) -> None:
         connection = self._connection
         if connection is None or not rows:
             return
@@ -225,21 +225,17 @@ class _Transaction:
             self.connection.execute("ROLLBACK")
 
 
-def _pack(key: bytes, row: NDArray[Any]) -> tuple[bytes, bytes]:
-    """Return the bytes of a row, its type before its numbers, and their checksum."""
-    little = row.astype(row.dtype.newbyteorder("<"), copy=False)
-    value = little.dtype.str.encode() + little.tobytes()
+def _pack(key: bytes, row: NDArray[np.float32]) -> tuple[bytes, bytes]:
+    """Return the bytes of a row, and their checksum."""
+    value = row.astype(_NUMBERS, copy=False).tobytes()
     return value, _checksum(key, value)
 
 
-def _unpack(key: bytes, value: Any, checksum: Any) -> NDArray[Any] | None:
+def _unpack(key: bytes, value: Any, checksum: Any) -> NDArray[np.float32] | None:
     """Return a row, or None if it is not as it was written."""
     if not isinstance(value, bytes) or _checksum(key, value) != checksum:
         return None
-    dtype = _DTYPES.get(value[:3])
-    if dtype is None or (len(value) - 3) % dtype.itemsize:
-        return None
-    row: NDArray[Any] = np.frombuffer(value, dtype, offset=3)
+    row: NDArray[np.float32] = np.frombuffer(value, _NUMBERS)
     return row
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from emotion_estimators._validation import ImageBatches, check_images
 from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.features._embedding import Weights
 from emotion_estimators.networks.facenet.engine import (
     MIN_IMAGE_SIZE,
     random_state,
@@ -22,7 +21,7 @@ from emotion_estimators.networks.facenet.engine import (
 from emotion_estimators.networks.facenet.weights import FACE_SUFFIXES, read_face_weights
 from emotion_estimators.weights import fetch_weights, file_sha256, list_cards
 
-__all__ = ["FaceWeights", "check_faces", "find_face_weights", "standardize_faces"]
+__all__ = ["check_faces", "find_face_weights", "standardize_faces"]
 
 
 def check_faces(estimator: Any, X: Any, *, reset: bool) -> ImageBatches:
@@ -93,23 +92,7 @@ def standardize_faces(images: NDArray[Any], standardization: str) -> NDArray[np.
 _SEED = 0  # of the weights "random"
 
 
-@dataclass(frozen=True)
-class FaceWeights:
-    """Weights that are known, but not read yet.
-
-    Attributes
-    ----------
-    fingerprint : str
-        The same for the same weights only.
-    read : callable
-        Returns the state dict.
-    """
-
-    fingerprint: str
-    read: Callable[[], Mapping[str, Any]] = field(repr=False)
-
-
-def find_face_weights(owner: str, weights: Any, *, verbose: bool) -> FaceWeights:
+def find_face_weights(owner: str, weights: Any, *, verbose: bool) -> Weights:
     """Find weights of the face network, and download them if they must be.
 
     Parameters
@@ -123,7 +106,8 @@ def find_face_weights(owner: str, weights: Any, *, verbose: bool) -> FaceWeights
 
     Returns
     -------
-    weights : FaceWeights
+    weights : Weights
+        `read` returns the state dict.
 
     Raises
     ------
@@ -139,14 +123,14 @@ def find_face_weights(owner: str, weights: Any, *, verbose: bool) -> FaceWeights
             name: tensor.detach().cpu().float().numpy()
             for name, tensor in weights.state_dict().items()
         }
-        return FaceWeights(state_fingerprint(state), lambda: state)
+        return Weights(state_fingerprint(state), lambda: state)
     name = os.fspath(weights)
     if name == "random":
-        return FaceWeights(f"random {_SEED}", partial(random_state, _SEED))
+        return Weights(f"random {_SEED}", partial(random_state, _SEED))
     names = [card.name for card in list_cards(task="face embedding")]
     path = fetch_weights(name, verbose=verbose) if name in names else Path(name)
     if path.is_file() and path.suffix.lower() in FACE_SUFFIXES:
-        return FaceWeights(file_sha256(path), partial(read_face_weights, path))
+        return Weights(file_sha256(path), partial(read_face_weights, path))
     choices = ", ".join(repr(choice) for choice in [*names, "random"])
     wanted = (
         f"{owner} expected weights to be {choices}, the path of a file "

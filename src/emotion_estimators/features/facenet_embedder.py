@@ -1,31 +1,24 @@
 """Face crops in, vectors out that lie close together for faces that are alike.
 
-Imports the image door, the cache and the weights beside it; onnxruntime or torch are imported
-when the first network is opened.
+Imports the base of embedders and the weights beside it; onnxruntime or torch are imported when the
+first network is opened.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import Tags
+from numpy.typing import NDArray
 
-from emotion_estimators._sklearn import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    check_feature_names_in,
-    fit_context,
-)
-from emotion_estimators.exceptions import MissingDependencyError, WeightsError
-from emotion_estimators.features._cache import compute_rows, open_cache
+from emotion_estimators._sklearn import HasMethods, Interval, StrOptions
+from emotion_estimators._validation import ImageBatches
+from emotion_estimators.exceptions import MissingDependencyError
+from emotion_estimators.features._embedding import BaseEmbedder, EmbeddingNetwork, Weights
 from emotion_estimators.features._facenet_inputs import (
-    FaceWeights,
     check_faces,
     find_face_weights,
     standardize_faces,
@@ -33,17 +26,14 @@ from emotion_estimators.features._facenet_inputs import (
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.facenet.engine import (
     N_FEATURES,
-    FaceNetwork,
     may_have_cuda,
     open_face_network,
 )
 
 __all__ = ["FacenetEmbedder"]
 
-_LOADED = 4  # batches that are decoded together
 
-
-class FacenetEmbedder(TransformerMixin, BaseEstimator):
+class FacenetEmbedder(BaseEmbedder):
     """Turn face crops into 512 numbers with FaceNet's InceptionResnetV1.
 
     The network was trained to tell people apart. Its vectors are a strong start for any
@@ -88,7 +78,7 @@ class FacenetEmbedder(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    weights_fingerprint_ : str
+    weights_hash_ : str
         What identifies the weights: the SHA-256 of their file, or a hash of the module's.
     image_size_ : tuple of int
         Height and width in pixels of the images that the network gets.
@@ -154,20 +144,16 @@ class FacenetEmbedder(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseEmbedder._parameter_constraints,
         "weights": [str, os.PathLike, HasMethods("state_dict")],
         "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
-        "image_shape": [tuple, list, None],
         "standardization": [StrOptions({"fixed", "prewhiten"})],
-        "normalize": ["boolean"],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "precision": [StrOptions({"float32", "bfloat16"})],
-        "cache": [str, os.PathLike, None],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "verbose": ["verbose"],
     }
 
-    color = "rgb"  # what check_images converts to
+    _version = 1
+    _n_features_out = N_FEATURES
 
     def __init__(
         self,
@@ -184,176 +170,53 @@ class FacenetEmbedder(TransformerMixin, BaseEstimator):
         n_threads: int | None = None,
         verbose: int = 0,
     ) -> None:
+        super().__init__(
+            image_shape=image_shape,
+            normalize=normalize,
+            batch_size=batch_size,
+            cache=cache,
+            n_threads=n_threads,
+            verbose=verbose,
+        )
         self.weights = weights
         self.image_size = image_size
-        self.image_shape = image_shape
         self.standardization = standardization
-        self.normalize = normalize
-        self.batch_size = batch_size
         self.device = device
         self.precision = precision
-        self.cache = cache
-        self.n_threads = n_threads
-        self.verbose = verbose
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: object = None) -> FacenetEmbedder:  # noqa: ARG002
-        """Check the parameters, the weights and X; nothing is trained.
-
-        Parameters
-        ----------
-        X : array-like
-            Images, see Notes. Of files only the headers are read.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self : FacenetEmbedder
-
-        Raises
-        ------
-        InvalidImagesError
-            If X does not follow the contract.
-        ValueError
-            If a parameter is out of its range, or there are no such weights.
-        WeightsError, OSError
-            If the weights are not available, or are of another network.
-        """
-        check_faces(self, X, reset=True)
-        self._choose_device()
-        self.weights_fingerprint_ = self._find_weights().fingerprint
-        return self
-
-    @fit_context(prefer_skip_nested_validation=True)  # no fit need have checked the parameters
-    def transform(self, X: Any) -> NDArray[np.float32]:
-        """Return the vectors of faces.
-
-        Parameters
-        ----------
-        X : array-like
-            Images, see Notes.
-
-        Returns
-        -------
-        embeddings : ndarray of shape (n_samples, 512)
-            float32; of length 1 with ``normalize=True``.
-
-        Raises
-        ------
-        InvalidImagesError
-            If X does not follow the contract.
-        MissingDependencyError
-            If `device` or `precision` needs torch, and it is not installed.
-        ValueError
-            If a parameter is out of its range, or there are no such weights.
-        WeightsError, OSError
-            If the weights are not available, are of another network, or not those of the fit; or
-            the folder of the cache cannot be made.
-        """
-        owner = type(self).__name__
-        images = check_faces(self, X, reset=False)
-        weights = self._find_weights()
-        fitted = getattr(self, "weights_fingerprint_", weights.fingerprint)
-        if fitted != weights.fingerprint:
-            raise WeightsError(
-                f"{owner} was fitted with weights of fingerprint {fitted}, and weights="
-                f"{_name(self.weights)} now have {weights.fingerprint}. Call fit again."
-            )
+    def _settings(self) -> Mapping[str, Any]:
         device = self._choose_device()
-        n_threads = count_threads(self.n_threads)
-        opened: list[FaceNetwork] = []  # not before an image is not in the cache
-
-        def embed(batch: NDArray[Any], out: NDArray[Any]) -> None:
-            if not opened:
-                opened.append(
-                    open_face_network(
-                        weights.read,
-                        fingerprint=weights.fingerprint,
-                        device=device,
-                        precision=self.precision,
-                        n_threads=n_threads,
-                        needed_by=owner,
-                    )
-                )
-            for start in range(0, len(batch), self.batch_size):
-                rows = slice(start, start + self.batch_size)
-                faces = standardize_faces(batch[rows], self.standardization)  # (b, h, w, 3)
-                channels_first = np.moveaxis(faces, 3, 1)  # (b, 3, h, w)
-                out[rows] = opened[0](channels_first, batch_size=self.batch_size)
-
         on_torch = device != "cpu" or self.precision != "float32"
-        with open_cache(self.cache, owner=owner) as cache:
-            embeddings = compute_rows(
-                images.batches(
-                    _LOADED * self.batch_size,
-                    n_threads=n_threads,
-                    ahead=n_threads > 1,
-                    verbose=bool(self.verbose),
-                ),
-                (images.n_samples, N_FEATURES),
-                embed,
-                dtype=lambda _: np.dtype(np.float32),
-                cache=cache,
-                settings={
-                    "computed by": "InceptionResnetV1 1",
-                    "weights": weights.fingerprint,
-                    "standardization": self.standardization,
-                    "device": device.partition(":")[0],
-                    "precision": self.precision,
-                    # the size of a batch may change torch's last bits
-                    "batch_size": self.batch_size if on_torch else None,
-                },
-            )
-        return _normalized(embeddings) if self.normalize else embeddings
+        return {
+            "device": device.partition(":")[0],
+            # the size of a batch may change torch's last bits
+            "batch_size": self.batch_size if on_torch else None,
+        }
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def preprocess(self, X: Any) -> NDArray[np.float32]:
-        """Return faces as the network gets them: RGB, resized, standardised.
+    def _check_images(self, X: Any, *, reset: bool) -> ImageBatches:
+        return check_faces(self, X, reset=reset)
 
-        Parameters
-        ----------
-        X : array-like
-            Images, see Notes.
-
-        Returns
-        -------
-        faces : ndarray of shape (n_samples, height, width, 3)
-            float32; about -1..1 with ``standardization="fixed"``.
-
-        Raises
-        ------
-        InvalidImagesError
-            If X does not follow the contract.
-        ValueError
-            If a parameter is out of its range.
-        """
-        images = check_faces(self, X, reset=False)
-        faces = np.empty((images.n_samples, *images.image_size, 3), np.float32)
-        n_threads = count_threads(self.n_threads)
-        for rows, batch in images.batches(_LOADED * self.batch_size, n_threads=n_threads):
-            faces[rows] = standardize_faces(batch, self.standardization)
-        return faces
-
-    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
-        """Name the values of a vector.
-
-        Parameters
-        ----------
-        input_features : array-like of str or None, default=None
-            Not used, except that it must match ``feature_names_in_`` where there are any.
-
-        Returns
-        -------
-        names : ndarray of shape (512,), dtype object
-            ``facenet0`` to ``facenet511``.
-        """
-        if hasattr(self, "n_features_in_"):
-            check_feature_names_in(self, input_features)
-        return np.array([f"facenet{i}" for i in range(N_FEATURES)], dtype=object)
-
-    def _find_weights(self) -> FaceWeights:
+    def _find_weights(self) -> Weights:
         return find_face_weights(type(self).__name__, self.weights, verbose=bool(self.verbose))
+
+    def _standardize(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        return standardize_faces(images, self.standardization)
+
+    def _open(self, weights: Weights) -> EmbeddingNetwork:
+        network = open_face_network(
+            weights.read,
+            fingerprint=weights.hash,
+            device=self._choose_device(),
+            precision=self.precision,
+            n_threads=count_threads(self.n_threads),
+            needed_by=type(self).__name__,
+        )
+
+        def embed(faces: NDArray[np.float32]) -> NDArray[np.float32]:
+            channels_first = np.moveaxis(faces, 3, 1)  # (b, 3, h, w)
+            return network(channels_first, batch_size=self.batch_size)
+
+        return embed
 
     def _choose_device(self) -> str:
         """Return "cpu" or a CUDA device; torch is only imported where there may be one."""
@@ -370,23 +233,3 @@ class FacenetEmbedder(TransformerMixin, BaseEstimator):
                 name=error.name,
             ) from error
         return str(choose_device(self.device, needed_by=type(self).__name__))
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
-
-
-def _name(weights: Any) -> str:
-    """Name weights in a message: the text of a module goes on for pages."""
-    return repr(weights if isinstance(weights, str | os.PathLike) else type(weights))
-
-
-def _normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return vectors of length 1; zeros stay zeros."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, np.newaxis]
-    unit: NDArray[np.float32] = vectors / np.maximum(lengths, np.float32(1e-12))
-    return unit

@@ -1,0 +1,310 @@
+"""Base of the embedders: images in, a vector of a frozen network for each out.
+
+Imports the image door and the cache beside it; for the embedders, one file each.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+
+from emotion_estimators._sklearn import Interval, check_feature_names_in, fit_context
+from emotion_estimators._validation import ImageBatches, check_images
+from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.features._cache import compute_rows, open_cache
+from emotion_estimators.images.threads import count_threads
+from emotion_estimators.networks.onnx.network import check_rows
+
+__all__ = ["BaseEmbedder", "EmbeddingNetwork", "Weights"]
+
+_LOADED = 4  # batches that are decoded together
+_Floats = NDArray[np.float32]
+EmbeddingNetwork = Callable[[_Floats], _Floats]  # (b, h, w[, 3]) -> (b, n_features)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights that are known, but not read yet.
+
+    Attributes
+    ----------
+    hash : str
+        Of all files that they consist of: the same for the same weights only.
+    read : callable
+        Returns what the subclass makes a network of.
+    """
+
+    hash: str
+    read: Callable[[], Any] = field(repr=False)
+
+
+class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base of transformers that hand out what a frozen network makes of images.
+
+    A subclass gives `_version`, `_n_features_out`, `_find_weights`, `_standardize` and `_open`;
+    its ``__init__`` has the parameters below among its own. Each parameter that it adds is part
+    of the key of the cache, but for those that say where weights and how large images are:
+    hash and pixels stand for them.
+
+    Parameters
+    ----------
+    image_shape : tuple of int or None
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
+        them -1.
+    normalize : bool
+        Scale each vector to length 1.
+    batch_size : int
+        Images in one run of the network.
+    cache : "memory", path-like or None
+        Where to keep vectors, so that each distinct image goes through the network once.
+    n_threads : int or None
+        Threads that decode files and run the network. None is the number of CPUs that the
+        process may use, or ``OMP_NUM_THREADS`` where that is less.
+    verbose : int
+        Show progress bars.
+
+    Attributes
+    ----------
+    weights_hash_ : str
+        That of the weights. Others are refused after a fit.
+    image_size_ : tuple of int
+        Height and width in pixels of the images that the network gets.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "image_shape": [tuple, list, None],
+        "normalize": ["boolean"],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "cache": [str, os.PathLike, None],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "verbose": ["verbose"],
+    }
+
+    color = "rgb"  # what check_images converts to
+    _version: ClassVar[int]  # to be raised when the vectors of equal images change
+    _n_features_out: int
+
+    @abstractmethod
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, ...] | None,
+        normalize: bool,
+        batch_size: int,
+        cache: str | os.PathLike[str] | None,
+        n_threads: int | None,
+        verbose: int,
+    ) -> None:
+        self.image_shape = image_shape
+        self.normalize = normalize
+        self.batch_size = batch_size
+        self.cache = cache
+        self.n_threads = n_threads
+        self.verbose = verbose
+
+    @abstractmethod
+    def _find_weights(self) -> Weights:
+        """Return the weights, downloaded if they must be; ValueError, OSError, WeightsError."""
+
+    @abstractmethod
+    def _standardize(self, images: NDArray[Any]) -> _Floats:
+        """Return images (b, h, w[, 3]), uint8 in 0..255 or float in 0..1, as the network's."""
+
+    @abstractmethod
+    def _open(self, weights: Weights) -> EmbeddingNetwork:
+        """Return the network, from at most `batch_size` standardised images to vectors.
+
+        An image's vector must depend on it alone, not on the others of its batch.
+        """
+
+    def _settings(self) -> Mapping[str, Any]:
+        """Return what else the vectors depend on, or parameters in other words than given."""
+        return {}
+
+    def _check_images(self, X: Any, *, reset: bool) -> ImageBatches:
+        """Return images of one size that the network can take."""
+        return check_images(self, X, reset=reset)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: object = None) -> Self:  # noqa: ARG002
+        """Check the parameters, the weights and X; nothing is trained.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, see Notes. Of files only the headers are read.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : estimator
+            The fitted embedder.
+
+        Raises
+        ------
+        InvalidImagesError
+            If X does not follow the contract.
+        ValueError
+            If a parameter is out of its range, or there are no such weights.
+        WeightsError, OSError
+            If the weights are not available, or are of another network.
+        """
+        self._check_images(X, reset=True)
+        self._settings()
+        self.weights_hash_ = self._find_weights().hash
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)  # no fit need have checked the parameters
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Return the vectors of images.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, see Notes.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_samples, n_features_out)
+            float32; of length 1 with ``normalize=True``.
+
+        Raises
+        ------
+        InvalidImagesError
+            If X does not follow the contract.
+        MissingDependencyError
+            If a parameter asks for a library that is not installed.
+        ValueError
+            If a parameter is out of its range, or there are no such weights.
+        WeightsError, OSError
+            If the weights are not available, are of another network, or not those of the fit;
+            or the folder of the cache cannot be made.
+        """
+        owner = type(self).__name__
+        images = self._check_images(X, reset=False)
+        weights = self._find_weights()
+        fitted = getattr(self, "weights_hash_", weights.hash)
+        if fitted != weights.hash:
+            raise WeightsError(
+                f"{owner} was fitted with weights of hash {fitted}; its weights now have "
+                f"{weights.hash}. Call fit again."
+            )
+        settings = self._key_settings(weights)
+        opened: list[EmbeddingNetwork] = []  # not before an image is not in the cache
+
+        def embed(batch: NDArray[Any], out: _Floats) -> None:
+            if not opened:
+                opened.append(self._open(weights))
+            for start in range(0, len(batch), self.batch_size):
+                part = out[start : start + self.batch_size]  # (b, n_features)
+                images = self._standardize(batch[start : start + self.batch_size])
+                vectors = opened[0](images)
+                check_rows(vectors, part.shape, f"The network of {owner}")
+                part[:] = vectors
+
+        with open_cache(self.cache, owner=owner) as cache:
+            n_threads = count_threads(self.n_threads)
+            embeddings = compute_rows(
+                images.batches(
+                    _LOADED * self.batch_size,
+                    n_threads=n_threads,
+                    ahead=n_threads > 1,
+                    verbose=bool(self.verbose),
+                ),
+                (images.n_samples, self._n_features_out),
+                embed,
+                cache=cache,
+                settings=settings,
+            )
+        return _normalized(embeddings) if self.normalize else embeddings
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def preprocess(self, X: Any) -> NDArray[np.float32]:
+        """Return images as the network gets them: of its colour and size, standardised.
+
+        Parameters
+        ----------
+        X : array-like
+            Images, see Notes.
+
+        Returns
+        -------
+        images : ndarray of shape (n_samples, height, width) or (n_samples, height, width, 3)
+            float32.
+
+        Raises
+        ------
+        InvalidImagesError
+            If X does not follow the contract.
+        ValueError
+            If a parameter is out of its range.
+        """
+        images = self._check_images(X, reset=False)
+        batches = images.batches(_LOADED * self.batch_size, n_threads=count_threads(self.n_threads))
+        standardized: _Floats | None = None
+        for rows, batch in batches:
+            part = self._standardize(batch)  # (m, h, w[, 3])
+            if standardized is None:
+                standardized = np.empty((images.n_samples, *part.shape[1:]), np.float32)
+            standardized[rows] = part
+        assert standardized is not None  # noqa: S101 - check_images refuses an empty X
+        return standardized
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
+        """Name the values of a vector.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Not used, except that it must match ``feature_names_in_`` where there are any.
+
+        Returns
+        -------
+        names : ndarray of shape (n_features_out,), dtype object
+            Those of FacenetEmbedder are ``facenet0`` to ``facenet511``.
+        """
+        if hasattr(self, "n_features_in_"):
+            check_feature_names_in(self, input_features)
+        prefix = type(self).__name__.removesuffix("Embedder").lower()
+        return np.array([f"{prefix}{i}" for i in range(self._n_features_out)], dtype=object)
+
+    def _key_settings(self, weights: Weights) -> dict[str, Any]:
+        """Return all that vectors depend on, beside the pixels that the network gets."""
+        not_of_the_vectors = {
+            *BaseEmbedder._parameter_constraints,
+            "weights",
+            "model",
+            "image_size",
+        }
+        parameters = self.get_params(deep=False)
+        return {
+            **{name: parameters[name] for name in parameters.keys() - not_of_the_vectors},
+            **self._settings(),
+            "computed by": f"{type(self).__qualname__} {self._version}",
+            "weights": weights.hash,
+        }
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True  # paths
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _normalized(vectors: _Floats) -> _Floats:
+    """Return vectors of length 1, (n, n_features); zeros stay zeros."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, np.newaxis]
+    unit: _Floats = vectors / np.maximum(lengths, np.float32(1e-12))
+    return unit
