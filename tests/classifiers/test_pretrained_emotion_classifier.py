@@ -763,7 +763,7 @@ def test_weights_in_a_second_file(tmp_path, faces, monkeypatch):
         classifier = PretrainedEmotionClassifier(model=name, labels=LABELS, image_size=24)
         np.testing.assert_array_equal(classifier.predict_proba(X), expected.predict_proba(X))
     fitted = clone(classifier).fit(X, y)
-    assert fitted.weights_sha256_ != files.file_sha256(tmp_path / "a" / "n.onnx")
+    assert fitted.weights_hash_ != files.file_sha256(tmp_path / "a" / "n.onnx")
     data.write_bytes(other.read_bytes())  # only the second file is another one
     changed = classifier.predict_proba(X)
     np.testing.assert_array_equal(

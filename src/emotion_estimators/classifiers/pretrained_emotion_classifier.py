@@ -111,7 +111,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         `classes`, or all classes of the model, sorted, whichever of them y holds; after a fit on
         integers, 0..n_classes-1. Before a fit it answers where the model's card, or `labels` or
         `classes` tell, without a look at any file; else there is none yet.
-    weights_sha256_ : str
+    weights_hash_ : str
         SHA-256 of the file of weights; where they lie in several files, that of a list of theirs.
     image_size_ : tuple of int
         Height and width in pixels of the images that the network gets.
@@ -250,7 +250,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
                 by_position=self.classes is not None,
             )
         self.classes_ = classes
-        self.weights_sha256_ = model.sha256
+        self.weights_hash_ = model.sha256
         for attribute in ("image_size_", "n_features_in_", "feature_names_in_"):
             if hasattr(door, attribute):
                 setattr(self, attribute, getattr(door, attribute))
@@ -415,7 +415,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
 
     def _probabilities(self, model: FrozenModel, X: Any) -> NDArray[np.float64]:
         """Return probabilities, (n, n_classes)."""
-        fitted = getattr(self, "weights_sha256_", model.sha256)
+        fitted = getattr(self, "weights_hash_", model.sha256)
         if fitted != model.sha256:
             raise WeightsError(
                 f"{type(self).__name__} was fitted with weights of SHA-256 {fitted}, and "
