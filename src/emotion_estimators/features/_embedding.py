@@ -9,7 +9,9 @@ import os
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from numbers import Integral
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -22,9 +24,14 @@ from emotion_estimators._validation import ImageBatches, check_images
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.features._cache import compute_rows, open_cache
 from emotion_estimators.images.threads import count_threads
+from emotion_estimators.networks.model_file import open_network
 from emotion_estimators.networks.onnx.network import check_rows
+from emotion_estimators.networks.onnx.reader import data_files
+from emotion_estimators.networks.onnx.session import CPU
+from emotion_estimators.weights import file_sha256
+from emotion_estimators.weights.files import files_sha256
 
-__all__ = ["BaseEmbedder", "EmbeddingNetwork", "Weights"]
+__all__ = ["BaseEmbedder", "EmbeddingNetwork", "Weights", "network_weights"]
 
 _LOADED = 4  # batches that are decoded together
 _Floats = NDArray[np.float32]
@@ -45,6 +52,40 @@ class Weights:
 
     hash: str
     read: Callable[[], Any] = field(repr=False)
+
+
+def network_weights(owner: str, path: str | os.PathLike[str]) -> Weights:
+    """Return the network of a file ``.onnx``, ``.hdf5`` or ``.h5``, to be opened for the CPU.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator, for messages.
+    path : str or path-like
+        The file; weights may lie in others beside it.
+
+    Returns
+    -------
+    weights : Weights
+        `read` returns an `OnnxNetwork`, one for all of the process.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    WeightsError
+        If it is no model.
+    """
+    path = Path(path)
+    is_onnx = path.suffix.lower() == ".onnx"
+    files = (path, *(data_files(path, file_sha256(path)) if is_onnx else ()))
+    digest = files_sha256(files)
+
+    def check() -> None:
+        if files_sha256(files) != digest:
+            raise WeightsError(f"{owner}: {path} changed while it was read. Try again.")
+
+    return Weights(digest, partial(open_network, path, digest, providers=(CPU,), check=check))
 
 
 class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,9 +14,22 @@ from emotion_estimators._downloads import is_offline
 from emotion_estimators._optional import import_optional
 from emotion_estimators.networks.residual import RESIDUAL_NETWORKS, ResidualNetwork
 
-__all__ = ["TIMM_PREFIX", "check_backbone", "count_features", "make_backbone", "pixel_scaling"]
+__all__ = [
+    "BACKBONES",
+    "TIMM_PREFIX",
+    "check_backbone",
+    "count_features",
+    "make_backbone",
+    "pixel_scaling",
+]
 
 TIMM_PREFIX = "timm:"
+
+# By name, what makes a backbone for images of a height and width: a module that gives features
+# (n, c) or maps (n, c, h, w) for images (n, 3, height, width).
+BACKBONES: dict[str, Callable[[tuple[int, int]], nn.Module]] = {
+    **{name: partial(ResidualNetwork, name) for name in RESIDUAL_NETWORKS},
+}
 
 
 def check_backbone(owner: str, backbone: Any, *, pretrained: bool) -> None:
@@ -52,9 +67,9 @@ def check_backbone(owner: str, backbone: Any, *, pretrained: bool) -> None:
         if timm.is_model(backbone.removeprefix(TIMM_PREFIX).partition(".")[0]):
             return
         raise ValueError(f"{owner} got backbone={backbone!r}, which timm does not know.")
-    if backbone not in RESIDUAL_NETWORKS:
+    if backbone not in BACKBONES:
         raise ValueError(
-            f"{owner} expected backbone to be one of {sorted(RESIDUAL_NETWORKS)}, 'timm:<name>' or "
+            f"{owner} expected backbone to be one of {sorted(BACKBONES)}, 'timm:<name>' or "
             f"a torch.nn.Module, got {backbone!r}."
         )
 
@@ -78,7 +93,7 @@ def make_backbone(backbone: Any, image_size: tuple[int, int], *, pretrained: boo
         name = backbone.removeprefix(TIMM_PREFIX)
         module: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=0)
         return module
-    return ResidualNetwork(backbone, image_size)
+    return BACKBONES[backbone](image_size)
 
 
 def count_features(owner: str, backbone: nn.Module, image_size: tuple[int, int]) -> int:
