@@ -1,4 +1,4 @@
-"""What readers of files from anywhere share: a budget, JSON within bounds, members of zip files.
+"""What readers of files from anywhere share: a budget, JSON in bounds, zip files, other kinds.
 
 Each part of a file may be small and their sum huge, as parts may be shared, overlap or repeat:
 what comes of one file is counted together. Imports the errors.
@@ -17,13 +17,24 @@ from typing import Any
 
 from emotion_estimators.exceptions import WeightsError
 
-__all__ = ["Budget", "open_zip", "read_json"]
+__all__ = ["Budget", "failed_download", "likely_reason", "open_zip", "read_json"]
 
 _BYTES_PER_CONTAINER = 16  # of JSON that is not made of brackets, a list or object takes more
 _LOCAL_HEADER_BYTES = 30
 # Few files are compressed, and few tensors share their values, so much.
 _MAX_INFLATION = 16
 _SMALL_FILE_BYTES = 1 << 20
+
+_DOWNLOADS = {
+    b"version https://git-lfs": "a Git LFS pointer: fetch the file itself, as by git lfs pull",
+    b"<": "a web page: the download went wrong",
+    b"{": "JSON, as servers answer with: the download went wrong",
+}
+_MODELS = {
+    b"PK": "a zip file, such as a .keras archive or a .pt file: save the model as .h5 or .onnx",
+    b"\x89HDF": "an HDF5 file: its name should end in .h5",
+}
+_BEFORE_TEXT = b"\xef\xbb\xbf \t\r\n"  # a mark of UTF-8, and blanks
 
 
 class Budget:
@@ -213,3 +224,20 @@ def open_zip(file: io.FileIO, *, max_table_bytes: int) -> Iterator[zipfile.ZipFi
                     raise zipfile.BadZipFile("members overlap")
                 end = info.header_offset
             yield archive
+
+
+def failed_download(head: bytes) -> str | None:
+    """Return what the first bytes of a file, 64 or more, tell of how it came, None for nothing."""
+    if not head:
+        return "it is empty"
+    text = head.lstrip(_BEFORE_TEXT)
+    kinds = (kind for start, kind in _DOWNLOADS.items() if text.startswith(start))
+    kind = next(kinds, None)
+    return f"it looks like {kind}" if kind else None
+
+
+def likely_reason(head: bytes) -> str | None:
+    """Return what the first bytes of a file tell that was taken for a model, None for nothing."""
+    kinds = (kind for start, kind in _MODELS.items() if head.startswith(start))
+    kind = next(kinds, None)
+    return f"it looks like {kind}" if kind else failed_download(head)

@@ -133,7 +133,7 @@ def test_pictures_a_vendor_is_known_to_lack_are_listed_without_a_warning(folder)
         ("{}", "to hold a list, got dict"),
         ("[1]", "row 0 .*expected an object, got 1"),
         (json.dumps([row("1F600"), {**row("1F600"), "name": None}]), "row 1 .*'name', got None"),
-        (json.dumps([row("smile")]), "row 0 .*hexadecimal code points.*'smile'"),
+        (json.dumps([row("smile")]), "row 0 .*hexadecimal code points.*got smile"),
         (json.dumps([{**row("1F600"), "image": "../1f600.png"}]), "row 0 .*'../1f600.png'"),
         (json.dumps([row("1F600", category="Flags")]), "no emoji of category 'Smileys & Emotion'"),
         (json.dumps([row("1F610")]), "no picture of an emoji with a class in .*all 0"),
@@ -194,3 +194,9 @@ def test_the_real_collection(data_dir):
     assert corner[emoji.data[0]] == [255, 255, 255]  # transparent there
     everything = load_emoji(data_dir / "emoji-data", labels="subcategory", vendor="apple")
     assert len(everything.data) == len(set(everything.code_points)) == 169
+
+
+def test_a_file_in_place_of_the_folder(tmp_path):
+    (tmp_path / "emoji.json").write_text("[]")
+    with pytest.raises(FileNotFoundError, match=r"load_emoji expected the folder .*emoji\.json to"):
+        load_emoji(tmp_path / "emoji.json")

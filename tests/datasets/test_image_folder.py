@@ -164,6 +164,13 @@ def test_a_file_that_is_no_zip(tmp_path):
     (tmp_path / "faces.rar").write_bytes(b"Rar!")
     with pytest.raises(ValueError, match=r"expected a folder or a zip file, got the file .*rar"):
         load_image_folder(tmp_path / "faces.rar")
+    (tmp_path / "faces.zip").write_bytes(
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0"
+    )
+    with pytest.raises(
+        ValueError, match=r"got the file .*faces.zip: it looks like a Git LFS pointer"
+    ):
+        load_image_folder(tmp_path / "faces.zip")
 
 
 def test_no_class_folder(tmp_path):

@@ -261,6 +261,8 @@ def test_what_is_no_image_file(tmp_path: Path, read: Callable[..., object]) -> N
         ("data:image/png;base64," + "A" * 9999, r"data: URL pass base64\.b64decode\(url"),
         ("A" * 99999, r"For text in base64 pass base64\.b64decode"),
         ("https://example.org/face.jpg", "A URL is not fetched: download the file"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is not an image: .* Git LFS pointer"),
+        (b"\n<!DOCTYPE html><html>", "is not an image: it looks like a web page"),
         (b"%!PS-Adobe", "is a PostScript program, which is not run"),
         (b"\0\0\0\x18ftypheic" + bytes(99), "is a HEIC photograph.*Convert it to JPEG"),
     ]:

@@ -270,13 +270,18 @@ def test_what_is_no_state_dict(tmp_path, zipped):
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"<html></html>", b"version https://git-lfs.github.com/spec/v1\n", b"\x89HDF\r"],
+    ("content", "words"),
+    [
+        (b"", "it is empty"),
+        (b"<html></html>", "it looks like a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "it looks like a Git LFS pointer"),
+        (b"\x89HDF\r", "it is something else"),
+    ],
 )
-def test_other_files(tmp_path, content):
+def test_other_files(tmp_path, content, words):
     path = tmp_path / "x.pt"
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"x\.pt: expected a file of torch\.save"):
+    with pytest.raises(WeightsError, match=rf"x\.pt: is not a file of torch\.save; {words}"):
         read_torch_state(path)
     with pytest.raises(FileNotFoundError, match="missing"):
         read_torch_state(tmp_path / "missing.pt")

@@ -132,7 +132,7 @@ def read_emoji_table(path: Path, *, needed_by: str) -> list[Emoji]:
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(
             f"{needed_by} expected the folder {path.parent} to hold emoji.json and folders "
             "img-<vendor>-64, as github.com/iamcal/emoji-data does, and found no emoji.json."

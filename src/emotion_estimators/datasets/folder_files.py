@@ -21,7 +21,7 @@ __all__ = [
     "walk_folder",
 ]
 
-_HEAD = 16  # bytes by which a file whose name has no suffix is known
+_HEAD = 64  # bytes that tell what a file is
 _KINDS_NAMED = 8
 _HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 _MOST_REPEATED = 20_000  # folders that links lead to again
@@ -170,7 +170,7 @@ def split_images(
     others: list[str] = []
     for name in files:
         suffix = _suffix(name)
-        is_image = suffix in suffixes if suffix else starts_like_image(read_head(name)[:_HEAD])
+        is_image = suffix in suffixes if suffix else starts_like_image(read_head(name))
         (images if is_image else others).append(name)
     return images, others
 

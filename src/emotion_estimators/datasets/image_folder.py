@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from emotion_estimators._sklearn import StrOptions, validate_params
+from emotion_estimators._untrusted import failed_download
 from emotion_estimators.datasets._zip_folder import read_zip, walk_zip
 from emotion_estimators.datasets.folder_files import (
     count_kinds,
@@ -124,7 +125,11 @@ def load_image_folder(
         files, folders = walk_zip(path, owner=_OWNER, hidden=hidden, heads=heads)
         images, _ = split_images(files, lambda name: heads.get(name, b""))
     else:
-        raise ValueError(f"load_image_folder expected a folder or a zip file, got the file {path}.")
+        reason = failed_download(read_head(path))
+        raise ValueError(
+            f"load_image_folder expected a folder or a zip file, got the file {path}"
+            f"{f': {reason}' if reason else ''}."
+        )
 
     top = _top_folder(files, folders)
     class_names = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from emotion_estimators._untrusted import failed_download
+
 __all__ = ["FORMATS", "format_problem", "image_suffixes", "starts_like_image"]
 
 # Pillow's readers that are used. HEIF and JXL count where an add-on has registered them. Others
@@ -47,12 +49,12 @@ def image_suffixes() -> frozenset[str]:
 
 
 def starts_like_image(head: bytes) -> bool:
-    """Whether a file that begins with these 16 bytes, or fewer, is an image that can be read."""
+    """Whether a file that begins with these bytes, 16 or more, is an image that can be read."""
     from PIL import Image
 
     Image.init()
     accepts = [Image.OPEN[name][1] for name in FORMATS if name in Image.OPEN]
-    start = head.ljust(16, b"\0")  # some do not expect less
+    start = head[:16].ljust(16, b"\0")  # as Pillow gives them: some do not expect less
     # a text says that the reader is there, but not the library that it needs
     return any(accept is not None and accept(start) is True for accept in accepts)
 
@@ -63,4 +65,9 @@ def format_problem(head: bytes) -> str:
         return "is a PostScript program, which is not run. Convert it to PNG if you trust it"
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS:
         return "is a HEIC photograph, which cannot be read. Convert it to JPEG"
-    return "is not an image in a format that is read, or damaged at its beginning"
+    reason = failed_download(head)
+    return (
+        f"is not an image: {reason}"
+        if reason
+        else "is not an image in a format that is read, or damaged at its beginning"
+    )

@@ -43,6 +43,7 @@ __all__ = [
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image
 
+_HEAD = 64  # bytes that tell what a file is
 MAX_PIXELS = 178_956_970  # above which Pillow, too, refuses files unless told otherwise
 _MAX_BYTES = 2**30  # of a file
 LONGEST_PATH = 4096  # characters; more than any system allows
@@ -219,7 +220,7 @@ def _open_file(
 
 @contextmanager
 def _opened(file: BinaryIO, header_only: bool) -> Iterator[tuple[Image.Image, Stripped]]:
-    head = file.read(16)
+    head = file.read(_HEAD)
     stripped = strip(file, head, header_only=header_only)
     if stripped is not None:
         if stripped.size is not None:
@@ -248,7 +249,7 @@ def _identified(file: BinaryIO, head: bytes) -> Image.Image:
         if name not in Image.OPEN:
             Image.init()
         factory, accept = Image.OPEN.get(name, (None, None))
-        if factory is None or (accept is not None and accept(head) is not True):
+        if factory is None or (accept is not None and accept(head[:16]) is not True):
             continue
         file.seek(0)
         try:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimators._untrusted import Budget, open_zip
+from emotion_estimators._untrusted import Budget, failed_download, open_zip
 from emotion_estimators.exceptions import WeightsError
 
 __all__ = ["read_torch_state"]
@@ -126,7 +126,8 @@ def _read_legacy(stream: BinaryIO, budget: Budget) -> dict[str, NDArray[Any]]:
     except WeightsError:
         magic = None
     if type(magic) is not int or magic != _LEGACY_MAGIC:
-        raise WeightsError(f"{source}: expected a file of torch.save, got something else.")
+        reason = failed_download(head.getvalue()[:64]) or "it is something else"
+        raise WeightsError(f"{source}: is not a file of torch.save; {reason}.")
     protocol, system = (_StateUnpickler(head, budget).load() for _ in range(2))
     pickled = _StateUnpickler(head, budget)
     content, keys = pickled.load(), _StateUnpickler(head, budget).load()

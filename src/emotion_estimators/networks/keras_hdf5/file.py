@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotion_estimators._untrusted import Budget, read_json
+from emotion_estimators._untrusted import Budget, likely_reason, read_json
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks._foreign_files import likely_reason
 from emotion_estimators.networks.keras_hdf5.chunks import chunks_problem
 from emotion_estimators.networks.keras_hdf5.texts import VariableTexts
 

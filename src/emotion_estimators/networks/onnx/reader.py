@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 
+from emotion_estimators._untrusted import likely_reason
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks._foreign_files import likely_reason
 from emotion_estimators.networks.onnx.format import length_delimited
 
 __all__ = ["check_self_contained", "data_files", "last_activation", "read_onnx_file"]
