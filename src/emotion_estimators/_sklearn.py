@@ -15,10 +15,12 @@ from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
     StrOptions,
-    validate_params,
 )
+from sklearn.utils._param_validation import validate_params as _validate_params
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import validate_data
+
+from emotion_estimators.exceptions import short_messages
 
 __all__ = [
     "HasMethods",
@@ -36,6 +38,16 @@ __all__ = [
 ]
 
 
+def validate_params(
+    constraints: dict[str, list[Any]], *, prefer_skip_nested_validation: bool
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return scikit-learn's decorator of functions, whose errors are no longer than a screen."""
+    validated = _validate_params(
+        constraints, prefer_skip_nested_validation=prefer_skip_nested_validation
+    )
+    return lambda function: cast("Callable[..., Any]", short_messages()(validated(function)))
+
+
 def fit_context(
     *, prefer_skip_nested_validation: bool
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -44,13 +56,13 @@ def fit_context(
     A decorated ``fit`` or ``fit_transform`` works on a shallow copy of the estimator, whose
     attributes are assigned together once it has succeeded; one that fails leaves the estimator as
     it was. So it must not change in place what an attribute holds. Other methods are only
-    decorated as scikit-learn does.
+    decorated as scikit-learn does. No error of either has a message longer than a screen.
     """
     validated = _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
 
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         if not method.__name__.startswith("fit"):
-            return cast("Callable[..., Any]", validated(method))
+            return cast("Callable[..., Any]", short_messages()(validated(method)))
 
         @wraps(method)
         def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -65,7 +77,7 @@ def fit_context(
             self.__dict__ = vars(fitted)
             return self if result is fitted else result
 
-        return cast("Callable[..., Any]", validated(fit))
+        return cast("Callable[..., Any]", short_messages()(validated(fit)))
 
     return decorate
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 __all__ = [
     "DownloadError",
@@ -15,6 +17,7 @@ __all__ = [
 ]
 
 _MAX_SHOWN = 200  # characters of a path or a value in a message
+_MAX_LINES, _MAX_CHARACTERS = 20, 1500  # of a message
 
 
 def printable(text: str) -> str:
@@ -55,6 +58,35 @@ def shorten(value: object, longest: int = _MAX_SHOWN) -> str:
     half = (longest - 3) // 2
     text = value if len(value) <= longest else f"{value[:half]}...{value[-half:]}"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)[: 2 * longest]
+
+
+def one_screen(message: str) -> str:
+    """Return a message that is not longer than a screen: the middle of a longer one goes."""
+    lines = message.splitlines()
+    more = [f"... ({len(lines) - _MAX_LINES} more lines)"] if len(lines) > _MAX_LINES else []
+    text = "\n".join(lines[:_MAX_LINES] + more) if more else message
+    half = _MAX_CHARACTERS // 2 - 3
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:half]} ... {text[-half:]}"
+
+
+@contextmanager
+def short_messages() -> Iterator[None]:
+    """Let no error out, also as a decorator, whose message is longer than a screen.
+
+    Parameters and labels stand in messages, and what was meant to be a path may be a whole file.
+    """
+    try:
+        yield
+    except Exception as error:
+        every: BaseException | None = error
+        while every is not None:  # a traceback shows those before it, too
+            every.args = tuple(one_screen(a) if isinstance(a, str) else a for a in every.args)
+            if isinstance(every, ImportError):
+                every.msg = one_screen(every.msg)
+            if isinstance(every, OSError) and isinstance(every.filename, str | bytes):
+                every.filename = shorten(os.fsdecode(every.filename))
+            every = every.__cause__ or every.__context__
+        raise
 
 
 class _InvalidRowsError(ValueError):

@@ -1,4 +1,4 @@
-"""The only place where emotions and their orders are written; imports nothing.
+"""The only place where emotions and their orders are written; imports the errors.
 
 `EMOTIONS` is the canonical vocabulary in alphabetical order, which is also the order of
 scikit-learn's ``classes_`` and of FER2013 as class folders. Models that were trained with
@@ -6,6 +6,8 @@ another order have that order here too, by name.
 """
 
 from __future__ import annotations
+
+from emotion_estimators.exceptions import shorten
 
 __all__ = [
     "EMOTIONS",
@@ -66,6 +68,6 @@ def canonical_emotion(name: str) -> str:
     if emotion not in EMOTIONS:
         raise ValueError(
             f"canonical_emotion expected one of {', '.join(EMOTIONS)} or an alias of these "
-            f"({', '.join(sorted(_ALIASES))}), got {name!r}."
+            f"({', '.join(sorted(_ALIASES))}), got {shorten(repr(name))}."
         )
     return emotion

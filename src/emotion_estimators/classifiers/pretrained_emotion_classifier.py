@@ -29,7 +29,7 @@ from emotion_estimators.classifiers._frozen_model import (
     foretold_classes,
     load_model,
 )
-from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.exceptions import WeightsError, short_messages, shorten
 from emotion_estimators.images.threads import count_threads
 
 __all__ = ["PretrainedEmotionClassifier", "open_classes"]
@@ -341,7 +341,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         strange = [label for label in np.unique(np.asarray(y)).tolist() if label not in known]
         if strange:
             raise ValueError(
-                f"{type(self).__name__} expected labels of the classes {known}, got {strange[:10]}."
+                f"{type(self).__name__} expected labels of the classes {shorten(known)}, got "
+                f"{shorten(strange)}."
             )
         return float(super().score(X, y, sample_weight))
 
@@ -362,6 +363,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
             check_feature_names_in(self, input_features)
         return np.array([f"emotion_{name}" for name in self._load().classes], dtype=object)
 
+    @short_messages()
     def _load(self) -> FrozenModel:
         """Return the model of the present parameters; look again only where something changed."""
         process = os.getpid()  # a forked one opens networks of its own

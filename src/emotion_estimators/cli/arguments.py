@@ -17,9 +17,10 @@ from emotion_estimators.cli.console import (
     fill_descriptors,
     flush_output,
     let_go,
-    one_screen,
     say,
+    visible,
 )
+from emotion_estimators.exceptions import one_screen
 
 __all__ = ["main"]
 
@@ -80,7 +81,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose messages pass nothing on that terminals obey."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(one_screen(message))
+        super().error(visible(one_screen(message)))
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from emotion_estimators._progress import is_terminal, progress_bar
+from emotion_estimators.exceptions import one_screen
 
 __all__ = [
     "FAILED",
@@ -18,15 +19,13 @@ __all__ = [
     "fill_descriptors",
     "flush_output",
     "let_go",
-    "one_screen",
     "print_line",
     "say",
     "track",
+    "visible",
 ]
 
 OK, FAILED, MISUSED = 0, 1, 2  # exit statuses
-
-_LINES, _CHARACTERS = 20, 1500  # of a message
 
 
 class UsageError(Exception):
@@ -84,16 +83,6 @@ def let_go(stream: Any) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def one_screen(message: str) -> str:
-    """Return a message without what terminals obey, and not longer than a screen."""
-    lines = message.splitlines()
-    more = [f"... ({len(lines) - _LINES} more lines)"] if len(lines) > _LINES else []
-    text = "\n".join(lines[:_LINES] + more)
-    if len(text) > _CHARACTERS:
-        text = f"{text[: _CHARACTERS // 2]} ... {text[-_CHARACTERS // 2 :]}"
-    return _visible(text)
-
-
 def track(total: int, unit: str, *, is_shown: bool = True) -> Any:
     """Return a progress bar, which shows on a terminal only."""
     is_shown = is_shown and is_terminal(sys.stderr)
@@ -106,11 +95,12 @@ def track(total: int, unit: str, *, is_shown: bool = True) -> Any:
     return progress_bar(total=total, unit=unit, is_shown=is_shown, **size)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """Return a text without what terminals obey."""
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 def _encodable(text: str, stream: Any) -> str:
     """Return a text that a stream can write: what its encoding lacks is escaped."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    return _visible(text).encode(encoding, "backslashreplace").decode(encoding)
+    return visible(text).encode(encoding, "backslashreplace").decode(encoding)

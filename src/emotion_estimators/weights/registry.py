@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from emotion_estimators.exceptions import shorten
 from emotion_estimators.labels import EMOTIONS
 from emotion_estimators.weights.weight_card import WeightCard
 
@@ -234,7 +235,9 @@ def get_card(name: str, *, task: str | None = None) -> WeightCard:
         if card.name == name:
             return card
     names = ", ".join(card.name for card in cards)
-    raise ValueError(f"get_card expected the name of registered weights ({names}), got {name!r}.")
+    raise ValueError(
+        f"get_card expected the name of registered weights ({names}), got {shorten(repr(name))}."
+    )
 
 
 def list_cards(task: str | None = None) -> tuple[WeightCard, ...]:

@@ -15,6 +15,7 @@ from sklearn.utils import Tags
 from emotion_estimators._progress import progress_bar
 from emotion_estimators._sklearn import Interval, StrOptions, fit_context
 from emotion_estimators._validation import check_photographs
+from emotion_estimators.exceptions import short_messages
 from emotion_estimators.features.faces.detection import open_detector
 from emotion_estimators.features.faces.faces import Faces
 from emotion_estimators.features.faces.prepared import PreparedCropper
@@ -291,6 +292,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         """
         return self._open()
 
+    @short_messages()
     def _open(self) -> PreparedCropper:
         """Check the parameters against one another and open the detector."""
         name = type(self).__name__
