@@ -201,7 +201,7 @@ def gather_emoji(
     if lost:
         warnings.warn(
             f"{needed_by}: {len(lost)} images are missing in {root}, the first of them {lost[0]}.",
-            stacklevel=4,  # the caller of the public function, which scikit-learn wraps
+            stacklevel=5,  # the caller of the public function, which scikit-learn wraps
         )
     columns = [np.array(column, dtype=object) for column in zip(*rows, strict=True)]
     data, target, code_points, vendor_column, names = columns

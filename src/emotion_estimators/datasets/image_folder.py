@@ -216,10 +216,10 @@ def _warn_of_gaps(ignored: list[str], empty: list[str]) -> None:
             f"load_image_folder left out {len(ignored)} files that are not in a class folder or "
             f"no images, the first of them {shorten(ignored[0])}: "
             f"{describe_kinds(count_kinds(ignored))}",
-            stacklevel=4,
+            stacklevel=5,
         )
     if empty:
         warnings.warn(
             f"load_image_folder found no image in the class folders {', '.join(empty)}.",
-            stacklevel=4,
+            stacklevel=5,
         )

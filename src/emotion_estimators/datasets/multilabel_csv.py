@@ -336,5 +336,5 @@ def _warn_of_empty(table: Table, labels: list[str], positives: list[int]) -> Non
         warnings.warn(
             f"{_OWNER} found no row of {table.name} with 1 for {_names(empty)}: "
             "nothing can be learnt or measured of such a label.",
-            stacklevel=4,
+            stacklevel=5,
         )
