@@ -133,7 +133,7 @@ def test_pictures_a_vendor_is_known_to_lack_are_listed_without_a_warning(folder)
         ("{}", "to hold a list, got dict"),
         ("[1]", "row 0 .*expected an object, got 1"),
         (json.dumps([row("1F600"), {**row("1F600"), "name": None}]), "row 1 .*'name', got None"),
-        (json.dumps([row("smile")]), "row 0 .*hexadecimal code points.*got smile"),
+        (json.dumps([row("smile")]), "row 0 .*hexadecimal code points.*got 'smile'"),
         (json.dumps([{**row("1F600"), "image": "../1f600.png"}]), "row 0 .*'../1f600.png'"),
         (json.dumps([row("1F600", category="Flags")]), "no emoji of category 'Smileys & Emotion'"),
         (json.dumps([row("1F610")]), "no picture of an emoji with a class in .*all 0"),
