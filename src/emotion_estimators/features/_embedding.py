@@ -40,42 +40,14 @@ EmbeddingNetwork = Callable[[_Floats], _Floats]  # (b, h, w[, 3]) -> (b, n_featu
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights that are known, but not read yet.
+    """Weights that are known, but not read yet."""
 
-    Attributes
-    ----------
-    hash : str
-        Of all files that they consist of: the same for the same weights only.
-    read : callable
-        Returns what the subclass makes a network of.
-    """
-
-    hash: str
-    read: Callable[[], Any] = field(repr=False)
+    hash: str  # of all files that they consist of: the same for the same weights only
+    read: Callable[[], Any] = field(repr=False)  # returns what `_open` makes a network of
 
 
 def network_weights(owner: str, path: str | os.PathLike[str]) -> Weights:
-    """Return the network of a file ``.onnx``, ``.hdf5`` or ``.h5``, to be opened for the CPU.
-
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    path : str or path-like
-        The file; weights may lie in others beside it.
-
-    Returns
-    -------
-    weights : Weights
-        `read` returns an `OnnxNetwork`, one for all of the process.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be read.
-    WeightsError
-        If it is no model.
-    """
+    """Return a file ``.onnx``, ``.hdf5`` or ``.h5``, read as an `OnnxNetwork` for the CPU."""
     path = Path(path)
     is_onnx = path.suffix.lower() == ".onnx"
     files = (path, *(data_files(path, file_sha256(path)) if is_onnx else ()))
@@ -91,34 +63,10 @@ def network_weights(owner: str, path: str | os.PathLike[str]) -> Weights:
 class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of transformers that hand out what a frozen network makes of images.
 
-    A subclass gives `_version`, `_n_features_out`, `_find_weights`, `_standardize` and `_open`;
-    its ``__init__`` has the parameters below among its own. Each parameter that it adds is part
-    of the key of the cache, but for those that say where weights and how large images are:
-    hash and pixels stand for them.
-
-    Parameters
-    ----------
-    image_shape : tuple of int or None
-        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
-        them -1.
-    normalize : bool
-        Scale each vector to length 1.
-    batch_size : int
-        Images in one run of the network.
-    cache : "memory", path-like or None
-        Where to keep vectors, so that each distinct image goes through the network once.
-    n_threads : int or None
-        Threads that decode files and run the network. None is the number of CPUs that the
-        process may use, or ``OMP_NUM_THREADS`` where that is less.
-    verbose : int
-        Show progress bars.
-
-    Attributes
-    ----------
-    weights_hash_ : str
-        That of the weights. Others are refused after a fit.
-    image_size_ : tuple of int
-        Height and width in pixels of the images that the network gets.
+    A subclass gives `_version`, `_n_features_out`, `_find_weights`, `_standardize` and `_open`,
+    and has the parameters of ``__init__`` below among its own. Each parameter that it adds is part
+    of the key of the cache, but for those that say where weights and how large images are: hash
+    and pixels stand for them.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
