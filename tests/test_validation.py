@@ -395,7 +395,7 @@ def test_a_message_about_many_images_fits_on_a_screen() -> None:
 
 def test_batches_repr_and_length() -> None:
     images = check_images(Pixels(), noise(5, 4, 6), reset=True)
-    assert repr(images) == "ImageBatches(n_samples=5, image_size=(4, 6))"
+    assert repr(images) == "Images(n_samples=5, image_size=(4, 6), is_table=False)"
     assert len(images) == 5
 
 

@@ -16,32 +16,29 @@ from numpy.typing import NDArray
 
 from emotion_estimators._sklearn import validate_data
 from emotion_estimators.exceptions import InvalidImagesError, shorten
-from emotion_estimators.images.batches import Failures, ImageBatches, raise_any
-from emotion_estimators.images.loader import ImageLoader
-from emotion_estimators.images.photographs import Photographs
-from emotion_estimators.images.pixels import (
+from emotion_estimators.images.collection import Images, Photograph
+from emotion_estimators.images.items import (
+    Failures,
+    as_sequence,
+    describe_problem,
     dtype_problem,
-    px,
+    format_size,
+    header_sizes,
+    is_one_image,
+    item_dtype,
+    item_name,
+    raise_any,
     range_problem,
     shape_problem,
 )
-from emotion_estimators.images.sequences import (
-    as_sequence,
-    header_sizes,
-    is_source,
-    item_dtype,
-    item_name,
-    item_problem,
-)
+from emotion_estimators.images.loader import ImageLoader
 
-__all__ = ["ImageBatches", "check_images", "check_photographs", "iterate_images"]
+__all__ = ["Images", "check_images", "check_photographs", "iterate_images"]
 
 _SCAN = 1024  # images of an array whose range is looked at together
 
 
-def check_images(
-    estimator: Any, X: Any, *, reset: bool, image_size: Any = "image_size"
-) -> ImageBatches:
+def check_images(estimator: Any, X: Any, *, reset: bool, image_size: Any = "image_size") -> Images:
     """Check X against the contract and hand its images out in batches.
 
     Parameters
@@ -63,7 +60,7 @@ def check_images(
 
     Returns
     -------
-    images : ImageBatches
+    images : Images
         No file is decoded yet. With ``reset=True``, or where no size is known, the headers of
         all files have been read.
 
@@ -81,7 +78,7 @@ def check_images(
     return _OneSize(estimator, reset, image_size).hand_out(_Door(estimator, reset).read(X))
 
 
-def check_photographs(estimator: Any, X: Any, *, reset: bool) -> Photographs:
+def check_photographs(estimator: Any, X: Any, *, reset: bool) -> Images:
     """Check X against the contract, but for its sizes, and hand its images out one by one.
 
     Parameters
@@ -96,7 +93,7 @@ def check_photographs(estimator: Any, X: Any, *, reset: bool) -> Photographs:
 
     Returns
     -------
-    photographs : Photographs
+    photographs : Images
         No file is decoded yet.
 
     Raises
@@ -105,9 +102,11 @@ def check_photographs(estimator: Any, X: Any, *, reset: bool) -> Photographs:
         As from `check_images`.
     """
     images = _Door(estimator, reset).read(X).as_sequence()
-    photographs = Photographs(images, type(estimator).__name__)
-    if reset:
-        photographs.check_headers()
+    name = type(estimator).__name__
+    photographs = Images(len(images), None, False, name, None, images)
+    if reset and isinstance(images, list) and not header_sizes(images)[1]:
+        for _ in photographs.map(Photograph.pixels):  # raises, and names what is bad
+            pass
     return photographs
 
 
@@ -158,7 +157,7 @@ def iterate_images(X: Any, name: str) -> Iterable[Any]:
 
 def _refuse_one_image(X: Any, name: str) -> None:
     """Raise if X is one image that is no array, masked, or sparse."""
-    if is_source(X) or isinstance(X, (bytearray, memoryview)) or hasattr(X, "read"):
+    if is_one_image(X) or isinstance(X, (bytearray, memoryview)) or hasattr(X, "read"):
         raise InvalidImagesError(
             f"{name} expected several images, got one ({item_name(X)}). Pass a list: "
             f"{'[X.read()]' if hasattr(X, 'read') else '[X]'}."
@@ -338,7 +337,7 @@ class _Door:
         failures: Failures = []
         first: tuple[int, np.dtype[Any]] | None = None
         for row, item in enumerate(items):
-            problem = item_problem(item)
+            problem = describe_problem(item)
             if not problem:
                 dtype = item_dtype(item)
                 first = first or (row, dtype)
@@ -362,7 +361,7 @@ class _OneSize:
         self.target = self._target_size(image_size)
         self.loader = ImageLoader(getattr(estimator, "color", None), self.target)
 
-    def hand_out(self, given: _Given) -> ImageBatches:
+    def hand_out(self, given: _Given) -> Images:
         images = given.images
         if given.row_shape is not None:
             size = self._settle_size(given.row_shape)
@@ -375,11 +374,11 @@ class _OneSize:
                 self.estimator.n_features_in_ = size[0] * size[1] * n_channels
         else:
             return self._batches(images, self._settle_size(self._size_of_items(images)))
-        return ImageBatches(len(images), size, self.name, load)
+        return Images(len(images), size, False, self.name, load)
 
-    def _batches(self, items: list[Any], size: tuple[int, int]) -> ImageBatches:
+    def _batches(self, items: list[Any], size: tuple[int, int]) -> Images:
         load = partial(self.loader.load_items, items, size)
-        return ImageBatches(len(items), size, self.name, load)
+        return Images(len(items), size, False, self.name, load)
 
     def _size_of_items(self, items: list[Any]) -> tuple[int, int]:
         """Return the size in which the images leave; where unknown, look at their headers."""
@@ -417,8 +416,9 @@ class _OneSize:
             recorded = self._recorded_size()
             if recorded is not None and recorded != settled:
                 raise InvalidImagesError(
-                    f"{self.name} was fitted on images of {px(recorded)}, got {px(settled)}. "
-                    "Pass images of that size, or set image_size and fit again to resize all."
+                    f"{self.name} was fitted on images of {format_size(recorded)}, got "
+                    f"{format_size(settled)}. Pass images of that size, or set image_size and fit "
+                    "again to resize all."
                 )
         return settled
 

@@ -19,7 +19,7 @@ from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.features.faces.cropper import FaceCropper
 from emotion_estimators.features.faces.faces import Faces
 from emotion_estimators.features.faces.prepared import PreparedCropper
-from emotion_estimators.images.sequences import item_path, item_problem
+from emotion_estimators.images.items import describe_problem, item_path
 from emotion_estimators.images.threads import map_in_threads
 
 __all__ = ["BOX", "iterate_faces", "standard_cropper", "start_iteration", "table_columns"]
@@ -125,7 +125,7 @@ def _iterate(
 
     def look(item: Any) -> tuple[Any, tuple[Faces, NDArray[Any]] | InvalidImagesError]:
         name = item_path(item)
-        problem = item_problem(item)
+        problem = describe_problem(item)
         if problem:
             return name, InvalidImagesError(problem)
         try:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from emotion_estimators._sklearn import keep_fitted
-from emotion_estimators._validation import ImageBatches
+from emotion_estimators._validation import Images
 from emotion_estimators.classifiers._warm_start import check_continuation
 from emotion_estimators.model_selection import multilabel_train_test_split
 from emotion_estimators.networks.backbones import (
@@ -53,7 +53,7 @@ __all__ = ["build_multilabel_network", "fit_multilabel", "torch_device"]
 def fit_multilabel(
     estimator: LightningMultiLabelClassifier,
     settings: SimpleNamespace,
-    images: ImageBatches,
+    images: Images,
     labels: NDArray[Any],
     targets: NDArray[np.float32],
     weights: NDArray[np.float64],
@@ -66,7 +66,7 @@ def fit_multilabel(
         Its parameters are valid one by one.
     settings : namespace
         Its parameters, those of the preset among them.
-    images : ImageBatches
+    images : Images
         All images.
     labels : ndarray of shape (n_labels,)
         Their names.

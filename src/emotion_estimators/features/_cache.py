@@ -180,7 +180,7 @@ def compute_rows(
     Parameters
     ----------
     batches : iterable of (slice, ndarray)
-        Rows of X and their images, in order, as ``ImageBatches.batches`` gives them.
+        Rows of X and their images, in order, as ``Images.batches`` gives them.
     shape : tuple of int
         Number of images in all, and of values in a row.
     compute : callable

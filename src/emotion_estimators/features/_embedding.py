@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
 from emotion_estimators._sklearn import Interval, check_feature_names_in, fit_context
-from emotion_estimators._validation import ImageBatches, check_images
+from emotion_estimators._validation import Images, check_images
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.features._cache import compute_rows, open_cache
 from emotion_estimators.images.threads import count_threads
@@ -119,7 +119,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         """Return what else the vectors depend on, or parameters in other words than given."""
         return {}
 
-    def _check_images(self, X: Any, *, reset: bool) -> ImageBatches:
+    def _check_images(self, X: Any, *, reset: bool) -> Images:
         """Return images of one size that the network can take."""
         return check_images(self, X, reset=reset)
 

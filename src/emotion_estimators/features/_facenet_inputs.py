@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimators._validation import ImageBatches, check_images
+from emotion_estimators._validation import Images, check_images
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.features._embedding import Weights
 from emotion_estimators.networks.facenet.engine import (
@@ -24,7 +24,7 @@ from emotion_estimators.weights import fetch_weights, file_sha256, list_cards
 __all__ = ["check_faces", "find_face_weights", "standardize_faces"]
 
 
-def check_faces(estimator: Any, X: Any, *, reset: bool) -> ImageBatches:
+def check_faces(estimator: Any, X: Any, *, reset: bool) -> Images:
     """Return images that are large enough for the face network.
 
     Parameters
@@ -38,7 +38,7 @@ def check_faces(estimator: Any, X: Any, *, reset: bool) -> ImageBatches:
 
     Returns
     -------
-    images : ImageBatches
+    images : Images
 
     Raises
     ------

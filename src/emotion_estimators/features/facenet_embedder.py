@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators._sklearn import HasMethods, Interval, StrOptions
-from emotion_estimators._validation import ImageBatches
+from emotion_estimators._validation import Images
 from emotion_estimators.exceptions import MissingDependencyError
 from emotion_estimators.features._embedding import BaseEmbedder, EmbeddingNetwork, Weights
 from emotion_estimators.features._facenet_inputs import (
@@ -193,7 +193,7 @@ class FacenetEmbedder(BaseEmbedder):
             "batch_size": self.batch_size if on_torch else None,
         }
 
-    def _check_images(self, X: Any, *, reset: bool) -> ImageBatches:
+    def _check_images(self, X: Any, *, reset: bool) -> Images:
         return check_faces(self, X, reset=reset)
 
     def _find_weights(self) -> Weights:

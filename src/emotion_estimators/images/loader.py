@@ -17,12 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.exceptions import InvalidImagesError
-from emotion_estimators.images.batches import Failures
 from emotion_estimators.images.color import flatten_alpha, to_grey, to_rgb
-from emotion_estimators.images.pixels import check_pixels, float_type, px
+from emotion_estimators.images.items import (
+    Failures,
+    check_pixels,
+    float_type,
+    format_size,
+    item_name,
+)
 from emotion_estimators.images.read import decode_image
 from emotion_estimators.images.resize import resize_images
-from emotion_estimators.images.sequences import item_name
 
 __all__ = ["ImageLoader", "load_image"]
 
@@ -95,8 +99,8 @@ class ImageLoader:
         image = cast("NDArray[Any]", images[0])
         if image.shape[:2] != size:
             return InvalidImagesError(
-                f"({item_name(item)}) is {px(image.shape)} where {px(size)} is expected: set "
-                "image_size to resize all"
+                f"({item_name(item)}) is {format_size(image.shape)} where {format_size(size)} is "
+                "expected: set image_size to resize all"
             )
         return image
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from emotion_estimators._validation import ImageBatches
+from emotion_estimators._validation import Images
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.multi_label import MultiLabelNetwork
 from emotion_estimators.networks.onnx.network import check_rows
@@ -173,7 +173,7 @@ def predict_images(
 
 
 def predict_all(
-    estimator: Any, restore: Callable[[], nn.Module], images: ImageBatches, *, batch_size: int
+    estimator: Any, restore: Callable[[], nn.Module], images: Images, *, batch_size: int
 ) -> NDArray[np.float64]:
     """Return the class probabilities that a fitted classifier gives any number of images.
 
@@ -183,7 +183,7 @@ def predict_all(
         Has the parameters ``device``, ``test_time_flip`` and ``verbose``, and ``weights_``.
     restore : callable
         Returns its network, a `Classifier`, on the CPU.
-    images : ImageBatches
+    images : Images
         As from `check_images`. Files are decoded ahead.
     batch_size : int
         As for `predict_images`.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emotion_estimators.images.batches import ImageBatches
+from emotion_estimators.images.collection import Images
 from emotion_estimators.training.labelled_images import Batch, LabelledImages
 from emotion_estimators.training.streamed_images import StreamedBatches, StreamedImages
 from emotion_estimators.training.tensor_batches import TensorBatches
@@ -28,7 +28,7 @@ class Sources:
     ----------
     settings : object
         Holds ``num_workers``.
-    images : ImageBatches
+    images : Images
         All images.
     pixels : ndarray of shape (n, height, width, 3) or None
         All images in memory; None decodes them as they are needed.
@@ -43,7 +43,7 @@ class Sources:
     def __init__(
         self,
         settings: Any,
-        images: ImageBatches,
+        images: Images,
         pixels: NDArray[Any] | None,
         targets: NDArray[np.float32],
         weights: NDArray[np.float32],

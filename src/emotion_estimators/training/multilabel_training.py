@@ -19,7 +19,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor, nn
 
 from emotion_estimators import __version__
-from emotion_estimators.images.batches import ImageBatches
+from emotion_estimators.images.collection import Images
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.backbones import TIMM_PREFIX
 from emotion_estimators.networks.multi_label import MultiLabelNetwork
@@ -104,7 +104,7 @@ _NOT_DESCRIBED = {
 
 def describe_training(
     settings: Any,
-    images: ImageBatches,
+    images: Images,
     pixels: NDArray[Any] | None,
     *,
     device: torch.device,
@@ -117,7 +117,7 @@ def describe_training(
     ----------
     settings : object
         Holds the parameters of `LightningMultiLabelClassifier` as attributes.
-    images : ImageBatches
+    images : Images
         All images. They are decoded once, unless `pixels` are given.
     pixels : ndarray of shape (n, height, width, 3) or None
         All images in memory.
@@ -154,7 +154,7 @@ def describe_training(
     return parts
 
 
-def _in_pieces(images: ImageBatches) -> Iterator[NDArray[Any]]:
+def _in_pieces(images: Images) -> Iterator[NDArray[Any]]:
     """Yield the pixels as `stack_images` would hold them, some at a time."""
     for _, batch in images.batches(_HASHED_AT_ONCE, n_threads=count_threads(None), ahead=True):
         yield batch if batch.dtype == np.uint8 else batch.astype(np.float32, copy=False)
@@ -181,7 +181,7 @@ def _plain(value: Any) -> Any:
 
 def train_multilabel(
     settings: Any,
-    images: ImageBatches,
+    images: Images,
     pixels: NDArray[Any] | None,
     targets: NDArray[np.float32],
     weights: NDArray[np.float64],
@@ -203,7 +203,7 @@ def train_multilabel(
     ----------
     settings : object
         Holds the parameters of `LightningMultiLabelClassifier` as attributes.
-    images : ImageBatches
+    images : Images
         All images.
     pixels : ndarray of shape (n, height, width, 3) or None
         All images in memory, if they are to be taken from there.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from emotion_estimators.images.batches import ImageBatches
+from emotion_estimators.images.collection import Images
 from emotion_estimators.training.labelled_images import Batch, as_network_input
 
 __all__ = ["StreamedBatches", "StreamedImages"]
@@ -22,7 +22,7 @@ class StreamedImages(Dataset[tuple[NDArray[Any], NDArray[Any], np.float32]]):
 
     Parameters
     ----------
-    images : ImageBatches
+    images : Images
         What decodes them.
     targets : ndarray of shape (n, n_outputs)
         Of all images.
@@ -34,7 +34,7 @@ class StreamedImages(Dataset[tuple[NDArray[Any], NDArray[Any], np.float32]]):
 
     def __init__(
         self,
-        images: ImageBatches,
+        images: Images,
         targets: NDArray[Any],
         weights: NDArray[np.float32],
         rows: NDArray[np.intp],

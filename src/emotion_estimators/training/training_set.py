@@ -14,7 +14,7 @@ from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from emotion_estimators._validation import ImageBatches
+from emotion_estimators._validation import Images
 
 __all__ = ["check_labels", "check_weights", "hold_out", "stack_images"]
 
@@ -162,7 +162,7 @@ def hold_out(
     return train, held_out
 
 
-def stack_images(images: ImageBatches) -> NDArray[Any]:
+def stack_images(images: Images) -> NDArray[Any]:
     """Return all images in memory, (n, height, width[, 3]), uint8 or float32."""
     pixels: NDArray[Any] = np.empty(0)
     for rows, batch in images.batches(_LOADING_BATCH):

@@ -19,7 +19,7 @@ from emotion_estimators.exceptions import short_messages
 from emotion_estimators.features.faces.detection import open_detector
 from emotion_estimators.features.faces.faces import Faces
 from emotion_estimators.features.faces.prepared import PreparedCropper
-from emotion_estimators.images.photographs import Photograph, Photographs
+from emotion_estimators.images.collection import Images, Photograph
 from emotion_estimators.images.threads import count_threads
 
 __all__ = ["FaceCropper"]
@@ -189,7 +189,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like
-            Photographs, see Notes. Of files only the headers are read.
+            Images, see Notes. Of files only the headers are read.
         y : None
             Ignored.
 
@@ -217,7 +217,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like
-            Photographs, see Notes.
+            Images, see Notes.
 
         Returns
         -------
@@ -252,7 +252,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like
-            Photographs, see Notes.
+            Images, see Notes.
 
         Returns
         -------
@@ -337,7 +337,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         return int(pair[0]), int(pair[1])
 
     def _map(
-        self, function: Callable[[Photograph], Any], photographs: Photographs, n_threads: int
+        self, function: Callable[[Photograph], Any], photographs: Images, n_threads: int
     ) -> Iterator[Any]:
         results = photographs.map(function, n_threads=n_threads)
         settings = {"total": len(photographs), "unit": "image", "desc": type(self).__name__}

@@ -13,7 +13,7 @@ from emotion_estimators.features.faces.detection import Detector, find_faces
 from emotion_estimators.features.faces.faces import Faces
 from emotion_estimators.features.faces.geometry import choose_face, cut_face, eye_angle
 from emotion_estimators.images import resize_images, to_grey, to_rgb
-from emotion_estimators.images.photographs import Photograph
+from emotion_estimators.images.collection import Photograph
 
 __all__ = ["PreparedCropper"]
 

@@ -20,14 +20,14 @@ from emotion_estimators._sklearn import (
     check_feature_names_in,
     fit_context,
 )
-from emotion_estimators._validation import ImageBatches, check_images
+from emotion_estimators._validation import Images, check_images
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.features.hog.kernel import (
     hog_descriptors,
     hog_feature_shape,
     hog_pictures,
 )
-from emotion_estimators.images.batches import Failures, raise_any
+from emotion_estimators.images.items import Failures, raise_any
 from emotion_estimators.images.threads import count_threads
 
 __all__ = ["HOGTransformer"]
@@ -267,7 +267,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         return np.array(names, dtype=object)
 
     def _compute(
-        self, images: ImageBatches, shape: tuple[int, ...], compute: Callable[..., object]
+        self, images: Images, shape: tuple[int, ...], compute: Callable[..., object]
     ) -> NDArray[np.floating[Any]]:
         """Return what `compute` writes for images, (n_samples, *shape)."""
         computed: NDArray[np.floating[Any]] | None = None
@@ -279,7 +279,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         assert computed is not None  # noqa: S101 - check_images refuses an empty X
         return computed
 
-    def _batches(self, images: ImageBatches) -> Iterator[tuple[slice, NDArray[Any]]]:
+    def _batches(self, images: Images) -> Iterator[tuple[slice, NDArray[Any]]]:
         batch_size = max(1, _BATCH_PIXELS // prod(images.image_size))
         failures: Failures = []
         for rows, batch in images.batches(batch_size, n_threads=count_threads(self.n_threads)):
