@@ -123,7 +123,7 @@ def test_size_changes_the_sampling_and_not_the_scene():
     [
         ({"n_samples": 0}, r"'n_samples' parameter of make_scenes must be an int in the range \[1"),
         ({"image_size": 31}, r"'image_size' parameter of make_scenes must be an int .*Got 31"),
-        ({"image_size": (64, 31)}, r"make_scenes expected .* each at least 32 .*got \(64, 31\)"),
+        ({"image_size": (64, 31)}, r"make_scenes expected .* each at least 32.*got \(64, 31\)"),
         ({"image_size": (64,)}, r"make_scenes expected image_size to be .*got \(64,\)"),
         ({"random_state": "zero"}, r"'random_state' parameter of make_scenes"),
     ],

@@ -10,7 +10,6 @@ import reprlib
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from emotion_estimators._untrusted import read_json
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.images import to_rgb
+from emotion_estimators.images.sizes import parse_size
 from emotion_estimators.labels import canonical_emotion
 from emotion_estimators.networks.model_file import open_network
 from emotion_estimators.networks.onnx.network import OnnxNetwork
@@ -451,30 +451,21 @@ def _canonical(name: str) -> str:
 
 
 def _settle_size(owner: str, size: Any, network: OnnxNetwork) -> tuple[int, int]:
-    if size is None:
-        size = network.image_size
-    elif isinstance(size, Integral):
-        size = (size, size)
-    is_pair = isinstance(size, tuple | list) and len(size) == 2
-    if not is_pair or not all(v is None or (isinstance(v, Integral) and int(v) > 0) for v in size):
-        raise ValueError(
-            f"{owner} expected image_size to be a positive int or (height, width), got "
-            f"{_shown(size)}."
-        )
-    if None in size:
+    if size is None and None in network.image_size:
         raise ValueError(
             f"{owner} needs image_size: the network takes images of any size, {network.image_size}."
         )
-    if max(size) > _MAX_SIDE:
+    height, width = parse_size(network.image_size if size is None else size, name=owner)
+    if max(height, width) > _MAX_SIDE:
         raise ValueError(
-            f"{owner} expected image_size of at most {_MAX_SIDE:,} a side, got {tuple(size)}."
+            f"{owner} expected image_size of at most {_MAX_SIDE:,} a side, got {height, width}."
         )
-    if any(fixed not in (None, v) for fixed, v in zip(network.image_size, size, strict=True)):
+    if any(v not in (None, w) for v, w in zip(network.image_size, (height, width), strict=True)):
         raise ValueError(
-            f"{owner} got image_size={tuple(size)} for a network that takes images of "
+            f"{owner} got image_size={height, width} for a network that takes images of "
             f"{network.image_size}."
         )
-    return int(size[0]), int(size[1])
+    return height, width
 
 
 def _settle_color(owner: str, color: Any, network: OnnxNetwork) -> str:

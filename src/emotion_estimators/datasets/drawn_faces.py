@@ -16,7 +16,6 @@ from PIL import Image
 from emotion_estimators._sklearn import Interval, StrOptions, validate_params
 from emotion_estimators.datasets._drawing.canvas import (
     Pose,
-    check_size,
     draw_traits,
     enlargement,
     generators,
@@ -29,6 +28,7 @@ from emotion_estimators.datasets._drawing.face import (
     draw_palette,
 )
 from emotion_estimators.images.color import LUMA
+from emotion_estimators.images.sizes import parse_size
 from emotion_estimators.labels import EMOTIONS, canonical_emotion
 
 __all__ = ["make_faces"]
@@ -145,7 +145,7 @@ def make_faces(
     ['happy', 'sad']
     """
     names = _check_emotions(emotions)
-    height, width = check_size(image_size, smallest=_SMALLEST, needed_by="make_faces")
+    height, width = parse_size(image_size, name="make_faces", smallest=_SMALLEST)
     shape = (n_samples, height, width) if color == "grey" else (n_samples, height, width, 3)
     X = np.empty(shape, dtype=np.uint8)
     rngs = generators(random_state)

@@ -18,13 +18,13 @@ from emotion_estimators.datasets._drawing.canvas import (
     Sketch,
     bezier,
     blend,
-    check_size,
     draw_traits,
     enlargement,
     generators,
     take,
 )
 from emotion_estimators.datasets._drawing.things import THINGS, WHITE, draw_paint
+from emotion_estimators.images.sizes import parse_size
 
 __all__ = ["SCENE_LABELS", "make_scenes"]
 
@@ -119,7 +119,7 @@ def make_scenes(
     >>> Y.shape, int(Y.sum(axis=1).max()) <= 5
     ((10, 10), True)
     """
-    height, width = check_size(image_size, smallest=_SMALLEST, needed_by="make_scenes")
+    height, width = parse_size(image_size, name="make_scenes", smallest=_SMALLEST)
     X = np.empty((n_samples, height, width, 3), dtype=np.uint8)
     Y = np.zeros((n_samples, len(SCENE_LABELS)), dtype=np.int64)
     for row, rng in zip(range(n_samples), generators(random_state), strict=False):

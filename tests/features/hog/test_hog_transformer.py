@@ -313,10 +313,10 @@ def test_message_for_one_image_taken_for_a_batch():
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"pixels_per_cell": (8, 0)}, r"pixels_per_cell to be two positive ints, got \(8, 0\)"),
-        ({"pixels_per_cell": (8,)}, r"pixels_per_cell to be two positive ints, got \(8,\)"),
-        ({"cells_per_block": [2, 1.5]}, r"cells_per_block to be two positive ints, got \[2, 1.5\]"),
-        ({"pixels_per_cell": 8}, "The 'pixels_per_cell' parameter of HOGTransformer must be"),
+        ({"pixels_per_cell": (8, 0)}, r"pixels_per_cell .* at least 1, got \(8, 0\)"),
+        ({"pixels_per_cell": (8,)}, r"pixels_per_cell .* at least 1, got \(8,\)"),
+        ({"cells_per_block": [2, 1.5]}, r"cells_per_block .* at least 1, got \[2, 1.5\]"),
+        ({"pixels_per_cell": 0}, "The 'pixels_per_cell' parameter of HOGTransformer must be"),
         ({"orientations": 0}, "The 'orientations' parameter of HOGTransformer must be"),
         ({"orientations": 10**6}, r"must be an int in the range \[1, 1000\]. Got 1000000 instead"),
         ({"block_norm": "L3"}, "The 'block_norm' parameter of HOGTransformer must be"),
@@ -354,3 +354,9 @@ def test_constructing_loads_no_heavy_library():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.split() == ["[]", "[]"]
+
+
+def test_cells_and_blocks_by_their_side(grey):
+    by_side = HOGTransformer(pixels_per_cell=6, cells_per_block=2).fit_transform(grey)
+    pairs = HOGTransformer(pixels_per_cell=(6, 6), cells_per_block=[2, 2]).fit_transform(grey)
+    np.testing.assert_array_equal(by_side, pairs)

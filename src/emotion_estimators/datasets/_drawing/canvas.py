@@ -24,7 +24,6 @@ __all__ = [
     "arch",
     "bezier",
     "blend",
-    "check_size",
     "circle",
     "draw_traits",
     "enlargement",
@@ -35,22 +34,6 @@ __all__ = [
 Points = NDArray[np.float64]
 Colour = tuple[int, int, int]
 _XY = tuple[float, float]
-
-
-def check_size(
-    image_size: int | Sequence[int], *, smallest: int, needed_by: str
-) -> tuple[int, int]:
-    """Return (height, width) of a side or a pair, each at least `smallest`."""
-    if isinstance(image_size, (int, np.integer)):
-        return int(image_size), int(image_size)
-    sides = tuple(image_size)
-    whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in sides)
-    if len(sides) != 2 or not whole or min(sides) < smallest:
-        raise ValueError(
-            f"{needed_by} expected image_size to be an int or (height, width), each at least "
-            f"{smallest} pixels, got {image_size!r}."
-        )
-    return int(sides[0]), int(sides[1])
 
 
 def generators(random_state: int | np.random.RandomState | None) -> Iterator[np.random.Generator]:

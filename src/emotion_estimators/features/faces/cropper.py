@@ -20,6 +20,7 @@ from emotion_estimators.features.faces.detection import open_detector
 from emotion_estimators.features.faces.faces import Faces
 from emotion_estimators.features.faces.prepared import PreparedCropper
 from emotion_estimators.images.collection import Images, Photograph
+from emotion_estimators.images.sizes import parse_size
 from emotion_estimators.images.threads import count_threads
 
 __all__ = ["FaceCropper"]
@@ -296,7 +297,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
     def _open(self) -> PreparedCropper:
         """Check the parameters against one another and open the detector."""
         name = type(self).__name__
-        size = self._size()
+        size = parse_size(self.output_size, name=name, parameter="output_size")
         detector = open_detector(
             name, self.detector, min_score=self.min_score, verbose=self.verbose
         )
@@ -325,16 +326,6 @@ class FaceCropper(TransformerMixin, BaseEstimator):
             max_size=self.max_size,
             jpeg_draft=self.jpeg_draft,
         )
-
-    def _size(self) -> tuple[int, int]:
-        size: Any = self.image_size
-        pair = (size, size) if isinstance(size, Integral) else tuple(size)
-        if len(pair) != 2 or not all(isinstance(v, Integral) and int(v) > 0 for v in pair):
-            raise ValueError(
-                f"{type(self).__name__} expected image_size to be a positive int or (height, "
-                f"width), got {size!r}."
-            )
-        return int(pair[0]), int(pair[1])
 
     def _map(
         self, function: Callable[[Photograph], Any], photographs: Images, n_threads: int

@@ -28,6 +28,7 @@ from emotion_estimators.features.hog.kernel import (
     hog_pictures,
 )
 from emotion_estimators.images.items import Failures, raise_any
+from emotion_estimators.images.sizes import parse_size
 from emotion_estimators.images.threads import count_threads
 
 __all__ = ["HOGTransformer"]
@@ -49,10 +50,10 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
     ----------
     orientations : int, default=9
         Number of orientation bins over 180 degrees, 1 to 1000.
-    pixels_per_cell : tuple of int, default=(8, 8)
-        Height and width of a cell, in pixels.
-    cells_per_block : tuple of int, default=(3, 3)
-        Height and width of a block, in cells. Blocks overlap: one starts at every cell.
+    pixels_per_cell : int or tuple of int, default=(8, 8)
+        Side of a cell in pixels, or height and width.
+    cells_per_block : int or tuple of int, default=(3, 3)
+        Side of a block in cells, or height and width. Blocks overlap: one starts at every cell.
     block_norm : {"L1", "L1-sqrt", "L2", "L2-Hys"}, default="L2-Hys"
         How a block is normalised.
     transform_sqrt : bool, default=False
@@ -117,8 +118,8 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "orientations": [Interval(Integral, 1, _MAX_ORIENTATIONS, closed="both")],
-        "pixels_per_cell": [tuple, list],
-        "cells_per_block": [tuple, list],
+        "pixels_per_cell": [Interval(Integral, 1, None, closed="left"), tuple, list],
+        "cells_per_block": [Interval(Integral, 1, None, closed="left"), tuple, list],
         "block_norm": [StrOptions({"L1", "L1-sqrt", "L2", "L2-Hys"})],
         "transform_sqrt": ["boolean"],
         "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
@@ -131,8 +132,8 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         self,
         *,
         orientations: int = 9,
-        pixels_per_cell: tuple[int, int] = (8, 8),
-        cells_per_block: tuple[int, int] = (3, 3),
+        pixels_per_cell: int | tuple[int, int] = (8, 8),
+        cells_per_block: int | tuple[int, int] = (3, 3),
         block_norm: str = "L2-Hys",
         transform_sqrt: bool = False,
         image_size: int | tuple[int, int] | None = None,
@@ -313,12 +314,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         return dtype
 
     def _pair(self, name: str) -> tuple[int, int]:
-        value = getattr(self, name)
-        if len(value) != 2 or not all(isinstance(v, Integral) and int(v) > 0 for v in value):
-            raise ValueError(
-                f"{type(self).__name__} expected {name} to be two positive ints, got {value!r}."
-            )
-        return int(value[0]), int(value[1])
+        return parse_size(getattr(self, name), name=type(self).__name__, parameter=name)
 
     def _block_shape(self, image_size: tuple[int, int]) -> tuple[int, ...]:
         """Return blocks (rows, columns), cells in a block (rows, columns), orientations."""
