@@ -101,7 +101,7 @@ def test_there_is_something_to_look_at() -> None:
         "emotion_estimators.inspection.PredictionDisplay.from_estimator",
         "emotion_estimators.testing.check_image_estimator",
     } <= set(PUBLIC)
-    assert "emotion_estimators._validation.check_images" in EVERYTHING
+    assert "emotion_estimators.validation.check_images" in EVERYTHING
     assert next(iter(sections(emotion_estimators.HOGTransformer))) == "Parameters"
     assert entries("a, *b : int, default=3\n    Of c : d.\n") == [
         ("a", "int, default=3"),

@@ -7,6 +7,7 @@ import sys
 import threading
 import warnings
 from fractions import Fraction
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -28,7 +29,6 @@ from emotion_estimators._sklearn import (
     fit_context,
     validate_data,
 )
-from emotion_estimators._validation import check_images
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.testing import (
     _behaviour_checks,
@@ -40,6 +40,7 @@ from emotion_estimators.testing import (
     image_estimator_checks,
     parametrize_with_image_checks,
 )
+from emotion_estimators.validation import check_images, compare_table, record_table
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -48,6 +49,27 @@ def _worker_processes_find_this_module(pytestconfig):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(pytestconfig.rootpath)
         yield
+
+
+def check_door(estimator, X, *, is_fitted=False):
+    """Let X in, for all estimators of this file."""
+    fitted = {
+        "expected_size": getattr(estimator, "image_size_", None),
+        "read_headers": False,
+        "check_table": partial(compare_table, estimator),
+    }
+    return check_images(
+        X,
+        name=type(estimator).__name__,
+        image_size=estimator.image_size,
+        image_shape=estimator.image_shape,
+        **(fitted if is_fitted else {}),
+    )
+
+
+def record_fit(estimator, X, images):
+    estimator.image_size_ = images.image_size
+    record_table(estimator, X, images)
 
 
 class StripMeans(TransformerMixin, BaseEstimator):
@@ -66,8 +88,9 @@ class StripMeans(TransformerMixin, BaseEstimator):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        check_images(self, X, reset=True)
+        images = check_door(self, X)
         self.n_strips_ = self.n_strips
+        record_fit(self, X, images)
         return self
 
     def transform(self, X):
@@ -81,7 +104,7 @@ class StripMeans(TransformerMixin, BaseEstimator):
         return np.array([f"strip{i}" for i in range(self.n_strips_)], dtype=object)
 
     def _stack(self, X):
-        images = check_images(self, X, reset=False)
+        images = check_door(self, X, is_fitted=True)
         return np.concatenate([batch for _, batch in images.batches(16)])
 
     def _means(self, stack):
@@ -107,7 +130,7 @@ class NearestMean(ClassifierMixin, BaseEstimator):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
-        images = check_images(self, X, reset=True)
+        images = check_door(self, X)
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         y = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name="y"), warn=True)
@@ -120,11 +143,12 @@ class NearestMean(ClassifierMixin, BaseEstimator):
         self.pixels_ = self._random().randint(0, size, self.n_pixels)
         rows = self._rows(stack)
         self.means_ = np.array([rows[codes == k].mean(axis=0) for k in range(len(self.classes_))])
+        record_fit(self, X, images)
         return self
 
     def predict_proba(self, X):
         check_is_fitted(self)
-        images = check_images(self, X, reset=False)
+        images = check_door(self, X, is_fitted=True)
         rows = self._rows(np.concatenate([batch for _, batch in images.batches(16)]))
         return np.array([self._probabilities(row) for row in rows])
 
@@ -149,7 +173,7 @@ class NearestMeans(NearestMean):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
-        images = check_images(self, X, reset=True)
+        images = check_door(self, X)
         targets = self._targets(y)
         if len(targets) != len(images):
             raise ValueError(f"NearestMeans got {len(images)} images and {len(targets)} labels.")
@@ -162,6 +186,7 @@ class NearestMeans(NearestMean):
             [rows[column == k].mean(axis=0) if (column == k).any() else np.inf for k in (0, 1)]
             for column in targets.T
         ]
+        record_fit(self, X, images)
         return self
 
     def _targets(self, y):
@@ -171,7 +196,7 @@ class NearestMeans(NearestMean):
 
     def predict_proba(self, X):
         check_is_fitted(self)
-        images = check_images(self, X, reset=False)
+        images = check_door(self, X, is_fitted=True)
         rows = self._rows(np.concatenate([batch for _, batch in images.batches(16)]))
         return np.array([[self._share(row, *pair) for pair in self.means_] for row in rows])
 
@@ -263,6 +288,26 @@ class IgnoresImageSize(StripMeans):
             validate_data(self, X, allow_nd=True, reset=True)
         super().fit(X)
         del self.image_size_
+        return self
+
+
+class MissesColumns(StripMeans):
+    """Knows paths in a list only."""
+
+    def _stack(self, X):
+        if getattr(X, "shape", ())[1:] == (1,):
+            raise TypeError("no image")
+        return super()._stack(X)
+
+
+class KeepsFeatures(StripMeans):
+    """Keeps what a fit on a table has recorded."""
+
+    def fit(self, X, y=None):
+        kept = getattr(self, "n_features_in_", None)
+        super().fit(X)
+        if kept is not None:
+            self.n_features_in_ = kept
         return self
 
 
@@ -508,6 +553,8 @@ FAULTS = [
     (SqueezesOneRow, "check_batches", r"image 0 alone: got float64 of shape \(6,\)"),
     (DependsOnBatch, "check_batches", "other values in rows"),
     (WritesIntoX, "check_images_unchanged", "X after WritesIntoX.transform: other values"),
+    (MissesColumns, "check_column_of_images", "no image"),
+    (KeepsFeatures, "check_column_of_images", "keeps n_features_in_ after a fit on a stack"),
     (IgnoresLayout, "check_memory_layouts", "on a Fortran-ordered array: other values"),
     (AssignsIntoX, "check_memory_layouts", "read-only"),
     (IgnoresImageSize, "check_image_size_refused", "accepts images of 40 x 56 px"),
@@ -727,8 +774,9 @@ class LooseParameters(StripMeans):
     }
 
     def fit(self, X, y=None):
-        check_images(self, X, reset=True)
+        images = check_door(self, X)
         self.n_strips_ = self.n_strips
+        record_fit(self, X, images)
         return self
 
 

@@ -5,6 +5,7 @@ import tracemalloc
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,18 @@ import scipy.sparse
 from numpy.testing import assert_array_equal
 from PIL import Image
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
 
 from emotion_estimators import HOGTransformer
-from emotion_estimators._validation import check_images, check_photographs, iterate_images
 from emotion_estimators.exceptions import ImageReadError, InvalidImagesError
 from emotion_estimators.images import resize_images, to_grey, to_rgb
-
-
-class Named(BaseEstimator):
-    """The least that is asked of an estimator: a name."""
+from emotion_estimators.validation import (
+    check_images,
+    check_labels,
+    compare_table,
+    iterate_images,
+    record_table,
+)
 
 
 class Pixels(TransformerMixin, BaseEstimator):
@@ -46,11 +50,24 @@ class Pixels(TransformerMixin, BaseEstimator):
         self.n_threads = n_threads
 
     def fit(self, X: Any, y: object = None) -> "Pixels":  # noqa: ARG002
-        check_images(self, X, reset=True)
+        images = check_images(X, name="Pixels", **self._wishes())
+        self.image_size_ = images.image_size
+        record_table(self, X, images)
         return self
 
+    def _wishes(self) -> dict[str, Any]:
+        names = ("image_shape", "image_size", "color")
+        return {name: getattr(self, name) for name in names}
+
     def transform(self, X: Any) -> np.ndarray:
-        images = check_images(self, X, reset=False)
+        images = check_images(
+            X,
+            name="Pixels",
+            **self._wishes(),
+            expected_size=getattr(self, "image_size_", None),
+            read_headers=False,
+            check_table=partial(compare_table, self),
+        )
         parts, end = [], 0
         for rows, batch in images.batches(self.batch_size, n_threads=self.n_threads):
             assert rows.start == end
@@ -309,7 +326,7 @@ def test_no_two_threads_load_pil_images_at_once() -> None:
             assert_array_equal(out, expected)
 
 
-@pytest.mark.parametrize("door", [iterate_images, check_photographs])
+@pytest.mark.parametrize("door", [iterate_images, check_images])
 def test_one_image_is_refused_at_every_door_with_the_same_message(door: Any) -> None:
     photo = noise(20, 30, 3)
     file = BytesIO(encode(photo))
@@ -325,10 +342,10 @@ def test_one_image_is_refused_at_every_door_with_the_same_message(door: Any) -> 
         (np.ma.masked_equal(photo[np.newaxis], 0), r"masked values.*X\.filled\(0\)"),
         (np.zeros((2, 9, 9), np.int64), "convert levels in 0..255"),
     ):
-        arguments = (X, "Named") if door is iterate_images else (Named(), X)
-        reset = {} if door is iterate_images else {"reset": True}
-        with pytest.raises(InvalidImagesError, match=f"Named expected .*{match}") as raised:
-            door(*arguments, **reset)
+        sizes = [{}] if door is iterate_images else [{}, {"mixed_sizes": True}]
+        for settings in sizes:
+            with pytest.raises(InvalidImagesError, match=f"Named expected .*{match}") as raised:
+                door(X, name="Named", **settings)
         assert len(str(raised.value)) < 600
 
 
@@ -364,7 +381,7 @@ class Tensor:
 def test_a_tensor_that_cannot_be_an_array_is_refused_by_name() -> None:
     match = "Pixels expected images, got a Tensor that is no NumPy array: Can't call"
     with pytest.raises(InvalidImagesError, match=match):
-        check_images(Pixels(), Tensor(), reset=True)
+        check_images(Tensor(), name="Pixels")
     with pytest.raises(InvalidImagesError, match=match):
         list(iterate_images(Tensor(), "Pixels"))
 
@@ -372,7 +389,7 @@ def test_a_tensor_that_cannot_be_an_array_is_refused_by_name() -> None:
 def test_masked_pixels_of_an_image_are_named() -> None:
     image = np.ma.masked_equal(noise(4, 4), noise(4, 4)[0, 0])
     with pytest.raises(InvalidImagesError, match="row 1 has masked pixels: fill them"):
-        check_images(Pixels(), [noise(4, 4), image], reset=True)
+        check_images([noise(4, 4), image])
 
 
 def test_a_pyarrow_array_is_a_sequence(tmp_path: Path) -> None:
@@ -387,14 +404,14 @@ def test_a_pyarrow_array_is_a_sequence(tmp_path: Path) -> None:
 def test_a_message_about_many_images_fits_on_a_screen() -> None:
     for path in ("x" * 3000, "data:image/png;base64," + "A" * 10**5, "/" + "y/" * 500):
         with pytest.raises(ImageReadError, match=r"error\.failures holds all") as raised:
-            check_images(Pixels(), [path] * 50, reset=True)
+            check_images([path] * 50)
         assert len(str(raised.value)) < 2000
         assert str(raised.value).count("\n") < 25
         assert len(raised.value.failures) == 50
 
 
 def test_batches_repr_and_length() -> None:
-    images = check_images(Pixels(), noise(5, 4, 6), reset=True)
+    images = check_images(noise(5, 4, 6))
     assert repr(images) == "Images(n_samples=5, image_size=(4, 6), is_table=False)"
     assert len(images) == 5
 
@@ -437,8 +454,9 @@ def test_batches_repr_and_length() -> None:
         (object(), "0 axes"),
         ((path for path in ["a.png"]), r"list or Series of images, got a generator\. Pass a list"),
         ({"a.png"}, r"list or Series of images, got a set\. Pass a list: list\(X\)"),
-        (pd.DataFrame({"path": ["a.png"]}), r"got a table of one column\. Pass the column itself"),
-        (np.array([["a.png"]]), r"got a table of one column\. Pass the column itself"),
+        (np.zeros((3, 1)), r"2-D rows of shape \(3, 1\) and image_shape=None\. Say how to read"),
+        (pd.DataFrame({"a": ["a.png"], "b": ["b.png"]}), r"2-D rows of shape \(1, 2\)"),
+        (np.empty((0, 1), object), "expected at least one image, got an empty sequence"),
     ],
     ids=lambda value: None if isinstance(value, str) else type(value).__name__,
 )
@@ -618,7 +636,7 @@ def test_all_files_bad(tmp_path: Path) -> None:
 def test_no_batch_follows_a_bad_one(tmp_path: Path) -> None:
     paths = write_all(noise(6, 4, 4), tmp_path)
     damage(paths, [2, 5])
-    images = check_images(Pixels(), paths, reset=True)
+    images = check_images(paths)
     seen = []
     with pytest.raises(ImageReadError, match="cannot use 2 of 6") as caught:
         seen.extend(rows for rows, _ in images.batches(2))
@@ -644,7 +662,7 @@ def test_memory_is_bounded(kind: str, tmp_path: Path) -> None:
     for n in (50, 350):
         # one image seen n times, so that X itself takes no memory
         X = np.broadcast_to(pixels, (n, 64, 64, 3)) if kind == "array" else [path] * n
-        images = check_images(Pixels(image_size=(32, 32), color="grey"), X, reset=True)
+        images = check_images(X, image_size=(32, 32), color="grey")
         tracemalloc.start()
         for _, batch in images.batches(16, n_threads=n_threads):
             assert batch.shape[1:] == (32, 32)
@@ -659,11 +677,10 @@ def test_memory_is_bounded(kind: str, tmp_path: Path) -> None:
 def test_large_images_are_resized_a_few_at_a_time(is_rows: bool) -> None:
     # a batch is counted in pixels that leave; those that come are a thousand times as many
     X = np.broadcast_to(noise(256, 256, 3), (400, 256, 256, 3))
-    estimator = Pixels(image_size=(8, 8), image_shape=X.shape[1:])
+    image_shape = X.shape[1:]
     if is_rows:
         X = np.broadcast_to(X[0].ravel(), (400, X[0].size))
-        estimator.image_size_ = (8, 8)
-    images = check_images(estimator, X, reset=False)
+    images = check_images(X, image_size=(8, 8), image_shape=image_shape)
     tracemalloc.start()
     ((_, batch),) = images.batches(400)
     peak = tracemalloc.get_traced_memory()[1]
@@ -715,13 +732,12 @@ def test_a_refit_forgets_what_the_last_one_recorded() -> None:
 
     pixels = Pixels(image_shape=(4, 6))
     for other, n_features in [
-        (images, {"n_features_in_": 24}),
+        (images, {}),
         (list(images), {}),
         ([encode(x) for x in images], {}),
         (images.reshape(3, -1), {"n_features_in_": 24}),
-        (noise(3, 4, 6, 3), {"n_features_in_": 72}),
-        (noise(3, 4, 6, 4), {"n_features_in_": 72}),
-        (images[..., None], {"n_features_in_": 24}),
+        (noise(3, 4, 6, 3), {}),
+        (objects([encode(x) for x in images])[:, None], {"n_features_in_": 1}),
     ]:
         pixels.fit(frame)
         assert len(pixels.feature_names_in_) == pixels.n_features_in_ == 24
@@ -783,7 +799,7 @@ def test_image_shapes_that_fit(image_shape: Any, shape: tuple[int, ...]) -> None
 
 @pytest.mark.parametrize("image_size", [0, -3, (4,), (4, 4, 3), (4, 0), (4.0, 4), 4.5, "44"])
 def test_image_sizes_that_cannot_be(image_size: Any) -> None:
-    with pytest.raises(ValueError, match=r"^Pixels expected image_size to be None, a posi"):
+    with pytest.raises(ValueError, match=r"^Pixels expected image_size to be an int or"):
         Pixels(image_size=image_size).fit(noise(2, 4, 4))
 
 
@@ -800,7 +816,7 @@ def test_real_faces(data_dir: Path) -> None:
 @pytest.mark.parametrize("n", [1, 4, 5, 23])
 def test_batches_loaded_ahead_are_the_same(n: int, capsys: pytest.CaptureFixture[str]) -> None:
     items = [encode(noise(9, 9, seed=i)) for i in range(n)]
-    images = check_images(Pixels(), items, reset=True)
+    images = check_images(items, name="Pixels")
     plain = list(images.batches(4))
     ahead = list(images.batches(4, n_threads=2, ahead=True, verbose=True))
     assert [rows for rows, _ in ahead] == [rows for rows, _ in plain]
@@ -810,7 +826,7 @@ def test_batches_loaded_ahead_are_the_same(n: int, capsys: pytest.CaptureFixture
 
 
 def test_the_next_batch_is_loaded_while_the_caller_works() -> None:
-    images = check_images(Pixels(), noise(12, 9, 9), reset=True)
+    images = check_images(noise(12, 9, 9))
     started = threading.Event()
     load = images._load
 
@@ -831,7 +847,176 @@ def test_a_bad_image_is_named_when_loaded_ahead() -> None:
     items = [encode(noise(9, 9)) for _ in range(12)]
     items[6] = items[6][:-30]  # whose header is whole
     before = list(warnings.filters)
-    images = check_images(Pixels(), items, reset=True)
+    images = check_images(items)
     with pytest.raises(ImageReadError, match="cannot use 1 of 12 images:\n  row 6"):
         list(images.batches(4, ahead=True))
     assert warnings.filters == before
+
+
+def columns(items: list[Any]) -> dict[str, Any]:
+    """Return one column of a table in every form, without a name first."""
+    column = objects(items)
+    return {
+        "an object array": column[:, np.newaxis],
+        "a frame of pandas": pd.DataFrame({"face": column}, index=range(7, 7 + len(items))),
+    }
+
+
+def test_a_column_of_images_is_x(tmp_path: Path) -> None:
+    X = noise(4, 5, 6)
+    paths = [str(path) for path in write_all(X, tmp_path)]
+    encoded = [encode(x) for x in X]
+    forms = [form for items in (paths, encoded, list(X)) for form in columns(items).values()]
+    forms += [[[path] for path in paths], np.array(paths)[:, np.newaxis]]
+    for form in forms:
+        pixels = Pixels().fit(form)
+        assert_array_equal(pixels.transform(form), X)
+        assert_array_equal(pixels.transform(paths), X)  # no table: there are no names to compare
+        assert pixels.image_size_ == (5, 6)
+        assert pixels.n_features_in_ == 1
+        is_frame = isinstance(form, pd.DataFrame)
+        assert hasattr(pixels, "feature_names_in_") == is_frame
+        if is_frame:
+            assert pixels.feature_names_in_.tolist() == ["face"]
+        else:
+            with pytest.raises(ValueError, match="X has 30 features, but Pixels is expecting 1"):
+                pixels.set_params(image_shape=(5, 6)).transform(X.reshape(4, -1))
+        if not isinstance(form, list):
+            assert len(list(iterate_images(form))) == 4
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_a_column_of_another_library(library: str, tmp_path: Path) -> None:
+    module = pytest.importorskip(library, reason="another library's frames")
+    X = noise(4, 5, 6)
+    paths = [str(path) for path in write_all(X, tmp_path)]
+    make = module.table if library == "pyarrow" else module.DataFrame
+    for items in (paths, [encode(x) for x in X]):
+        frame = make({"face": items})
+        pixels = Pixels().fit(frame)
+        assert_array_equal(pixels.transform(frame), X)
+        assert pixels.feature_names_in_.tolist() == ["face"]
+        assert list(iterate_images(frame)) == items
+        with pytest.raises(ValueError, match="feature names should match"):
+            pixels.transform(make({"path": items}))
+    rows = make({f"x{i}": X.reshape(4, -1)[:, i].astype(float) for i in range(30)})
+    by_rows = Pixels(image_shape=(5, 6))
+    assert_array_equal(by_rows.fit_transform(rows), X)
+    assert by_rows.n_features_in_ == 30
+
+
+def test_a_column_stands_in_a_column_transformer(tmp_path: Path) -> None:
+    X = noise(4, 16, 16)
+    table = pd.DataFrame({"face": write_all(X, tmp_path), "age": [1.0, 2, 3, 4]})
+    hog = HOGTransformer(cells_per_block=(1, 1))
+    both = ColumnTransformer([("hog", hog, ["face"]), ("age", "passthrough", ["age"])])
+    expected = np.column_stack([hog.fit_transform(X), table["age"]])
+    assert_array_equal(both.fit_transform(table), expected)
+    assert_array_equal(both.transform(table[2:]), expected[2:])
+    assert len(both.get_feature_names_out()) == expected.shape[1]
+
+
+def test_bad_images_of_a_column_are_named(tmp_path: Path) -> None:
+    paths: list[Any] = write_all(noise(4, 5, 6), tmp_path)
+    paths[1], paths[3] = None, tmp_path / "missing.png"
+    for form in columns(paths).values():
+        assert refused(form).failures[0][0] == 1
+    paths[1] = paths[0]
+    for form in columns(paths).values():
+        error = refused(form)
+        assert [row for row, _ in error.failures] == [3]
+        assert "missing.png" in str(error)
+
+
+def test_names_of_mixed_types_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    frame = pd.DataFrame(np.zeros((3, 2)), columns=["a", 1])
+    with pytest.raises(TypeError, match="only supported if all input features have string names"):
+        check_images(frame, image_shape=(1, 2))
+    one_column = pd.DataFrame({0: [str(path) for path in write_all(noise(2, 4, 4), tmp_path)]})
+    pixels = Pixels().fit(one_column)
+    assert pixels.n_features_in_ == 1
+    assert not hasattr(pixels, "feature_names_in_")
+
+
+def test_a_table_is_compared_with_that_of_the_fit_only(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"face": write_all(noise(2, 4, 6), tmp_path)})
+    Pixels().transform(frame)  # no warning of names that a fit has not seen: there was none
+    Pixels().fit(list(frame["face"])).transform(frame)
+    with pytest.warns(UserWarning, match="X has feature names, but Pixels was fitted without"):
+        Pixels().fit(frame.to_numpy()).transform(frame)
+
+
+def test_the_door_neither_reads_nor_writes_an_estimator() -> None:
+    seen = []
+    rows = noise(3, 4, 6).reshape(3, -1)
+    images = check_images(rows, image_shape=(4, 6), check_table=seen.append)
+    assert images.is_table
+    assert len(seen) == 1
+    assert seen[0] is rows
+    assert not check_images(noise(3, 4, 6), check_table=seen.append).is_table
+    assert len(seen) == 1
+
+
+def test_images_of_the_size_of_the_fit_are_expected() -> None:
+    small, large = noise(3, 4, 6), noise(3, 6, 4)
+    for X in kinds(small):
+        assert check_images(X, expected_size=(4, 6)).image_size == (4, 6)
+        assert check_images(X, expected_size=[4, 6], read_headers=False).image_size == (4, 6)
+    for X in kinds(large)[1:]:
+        for read_headers in (True, False):
+            with pytest.raises(InvalidImagesError, match=r"row 0 .* is 6 x 4 px where 4 x 6 px"):
+                list(check_images(X, expected_size=(4, 6), read_headers=read_headers).batches(2))
+
+
+def test_images_of_mixed_sizes_come_one_by_one(tmp_path: Path) -> None:
+    X = [noise(4, 6), noise(9, 5, 3)]
+    paths = write_all(X, tmp_path)
+    images = check_images(paths, mixed_sizes=True)
+    assert repr(images) == "Images(n_samples=2, image_size=None, is_table=False)"
+    for photo, pixels in zip(images.map(lambda photo: photo.pixels()), X, strict=True):
+        assert_array_equal(photo, pixels)
+    for ask in (lambda: images.image(0), lambda: list(images.batches(2))):
+        with pytest.raises(ValueError, match=r"check_images was given images of mixed sizes\."):
+            ask()
+    with pytest.raises(ValueError, match=r"was given images of one size\. Take them from Im"):
+        list(check_images(X[:1]).map(lambda photo: photo.pixels()))
+    rows = check_images(noise(2, 24), image_shape=(4, 6), mixed_sizes=True)
+    assert rows.is_table
+    assert [photo.shape for photo in rows.map(lambda photo: photo.pixels())] == [(4, 6)] * 2
+    (tmp_path / "0000.png").unlink()
+    with pytest.raises(ImageReadError, match="cannot use 1 of 2 images"):
+        check_images(paths, mixed_sizes=True)
+    assert len(check_images(paths, mixed_sizes=True, read_headers=False)) == 2
+    for setting in ({"image_size": 4}, {"color": "rgb"}, {"expected_size": (4, 4)}):
+        with pytest.raises(ValueError, match="cannot resize or convert images of mixed sizes"):
+            check_images(paths, mixed_sizes=True, **setting)
+
+
+def test_a_colour_that_is_none() -> None:
+    with pytest.raises(ValueError, match=r"^Net expected color to be 'grey', 'rgb' or None, got"):
+        check_images(noise(2, 4, 4), name="Net", color="gray")
+
+
+@pytest.mark.parametrize(
+    "y", [["b", "a", "b"], [7, -3, 7], np.array(["b", "a", "b"], dtype=object), [True, False, True]]
+)
+def test_labels(y: Any) -> None:
+    classes, codes = check_labels(y, n_samples=3, name="Net")
+    assert_array_equal(classes, np.unique(y))
+    assert codes.tolist() == [1, 0, 1]
+    assert codes.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("y", "match"),
+    [
+        (None, "Net requires y to be passed, but the target y is None"),
+        ([0.5, 1.25, 0.1], "Unknown label type"),
+        ([1.0, np.nan, 0.0], "y contains NaN"),
+        ([[0, 1], [1, 0], [1, 1]], "y should be a 1d array"),
+        (["a", "b"], "Net expected one label per image, got 3 images and 2 labels"),
+    ],
+)
+def test_bad_labels(y: Any, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        check_labels(y, n_samples=3, name="Net")

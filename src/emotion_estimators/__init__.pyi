@@ -9,6 +9,7 @@ from . import labels as labels
 from . import metrics as metrics
 from . import model_selection as model_selection
 from . import testing as testing
+from . import validation as validation
 from . import weights as weights
 from .classifiers import EmojiCNNClassifier as EmojiCNNClassifier
 from .classifiers import EmotionCNNClassifier as EmotionCNNClassifier

@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils._param_validation import validate_params as _validate_params
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
+from sklearn.utils.validation import _get_feature_names as get_feature_names
 from sklearn.utils.validation import validate_data
 
 from emotion_estimators.exceptions import short_messages
@@ -29,6 +30,7 @@ __all__ = [
     "check_feature_names_in",
     "estimator_check",
     "fit_context",
+    "get_feature_names",
     "indicator_targets",
     "keep_fitted",
     "safe_indexing",

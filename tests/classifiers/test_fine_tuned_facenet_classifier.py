@@ -232,7 +232,7 @@ def test_needs_a_fit_and_images_that_are_large_enough(faces):
     model = FineTunedFacenetClassifier(**SMALL)
     with pytest.raises(NotFittedError, match="is not fitted yet"):
         model.predict(faces[0])
-    with pytest.raises(InvalidImagesError, match="images of at least 75 x 75 px, got image_size=7"):
+    with pytest.raises(InvalidImagesError, match="images of at least 75 x 75 px, got 74 x 74 px"):
         model.set_params(image_size=74).fit(*faces)
     with pytest.raises(ValueError, match=r"The 'fine_tune_blocks' parameter .* in the range"):
         model.set_params(fine_tune_blocks=24).fit(*faces)

@@ -325,7 +325,7 @@ def test_weights_of_another_network():
 @pytest.mark.parametrize("image_size", [74, (160, 74)])
 def test_images_too_small(image_size):
     embedder = FacenetEmbedder(**SMALL | {"image_size": image_size})
-    with pytest.raises(InvalidImagesError, match="images of at least 75 x 75 px, got image_size="):
+    with pytest.raises(InvalidImagesError, match="images of at least 75 x 75 px, got "):
         embedder.transform(np.zeros((1, 80, 80), np.uint8))
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
@@ -30,9 +29,9 @@ def demand(condition, what):
 
 def images(data: bytes, folder: Path) -> bool:
     """Give the image door a file and its bytes: both the same pixels, or both refused."""
-    from emotion_estimators._validation import check_images
     from emotion_estimators.exceptions import InvalidImagesError
     from emotion_estimators.images import read_image, read_image_size
+    from emotion_estimators.validation import check_images
 
     # larger photographs are read on purpose, and take more than the bound of this campaign
     PIL.Image.MAX_IMAGE_PIXELS = 40_000_000
@@ -40,10 +39,8 @@ def images(data: bytes, folder: Path) -> bool:
     path.write_bytes(data)
     taken = []
     for source in (path, data):
-        wishes = SimpleNamespace(color="rgb", image_size=(8, 8))
         try:
-            door = check_images(wishes, [source], reset=True)
-            ((_, batch),) = door.batches(1)
+            ((_, batch),) = check_images([source], color="rgb", image_size=8).batches(1)
         except InvalidImagesError as error:
             demand("row 0" in str(error), "an error that does not name the row")
             taken.append(None)

@@ -470,14 +470,12 @@ def test_the_largest_image_with_opacity_takes_less_than_a_gigabyte(tmp_path):
             file.write(struct.pack(">I", len(content)) + kind + content + checksum)
     code = (
         "import sys\n"
-        "from types import SimpleNamespace\n"
-        "from emotion_estimators._validation import check_images\n"
+        "from emotion_estimators.validation import check_images\n"
         "def peak():\n"
         "    status = open('/proc/self/status').read()\n"
         "    return int(status.partition('VmHWM:')[2].split()[0])\n"
         "before = peak()\n"
-        "wishes = SimpleNamespace(color='rgb', image_size=(8, 8))\n"
-        "list(check_images(wishes, sys.argv[1:], reset=True).batches(1))\n"
+        "list(check_images(sys.argv[1:], color='rgb', image_size=8).batches(1))\n"
         "print(peak() - before)\n"
     )
     output = subprocess.run(

@@ -1,50 +1,19 @@
-"""Labels, weights, held-out rows and stacked pixels; needs no torch."""
+"""Weights, held-out rows and stacked pixels; needs no torch."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
-from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
 
-from emotion_estimators._validation import check_images
-from emotion_estimators.training.training_set import (
-    check_labels,
-    check_weights,
-    hold_out,
-    stack_images,
-)
-
-
-@pytest.mark.parametrize(
-    "y", [["b", "a", "b"], [7, -3, 7], np.array(["b", "a", "b"], dtype=object), [True, False, True]]
-)
-def test_labels(y):
-    classes, codes = check_labels("Net", y, 3)
-    assert_array_equal(classes, np.unique(y))
-    assert codes.tolist() == [1, 0, 1]
-    assert codes.dtype == np.int64
-
-
-@pytest.mark.parametrize(
-    ("y", "match"),
-    [
-        (None, "Net requires y to be passed, but the target y is None"),
-        ([0.5, 1.25, 0.1], "Unknown label type"),
-        ([1.0, np.nan, 0.0], "y contains NaN"),
-        ([[0, 1], [1, 0], [1, 1]], "y should be a 1d array"),
-        (["a", "b"], "Net expected one label per image, got 3 images and 2 labels"),
-    ],
-)
-def test_bad_labels(y, match):
-    with pytest.raises(ValueError, match=match):
-        check_labels("Net", y, 3)
+from emotion_estimators.training.training_set import check_weights, hold_out, stack_images
+from emotion_estimators.validation import check_images, check_labels
 
 
 def test_weights():
     y = np.array(["a", "b", "b", "b"])
-    classes, codes = check_labels("Net", y, 4)
+    classes, codes = check_labels(y, n_samples=4)
     assert check_weights("Net", None, None, classes, codes).tolist() == [1, 1, 1, 1]
     for class_weight in ("balanced", {"a": 5, "b": 0}):
         got = check_weights("Net", [1, 2, 3, 0], class_weight, classes, codes)
@@ -64,7 +33,7 @@ def test_weights():
     ],
 )
 def test_bad_weights(sample_weight, class_weight, match):
-    classes, codes = check_labels("Net", ["a", "b", "a"], 3)
+    classes, codes = check_labels(["a", "b", "a"], n_samples=3)
     with pytest.raises(ValueError, match=match):
         check_weights("Net", sample_weight, class_weight, classes, codes)
 
@@ -101,13 +70,6 @@ def test_nothing_to_hold_out(n, fraction):
         hold_out("Net", np.zeros(n, dtype=np.int64), fraction, np.random.RandomState(0))
 
 
-class Resizer(BaseEstimator):
-    """Parameters that check_images reads."""
-
-    image_size = None
-    image_shape = (4, 5)
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 def test_stack(dtype, monkeypatch, tmp_path):
     monkeypatch.setattr("emotion_estimators.training.training_set._LOADING_BATCH", 3)
@@ -120,6 +82,6 @@ def test_stack(dtype, monkeypatch, tmp_path):
             Image.fromarray(image).save(tmp_path / f"{row}.png")
         forms.append(sorted(tmp_path.iterdir()))
     for form in forms:
-        got = stack_images(check_images(Resizer(), form, reset=True))
+        got = stack_images(check_images(form, image_shape=(4, 5)))
         assert got.dtype == expected.dtype
         assert_array_equal(got, expected)

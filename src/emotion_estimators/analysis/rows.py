@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from emotion_estimators._validation import iterate_images
 from emotion_estimators.classifiers.pretrained_emotion_classifier import (
     PretrainedEmotionClassifier,
     open_classes,
@@ -21,6 +20,7 @@ from emotion_estimators.features.faces.faces import Faces
 from emotion_estimators.features.faces.prepared import PreparedCropper
 from emotion_estimators.images.items import describe_problem, item_path
 from emotion_estimators.images.threads import map_in_threads
+from emotion_estimators.validation import iterate_images
 
 __all__ = ["BOX", "iterate_faces", "standard_cropper", "start_iteration", "table_columns"]
 

@@ -25,7 +25,7 @@ from emotion_estimators.networks.model_file import open_network
 from emotion_estimators.networks.onnx.network import OnnxNetwork
 from emotion_estimators.networks.onnx.reader import data_files
 from emotion_estimators.networks.onnx.session import choose_providers
-from emotion_estimators.training.training_set import check_labels
+from emotion_estimators.validation import check_labels
 from emotion_estimators.weights import (
     fetch_weights,
     file_sha256,
@@ -315,7 +315,7 @@ def check_vocabulary(
     ValueError
         If y holds others.
     """
-    labels, _ = check_labels(owner, y, n_samples)
+    labels, _ = check_labels(y, n_samples=n_samples, name=owner)
     present = set(labels.tolist())
     are_integers = labels.dtype.kind in "iu"
     by_number = are_integers and by_position

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from emotion_estimators._sklearn import keep_fitted
-from emotion_estimators._validation import Images
 from emotion_estimators.classifiers._warm_start import check_continuation
+from emotion_estimators.images.collection import Images
 from emotion_estimators.model_selection import multilabel_train_test_split
 from emotion_estimators.networks.backbones import (
     TIMM_PREFIX,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Sequence
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,11 +24,17 @@ from emotion_estimators._forks import after_fork
 from emotion_estimators._optional import import_optional
 from emotion_estimators._progress import progress_bar
 from emotion_estimators._sklearn import Interval, StrOptions, fit_context
-from emotion_estimators._validation import check_images
 from emotion_estimators.exceptions import MissingDependencyError
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.training.kept_networks import kept_network
-from emotion_estimators.training.training_set import check_labels, check_weights, stack_images
+from emotion_estimators.training.training_set import check_weights, stack_images
+from emotion_estimators.validation import (
+    Images,
+    check_images,
+    check_labels,
+    compare_table,
+    record_table,
+)
 
 __all__ = ["EmojiCNNClassifier"]
 
@@ -120,7 +127,10 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
     image_size_ : tuple of int
         Height and width of the images the network sees.
     n_features_in_ : int
-        Length of the rows seen in ``fit``, where it matters.
+        Number of columns of a table, 2-D rows or one column of images. Only set after a fit on
+        one.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns of a DataFrame. Only set after a fit on one.
 
     See Also
     --------
@@ -163,8 +173,8 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
-        "image_shape": ["array-like", None],
+        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "image_shape": [tuple, list, None],
         "architecture": [StrOptions({"default", "original"})],
         "filters": ["array-like"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -200,8 +210,6 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
             "patience": None,
         },
     }
-
-    color = "grey"  # what check_images converts to
 
     def __init__(
         self,
@@ -282,9 +290,18 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
                 f"{owner} expected filters to be ints of at least 1, one per convolution, got "
                 f"{self.filters!r}."
             )
-        images = check_images(self, X, reset=True)
-        classes, codes = check_labels(owner, y, images.n_samples)
+        images = check_images(
+            X,
+            name=owner,
+            image_shape=self.image_shape,
+            image_size=self.image_size,
+            color="grey",
+        )
+        classes, codes = check_labels(y, n_samples=images.n_samples, name=owner)
         weights = check_weights(owner, sample_weight, self.class_weight, classes, codes)
+        # before the training: what Ctrl-C keeps must be whole
+        self.image_size_ = images.image_size
+        record_table(self, X, images)
         from emotion_estimators.classifiers._emoji_cnn_fit import fit_network
 
         fit_network(self, stack_images(images), classes, codes, weights)
@@ -309,7 +326,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
             If X does not hold usable images.
         """
         check_is_fitted(self, "weights_")
-        images = check_images(self, X, reset=False)
+        images = self._check(X)
         owner = type(self).__name__
         network = kept_network(self, "onnx", self.weights_, self._restore_network)
         moved = self.test_time_augmentation
@@ -391,6 +408,19 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
             )
         if random_state is not None:  # rich, which Keras imports, draws a number when imported
             random.setstate(random_state)
+
+    def _check(self, X: Any) -> Images:
+        """Return images that are like those of the fit."""
+        return check_images(
+            X,
+            name=type(self).__name__,
+            image_shape=self.image_shape,
+            image_size=self.image_size,
+            color="grey",
+            expected_size=self.image_size_,
+            read_headers=False,
+            check_table=partial(compare_table, self),
+        )
 
     def _restore_network(self) -> Any:
         from emotion_estimators.networks.keras_hdf5.memory import keras_onnx

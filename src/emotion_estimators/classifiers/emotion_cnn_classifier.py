@@ -20,9 +20,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
-from emotion_estimators._sklearn import HasMethods, Interval, StrOptions, fit_context
-from emotion_estimators._validation import check_images
-from emotion_estimators.training.training_set import check_labels, check_weights, stack_images
+from emotion_estimators._sklearn import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+)
+from emotion_estimators.training.training_set import check_weights, stack_images
+from emotion_estimators.validation import (
+    Images,
+    check_images,
+    check_labels,
+    compare_table,
+    record_table,
+)
 
 __all__ = ["EmotionCNNClassifier"]
 
@@ -134,7 +145,10 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     image_size_ : tuple of int
         Height and width of the images the network sees.
     n_features_in_ : int
-        Length of the rows seen in ``fit``, where it matters.
+        Number of columns of a table, 2-D rows or one column of images. Only set after a fit on
+        one.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns of a DataFrame. Only set after a fit on one.
 
     See Also
     --------
@@ -178,8 +192,8 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
-        "image_shape": ["array-like", None],
+        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "image_shape": [tuple, list, None],
         "stem_width": [Interval(Integral, 1, None, closed="left")],
         "stem_stride": [Interval(Integral, 1, None, closed="left")],
         "widths": ["array-like"],
@@ -211,8 +225,6 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
-
-    color = "grey"  # what check_images converts to
 
     def __init__(
         self,
@@ -313,9 +325,18 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         """
         self._import("torch", "skorch")
         owner = type(self).__name__
-        images = check_images(self, X, reset=True)
-        classes, codes = check_labels(owner, y, images.n_samples)
+        images = check_images(
+            X,
+            name=owner,
+            image_shape=self.image_shape,
+            image_size=self.image_size,
+            color="grey",
+        )
+        classes, codes = check_labels(y, n_samples=images.n_samples, name=owner)
         weights = check_weights(owner, sample_weight, self.class_weight, classes, codes)
+        # before the training: what Ctrl-C keeps must be whole
+        self.image_size_ = images.image_size
+        record_table(self, X, images)
         from emotion_estimators.classifiers._emotion_cnn_fit import fit_network
 
         fit_network(self, stack_images(images), classes, codes, weights)
@@ -341,7 +362,7 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "weights_")
         self._import("torch")
-        images = check_images(self, X, reset=False)
+        images = self._check(X)
         from emotion_estimators.training.inference import predict_all
 
         return predict_all(self, self._restore_network, images, batch_size=_INFERENCE_BATCH)
@@ -410,6 +431,19 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         with whole_file(path, what=f"The ONNX file of {type(self).__name__}") as file:
             file.write(model)
         return path
+
+    def _check(self, X: Any) -> Images:
+        """Return images that are like those of the fit."""
+        return check_images(
+            X,
+            name=type(self).__name__,
+            image_shape=self.image_shape,
+            image_size=self.image_size,
+            color="grey",
+            expected_size=self.image_size_,
+            read_headers=False,
+            check_table=partial(compare_table, self),
+        )
 
     def _restore_network(self) -> Any:
         from emotion_estimators.networks.emotion import EmotionCNN

@@ -18,9 +18,21 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators._optional import import_optional
-from emotion_estimators._sklearn import HasMethods, Interval, StrOptions, fit_context
-from emotion_estimators.features._facenet_inputs import check_faces
-from emotion_estimators.training.training_set import check_labels, check_weights, stack_images
+from emotion_estimators._sklearn import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+)
+from emotion_estimators.features._facenet_inputs import check_face_size
+from emotion_estimators.training.training_set import check_weights, stack_images
+from emotion_estimators.validation import (
+    Images,
+    check_images,
+    check_labels,
+    compare_table,
+    record_table,
+)
 
 __all__ = ["FineTunedFacenetClassifier"]
 
@@ -121,7 +133,10 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
     image_size_ : tuple of int
         Height and width of the images the network sees.
     n_features_in_ : int
-        Length of the rows seen in ``fit``, where it matters.
+        Number of columns of a table, 2-D rows or one column of images. Only set after a fit on
+        one.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns of a DataFrame. Only set after a fit on one.
 
     See Also
     --------
@@ -197,8 +212,6 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
-
-    color = "rgb"  # what check_images converts to
 
     def __init__(
         self,
@@ -293,9 +306,19 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
         """
         self._import("torch", "skorch")
         owner = type(self).__name__
-        images = check_faces(self, X, reset=True)
-        classes, codes = check_labels(owner, y, images.n_samples)
+        images = check_images(
+            X,
+            name=owner,
+            image_shape=self.image_shape,
+            image_size=self.image_size,
+            color="rgb",
+        )
+        check_face_size(images.image_size, name=owner)
+        classes, codes = check_labels(y, n_samples=images.n_samples, name=owner)
         weights = check_weights(owner, sample_weight, self.class_weight, classes, codes)
+        # before the training: what Ctrl-C keeps must be whole
+        self.image_size_ = images.image_size
+        record_table(self, X, images)
         from emotion_estimators.classifiers._fine_tuned_facenet_fit import fit_network
 
         fit_network(self, stack_images(images), classes, codes, weights)
@@ -321,7 +344,7 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "weights_")
         self._import("torch")
-        images = check_faces(self, X, reset=False)
+        images = self._check(X)
         from emotion_estimators.training.inference import predict_all
 
         return predict_all(self, self._restore_network, images, batch_size=_INFERENCE_BATCH)
@@ -342,6 +365,19 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
         codes = self.predict_proba(X).argmax(axis=1)
         labels: NDArray[Any] = self.classes_[codes]
         return labels
+
+    def _check(self, X: Any) -> Images:
+        """Return images that are like those of the fit."""
+        return check_images(
+            X,
+            name=type(self).__name__,
+            image_shape=self.image_shape,
+            image_size=self.image_size,
+            color="rgb",
+            expected_size=self.image_size_,
+            read_headers=False,
+            check_table=partial(compare_table, self),
+        )
 
     def _restore_network(self) -> Any:
         from emotion_estimators.networks.facenet.fine_tuned import FineTunedFacenet

@@ -20,11 +20,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators._optional import import_optional
 from emotion_estimators._progress import progress_bar
-from emotion_estimators._sklearn import HasMethods, Interval, StrOptions, fit_context
-from emotion_estimators._validation import check_images
+from emotion_estimators._sklearn import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+)
 from emotion_estimators.classifiers._multilabel_settings import PRESETS, with_preset
 from emotion_estimators.training.label_sets import check_label_sets
 from emotion_estimators.training.training_set import check_weights
+from emotion_estimators.validation import check_images, compare_table, record_table
 
 __all__ = ["LightningMultiLabelClassifier"]
 
@@ -148,7 +153,10 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
     image_size_ : tuple of int
         Height and width of the images the network sees.
     n_features_in_ : int
-        Length of the rows seen in ``fit``, where it matters.
+        Number of columns of a table, 2-D rows or one column of images. Only set after a fit on
+        one.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns of a DataFrame. Only set after a fit on one.
 
     See Also
     --------
@@ -218,8 +226,8 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "preset": [StrOptions(set(PRESETS)), None],
-        "image_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
-        "image_shape": ["array-like", None],
+        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "image_shape": [tuple, list, None],
         "backbone": [str, HasMethods(["forward", "state_dict"])],
         "pretrained": ["boolean"],
         "head_hidden": [Interval(Integral, 1, None, closed="left"), None],
@@ -255,8 +263,6 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }  # fmt: skip
-
-    color = "rgb"  # what check_images converts to
 
     def __init__(
         self,
@@ -372,10 +378,19 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         self._import("torch", "pytorch_lightning")
         owner = type(self).__name__
         settings = with_preset(self)
-        images = check_images(self, X, reset=True, image_size=settings.image_size)
+        images = check_images(
+            X,
+            name=owner,
+            image_shape=self.image_shape,
+            image_size=settings.image_size,
+            color="rgb",
+        )
         labels, targets = check_label_sets(owner, y, images.n_samples, self.labels)
         no_codes = np.zeros(images.n_samples, dtype=np.int64)
         weights = check_weights(owner, sample_weight, None, labels, no_codes)
+        # before the training: what Ctrl-C keeps must be whole
+        self.image_size_ = images.image_size
+        record_table(self, X, images)
         from emotion_estimators.classifiers._multilabel_fit import fit_multilabel
 
         fit_multilabel(self, settings, images, labels, targets, weights)
@@ -400,7 +415,16 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
             If X does not hold usable images.
         """
         network = self.network_
-        images = check_images(self, X, reset=False, image_size=with_preset(self).image_size)
+        images = check_images(
+            X,
+            name=type(self).__name__,
+            image_shape=self.image_shape,
+            image_size=with_preset(self).image_size,
+            color="rgb",
+            expected_size=self.image_size_,
+            read_headers=False,
+            check_table=partial(compare_table, self),
+        )
         from emotion_estimators.training.inference import score_labels
 
         owner = type(self).__name__

@@ -5,6 +5,7 @@ Imports the image door and the checks of `training`; `make_hog_classifier` is bu
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, TypeAlias
 
@@ -17,13 +18,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators._progress import progress_bar
 from emotion_estimators._sklearn import HasMethods, Interval, fit_context
-from emotion_estimators._validation import check_images
 from emotion_estimators.classifiers._blocked_cholesky import solve_in_blocks
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.features import HOGTransformer
 from emotion_estimators.images.color import to_rgb
 from emotion_estimators.images.threads import count_threads
-from emotion_estimators.training.training_set import check_labels
+from emotion_estimators.validation import check_images, check_labels, compare_table, record_table
 
 __all__ = ["MirrorKernelRidgeClassifier"]
 
@@ -86,7 +86,10 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
     image_size_ : tuple of int
         Height and width in pixels of the images.
     n_features_in_ : int
-        Number of values in an image. Only set after a fit on an array.
+        Number of columns of a table, 2-D rows or one column of images. Only set after a fit on
+        one.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns of a DataFrame. Only set after a fit on one.
 
     See Also
     --------
@@ -179,8 +182,10 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
             single precision.
         """
         name = type(self).__name__
-        images = check_images(self, X, reset=True)
-        self.classes_, codes = check_labels(name, y, images.n_samples)
+        images = check_images(
+            X, name=name, image_shape=self.image_shape, image_size=self.image_size
+        )
+        self.classes_, codes = check_labels(y, n_samples=images.n_samples, name=name)
         ((_, pixels),) = images.batches(images.n_samples, n_threads=count_threads(self.n_threads))
 
         self.transformer_ = clone(
@@ -204,6 +209,8 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         targets = np.eye(len(self.classes_), dtype=np.float32)[codes]  # (n_samples, n_classes)
         self.intercept_ = targets.mean(axis=0)
         self.dual_coef_ = self._solve(targets - self.intercept_)
+        self.image_size_ = images.image_size
+        record_table(self, X, images)
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -253,7 +260,15 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
     @np.errstate(under="ignore")
     def _scores(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self)
-        images = check_images(self, X, reset=False)
+        images = check_images(
+            X,
+            name=type(self).__name__,
+            image_shape=self.image_shape,
+            image_size=self.image_size,
+            expected_size=self.image_size_,
+            read_headers=False,
+            check_table=partial(compare_table, self),
+        )
         scores: NDArray[np.float64] = np.empty((images.n_samples, len(self.classes_)))
         learned = self.features_.astype(np.float64)
         batches = images.batches(_BATCH, n_threads=count_threads(self.n_threads))

@@ -7,6 +7,7 @@ h5py are imported when the first network is opened.
 from __future__ import annotations
 
 import os
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -22,7 +23,6 @@ from emotion_estimators._sklearn import (
     check_feature_names_in,
     fit_context,
 )
-from emotion_estimators._validation import check_images
 from emotion_estimators.classifiers._frozen_model import (
     FrozenModel,
     check_vocabulary,
@@ -31,6 +31,7 @@ from emotion_estimators.classifiers._frozen_model import (
 )
 from emotion_estimators.exceptions import WeightsError, short_messages, shorten
 from emotion_estimators.images.threads import count_threads
+from emotion_estimators.validation import check_images, compare_table, record_table
 
 __all__ = ["PretrainedEmotionClassifier", "open_classes"]
 
@@ -116,9 +117,10 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     image_size_ : tuple of int
         Height and width in pixels of the images that the network gets.
     n_features_in_ : int
-        Number of values in a row. Only set after a fit on 2-D rows.
+        Number of columns of a table, 2-D rows or one column of images. Only set after a fit on
+        one.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns of a DataFrame of rows. Only set after a fit on one.
+        Names of the columns of a DataFrame. Only set after a fit on one.
 
     See Also
     --------
@@ -238,8 +240,13 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         """
         model = self._load()
         self._run_size(model)
-        door = self._door(model)
-        images = check_images(door, X, reset=True)
+        images = check_images(
+            X,
+            name=type(self).__name__,
+            image_shape=self.image_shape,
+            image_size=model.image_size,
+            color=model.color,
+        )
         classes = model.classes.copy()
         if y is not None:
             classes = check_vocabulary(
@@ -251,11 +258,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
             )
         self.classes_ = classes
         self.weights_hash_ = model.sha256
-        for attribute in ("image_size_", "n_features_in_", "feature_names_in_"):
-            if hasattr(door, attribute):
-                setattr(self, attribute, getattr(door, attribute))
-            elif hasattr(self, attribute):
-                delattr(self, attribute)
+        self.image_size_ = images.image_size
+        record_table(self, X, images)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -379,14 +383,6 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         _models[self] = process, given, model
         return model
 
-    def _door(self, model: FrozenModel) -> PretrainedEmotionClassifier:
-        """Return a copy that asks `check_images` for what the network wants."""
-        door = object.__new__(type(self))  # copy.copy takes five times as long
-        door.__dict__.update(vars(self))
-        door.image_size = model.image_size
-        door.color = model.color
-        return door
-
     def _classes(self, model: FrozenModel) -> NDArray[Any]:
         """Return the classes as `predict` writes them."""
         fitted: NDArray[Any] | None = vars(self).get("classes_")
@@ -423,7 +419,16 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
                 f"{type(self).__name__} was fitted with weights of SHA-256 {fitted}, and "
                 f"model={os.fspath(self.model)!r} now has {model.sha256}. Call fit again."
             )
-        images = check_images(self._door(model), X, reset=False)
+        images = check_images(
+            X,
+            name=type(self).__name__,
+            image_shape=self.image_shape,
+            image_size=model.image_size,
+            color=model.color,
+            expected_size=vars(self).get("image_size_"),
+            read_headers=False,
+            check_table=partial(compare_table, self),
+        )
         run_size = self._run_size(model)
         n_threads = count_threads(self.n_threads)
         probabilities = np.empty((images.n_samples, len(model.classes)))

@@ -20,7 +20,6 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
 from emotion_estimators._sklearn import Interval, check_feature_names_in, fit_context
-from emotion_estimators._validation import Images, check_images
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.features._cache import compute_rows, open_cache
 from emotion_estimators.images.threads import count_threads
@@ -28,6 +27,7 @@ from emotion_estimators.networks.model_file import open_network
 from emotion_estimators.networks.onnx.network import check_rows
 from emotion_estimators.networks.onnx.reader import data_files
 from emotion_estimators.networks.onnx.session import CPU
+from emotion_estimators.validation import Images, check_images, compare_table, record_table
 from emotion_estimators.weights import file_sha256
 from emotion_estimators.weights.files import files_sha256
 
@@ -78,7 +78,8 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         "verbose": ["verbose"],
     }
 
-    color = "rgb"  # what check_images converts to
+    _color: ClassVar[str | None] = "rgb"  # what the network wants
+    image_size: Any  # a parameter of the subclass
     _version: ClassVar[int]  # to be raised when the vectors of equal images change
     _n_features_out: int
 
@@ -119,9 +120,18 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         """Return what else the vectors depend on, or parameters in other words than given."""
         return {}
 
-    def _check_images(self, X: Any, *, reset: bool) -> Images:
-        """Return images of one size that the network can take."""
-        return check_images(self, X, reset=reset)
+    def _check_images(self, X: Any, *, is_fit: bool) -> Images:
+        """Return images of one size, that of the fit if there was one, as the network takes them."""
+        return check_images(
+            X,
+            name=type(self).__name__,
+            image_shape=self.image_shape,
+            image_size=self.image_size,
+            color=self._color,
+            expected_size=None if is_fit else getattr(self, "image_size_", None),
+            read_headers=is_fit,
+            check_table=None if is_fit else partial(compare_table, self),
+        )
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: object = None) -> Self:  # noqa: ARG002
@@ -148,9 +158,11 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         WeightsError, OSError
             If the weights are not available, or are of another network.
         """
-        self._check_images(X, reset=True)
+        images = self._check_images(X, is_fit=True)
         self._settings()
         self.weights_hash_ = self._find_weights().hash
+        self.image_size_ = images.image_size
+        record_table(self, X, images)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)  # no fit need have checked the parameters
@@ -180,7 +192,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             or the folder of the cache cannot be made.
         """
         owner = type(self).__name__
-        images = self._check_images(X, reset=False)
+        images = self._check_images(X, is_fit=False)
         weights = self._find_weights()
         fitted = getattr(self, "weights_hash_", weights.hash)
         if fitted != weights.hash:
@@ -238,7 +250,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         ValueError
             If a parameter is out of its range.
         """
-        images = self._check_images(X, reset=False)
+        images = self._check_images(X, is_fit=False)
         batches = images.batches(_LOADED * self.batch_size, n_threads=count_threads(self.n_threads))
         standardized: _Floats | None = None
         for rows, batch in batches:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimators._validation import Images, check_images
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.features._embedding import Weights
+from emotion_estimators.images.items import format_size
 from emotion_estimators.networks.facenet.engine import (
     MIN_IMAGE_SIZE,
     random_state,
@@ -21,38 +21,17 @@ from emotion_estimators.networks.facenet.engine import (
 from emotion_estimators.networks.facenet.weights import FACE_SUFFIXES, read_face_weights
 from emotion_estimators.weights import fetch_weights, file_sha256, list_cards
 
-__all__ = ["check_faces", "find_face_weights", "standardize_faces"]
+__all__ = ["check_face_size", "find_face_weights", "standardize_faces"]
 
 
-def check_faces(estimator: Any, X: Any, *, reset: bool) -> Images:
-    """Return images that are large enough for the face network.
-
-    Parameters
-    ----------
-    estimator : estimator instance
-        As for `check_images`; has a parameter ``image_size``.
-    X : array-like
-        Images.
-    reset : bool
-        As for `check_images`.
-
-    Returns
-    -------
-    images : Images
-
-    Raises
-    ------
-    InvalidImagesError
-        If X does not follow the contract, or the images are too small.
-    """
-    images = check_images(estimator, X, reset=reset)
-    if min(images.image_size) < MIN_IMAGE_SIZE:
+def check_face_size(size: tuple[int, int], *, name: str) -> None:
+    """Raise `InvalidImagesError` if images of this size are too small for the face network."""
+    if min(size) < MIN_IMAGE_SIZE:
         raise InvalidImagesError(
-            f"{type(estimator).__name__} needs images of at least {MIN_IMAGE_SIZE} x "
-            f"{MIN_IMAGE_SIZE} px, got image_size={estimator.image_size!r}. The published weights "
-            "were trained on 160."
+            f"{name} needs images of at least {MIN_IMAGE_SIZE} x {MIN_IMAGE_SIZE} px, got "
+            f"{format_size(size)}. The published weights were trained on 160 x 160: set "
+            "image_size."
         )
-    return images
 
 
 def standardize_faces(images: NDArray[Any], standardization: str) -> NDArray[np.float32]:

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators._sklearn import HasMethods, Interval, StrOptions
-from emotion_estimators._validation import Images
 from emotion_estimators.exceptions import MissingDependencyError
 from emotion_estimators.features._embedding import BaseEmbedder, EmbeddingNetwork, Weights
 from emotion_estimators.features._facenet_inputs import (
-    check_faces,
+    check_face_size,
     find_face_weights,
     standardize_faces,
 )
@@ -29,6 +28,7 @@ from emotion_estimators.networks.facenet.engine import (
     may_have_cuda,
     open_face_network,
 )
+from emotion_estimators.validation import Images
 
 __all__ = ["FacenetEmbedder"]
 
@@ -83,9 +83,10 @@ class FacenetEmbedder(BaseEmbedder):
     image_size_ : tuple of int
         Height and width in pixels of the images that the network gets.
     n_features_in_ : int
-        Number of values in a row. Only set after a fit on 2-D rows.
+        Number of columns of a table, 2-D rows or one column of images. Only set after a fit on
+        one.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns of a DataFrame of rows. Only set after a fit on one.
+        Names of the columns of a DataFrame. Only set after a fit on one.
 
     See Also
     --------
@@ -193,8 +194,10 @@ class FacenetEmbedder(BaseEmbedder):
             "batch_size": self.batch_size if on_torch else None,
         }
 
-    def _check_images(self, X: Any, *, reset: bool) -> Images:
-        return check_faces(self, X, reset=reset)
+    def _check_images(self, X: Any, *, is_fit: bool) -> Images:
+        images = super()._check_images(X, is_fit=is_fit)
+        check_face_size(images.image_size, name=type(self).__name__)
+        return images
 
     def _find_weights(self) -> Weights:
         return find_face_weights(type(self).__name__, self.weights, verbose=bool(self.verbose))

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 
 from emotion_estimators._sklearn import safe_indexing
-from emotion_estimators._validation import check_images
 from emotion_estimators.inspection._axes import open_axes
 from emotion_estimators.inspection._class_scores import find_response_method, score_classes
+from emotion_estimators.validation import check_images
 
 __all__ = ["PredictionDisplay"]
 
@@ -182,8 +181,14 @@ class PredictionDisplay:
                 f"{cls.__name__} has nothing to show: {len(wrong)} wrong and {len(right)} right "
                 f"predictions, with n_wrong={n_wrong} and n_right={n_right}."
             )
-        reader = _Reader(image_size=image_size, image_shape=image_shape)
-        images = check_images(reader, safe_indexing(X, rows), reset=False)
+        images = check_images(
+            safe_indexing(X, rows),
+            name=cls.__name__,
+            image_shape=image_shape,
+            image_size=image_size,
+            color="rgb",
+            read_headers=False,
+        )
         ((_, shown),) = images.batches(images.n_samples)
         display = cls(
             images=shown,
@@ -260,18 +265,3 @@ class PredictionDisplay:
         if self.confidence is not None:
             title += f" {self.confidence[i]:.2f}"
         ax.set_title(title, fontsize=7, color=_WRONG if wrong else _RIGHT, pad=2)
-
-
-class _Reader(BaseEstimator):
-    """Wishes that `check_images` reads, and the name that stands in its errors."""
-
-    color = "rgb"
-
-    def __init__(
-        self, *, image_size: int | tuple[int, int], image_shape: tuple[int, ...] | None
-    ) -> None:
-        self.image_size = image_size
-        self.image_shape = image_shape
-
-
-_Reader.__name__ = PredictionDisplay.__name__

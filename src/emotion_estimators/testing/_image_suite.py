@@ -27,6 +27,7 @@ from emotion_estimators.testing._input_checks import (
     check_bad_dtypes_refused,
     check_bad_pixels_refused,
     check_bad_ranks_refused,
+    check_column_of_images,
     check_image_rows,
     check_image_size_refused,
     check_image_size_resized,
@@ -275,6 +276,7 @@ def _applicable_checks(estimator: Any, sample: Sample) -> Iterator[_Check]:
     yield check_same_pixels
     if image_parameters(estimator, "image_shape"):
         yield check_image_rows
+    yield check_column_of_images
     yield check_memory_layouts
     sizes = image_parameters(estimator, "image_size").values()
     if all(size is None for size in sizes):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +32,7 @@ __all__ = [
     "check_bad_dtypes_refused",
     "check_bad_pixels_refused",
     "check_bad_ranks_refused",
+    "check_column_of_images",
     "check_image_rows",
     "check_image_size_refused",
     "check_image_size_resized",
@@ -72,6 +74,37 @@ def check_image_rows(estimator: Any, sample: Sample) -> None:
             assert_same_outputs(fitted, X, expected, "a stack, after a fit on rows")
             refused = _Refusals(fitted)
             refused.by_outputs("rows that are one pixel short", rows[:, :-1])
+
+
+def check_column_of_images(estimator: Any, sample: Sample) -> None:
+    """Check that a table of one column of images gives what a stack gives, and is recorded."""
+    X = sample.X
+    expected = outputs(fit(estimator, X, sample.y), X)
+    with TemporaryDirectory() as folder:
+        paths = [str(write_png(image, Path(folder) / f"{i}.png")) for i, image in enumerate(X)]
+        forms = {
+            "an array of paths (n, 1)": np.array(paths)[:, np.newaxis],
+            "an object array of images (n, 1)": object_array(list(X))[:, np.newaxis],
+        }
+        with suppress(ImportError):
+            import pandas as pd
+
+            forms["a DataFrame of one column"] = pd.DataFrame({"face": paths})
+        for what, form in forms.items():
+            fitted = fit(estimator, form, sample.y)
+            assert_same_outputs(fitted, form, expected, what)
+            assert_same_outputs(fitted, X, expected, f"a stack, after a fit on {what}")
+            if getattr(fitted, "n_features_in_", None) != 1:
+                raise AssertionError(
+                    f"{type(fitted).__name__}: n_features_in_ is not 1 after a fit on {what}."
+                )
+        refitted = fitted.fit(X, sample.y)
+    left = [name for name in ("n_features_in_", "feature_names_in_") if hasattr(refitted, name)]
+    if left:
+        raise AssertionError(
+            f"{type(refitted).__name__} keeps {' and '.join(left)} after a fit on a stack, which "
+            "has no columns."
+        )
 
 
 def check_memory_layouts(estimator: Any, sample: Sample) -> None:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from emotion_estimators._validation import Images
+from emotion_estimators.images.collection import Images
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.multi_label import MultiLabelNetwork
 from emotion_estimators.networks.onnx.network import check_rows

@@ -1,8 +1,4 @@
-"""What a classifier trains on: codes of labels, weights, a part held out, pixels in memory.
-
-Imports NumPy and scikit-learn only, and little of that, since `check_labels` is also for
-classifiers that are to start quickly.
-"""
+"""What a classifier trains on: weights, a part held out, pixels in memory."""
 
 from __future__ import annotations
 
@@ -10,54 +6,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import assert_all_finite, check_array, column_or_1d
+from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
 
-from emotion_estimators._validation import Images
+from emotion_estimators.images.collection import Images
 
-__all__ = ["check_labels", "check_weights", "hold_out", "stack_images"]
+__all__ = ["check_weights", "hold_out", "stack_images"]
 
 _LOADING_BATCH = 1024  # images decoded together
-
-
-def check_labels(owner: str, y: Any, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the sorted classes of y, and the class of each image as a position in them.
-
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    y : array-like of shape (n_samples,)
-        Labels, strings or numbers.
-    n_samples : int
-        Number of images.
-
-    Returns
-    -------
-    classes : ndarray of shape (n_classes,)
-        Distinct labels.
-    codes : ndarray of int64, shape (n_samples,)
-        0..n_classes-1.
-
-    Raises
-    ------
-    ValueError
-        If y is None, of another length or shape, or holds no class labels.
-    """
-    if y is None:
-        raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
-    y = column_or_1d(y, warn=True)
-    if y.dtype.kind == "f":
-        assert_all_finite(y, input_name="y")
-    check_classification_targets(y)
-    if len(y) != n_samples:
-        raise ValueError(
-            f"{owner} expected one label per image, got {n_samples} images and {len(y)} labels: "
-            "inconsistent numbers of samples."
-        )
-    classes, codes = np.unique(y, return_inverse=True)
-    return classes, codes.astype(np.int64)
 
 
 def check_weights(

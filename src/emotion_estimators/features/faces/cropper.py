@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -14,14 +15,14 @@ from sklearn.utils import Tags
 
 from emotion_estimators._progress import progress_bar
 from emotion_estimators._sklearn import Interval, StrOptions, fit_context
-from emotion_estimators._validation import check_photographs
 from emotion_estimators.exceptions import short_messages
 from emotion_estimators.features.faces.detection import open_detector
 from emotion_estimators.features.faces.faces import Faces
 from emotion_estimators.features.faces.prepared import PreparedCropper
-from emotion_estimators.images.collection import Images, Photograph
+from emotion_estimators.images.collection import Photograph
 from emotion_estimators.images.sizes import parse_size
 from emotion_estimators.images.threads import count_threads
+from emotion_estimators.validation import Images, check_images, compare_table, record_table
 
 __all__ = ["FaceCropper"]
 
@@ -84,9 +85,10 @@ class FaceCropper(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     n_features_in_ : int
-        Number of values in a row. Only set after a fit on 2-D rows.
+        Number of columns of a table, 2-D rows or one column of images. Only set after a fit on
+        one.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns of a DataFrame of rows. Only set after a fit on one.
+        Names of the columns of a DataFrame. Only set after a fit on one.
 
     See Also
     --------
@@ -208,7 +210,10 @@ class FaceCropper(TransformerMixin, BaseEstimator):
             If the detector's weights cannot be read, or are not available.
         """
         self._open()
-        check_photographs(self, X, reset=True)
+        images = check_images(
+            X, name=type(self).__name__, image_shape=self.image_shape, mixed_sizes=True
+        )
+        record_table(self, X, images)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)  # no fit need have checked the parameters
@@ -237,13 +242,13 @@ class FaceCropper(TransformerMixin, BaseEstimator):
             If the detector's weights cannot be read, or are not available.
         """
         prepared = self._open()
-        photographs = check_photographs(self, X, reset=False)
+        images = self._check(X)
         crops: NDArray[Any] | None = None
-        for row, crop in enumerate(self._map(prepared.crop, photographs, prepared.n_threads)):
+        for row, crop in enumerate(self._map(prepared.crop, images, prepared.n_threads)):
             if crops is None:
-                crops = np.empty((len(photographs), *crop.shape), crop.dtype)
+                crops = np.empty((len(images), *crop.shape), crop.dtype)
             crops[row] = crop
-        assert crops is not None  # noqa: S101 - check_photographs refuses an empty X
+        assert crops is not None  # noqa: S101 - check_images refuses an empty X
         return crops
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -270,8 +275,8 @@ class FaceCropper(TransformerMixin, BaseEstimator):
             If the detector's weights cannot be read, or are not available.
         """
         prepared = self._open()
-        photographs = check_photographs(self, X, reset=False)
-        return list(self._map(prepared.detect, photographs, prepared.n_threads))
+        images = self._check(X)
+        return list(self._map(prepared.detect, images, prepared.n_threads))
 
     @fit_context(prefer_skip_nested_validation=True)
     def prepare(self) -> PreparedCropper:
@@ -327,11 +332,21 @@ class FaceCropper(TransformerMixin, BaseEstimator):
             jpeg_draft=self.jpeg_draft,
         )
 
+    def _check(self, X: ArrayLike) -> Images:
+        return check_images(
+            X,
+            name=type(self).__name__,
+            image_shape=self.image_shape,
+            mixed_sizes=True,
+            read_headers=False,
+            check_table=partial(compare_table, self),
+        )
+
     def _map(
-        self, function: Callable[[Photograph], Any], photographs: Images, n_threads: int
+        self, function: Callable[[Photograph], Any], images: Images, n_threads: int
     ) -> Iterator[Any]:
-        results = photographs.map(function, n_threads=n_threads)
-        settings = {"total": len(photographs), "unit": "image", "desc": type(self).__name__}
+        results = images.map(function, n_threads=n_threads)
+        settings = {"total": len(images), "unit": "image", "desc": type(self).__name__}
         return iter(progress_bar(results, is_shown=self.verbose, **settings))
 
     def __sklearn_tags__(self) -> Tags:

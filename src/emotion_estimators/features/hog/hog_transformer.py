@@ -20,7 +20,6 @@ from emotion_estimators._sklearn import (
     check_feature_names_in,
     fit_context,
 )
-from emotion_estimators._validation import Images, check_images
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.features.hog.kernel import (
     hog_descriptors,
@@ -30,6 +29,7 @@ from emotion_estimators.features.hog.kernel import (
 from emotion_estimators.images.items import Failures, raise_any
 from emotion_estimators.images.sizes import parse_size
 from emotion_estimators.images.threads import count_threads
+from emotion_estimators.validation import Images, check_images, compare_table, record_table
 
 __all__ = ["HOGTransformer"]
 
@@ -75,9 +75,10 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
     image_size_ : tuple of int
         Height and width in pixels of the images that are described.
     n_features_in_ : int
-        Number of values in an image. Only set after a fit on an array.
+        Number of columns of a table, 2-D rows or one column of images. Only set after a fit on
+        one.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns of a DataFrame of rows. Only set after a fit on one.
+        Names of the columns of a DataFrame. Only set after a fit on one.
 
     See Also
     --------
@@ -175,9 +176,16 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         ValueError
             If a parameter is out of its range.
         """
-        images = check_images(self, X, reset=True)
+        images = check_images(
+            X,
+            name=type(self).__name__,
+            image_shape=self.image_shape,
+            image_size=self.image_size,
+        )
         self._block_shape(images.image_size)
         self._output_dtype(np.dtype(np.float64))
+        self.image_size_ = images.image_size
+        record_table(self, X, images)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)  # no fit need have checked the parameters
@@ -203,7 +211,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         ValueError
             If a parameter is out of its range.
         """
-        images = check_images(self, X, reset=False)
+        images = self._check(X)
         n_features = prod(self._block_shape(images.image_size))
         return self._compute(images, (n_features,), partial(hog_descriptors, **self._settings()))
 
@@ -232,7 +240,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         A line is drawn along the edge, at a right angle to the gradient. The pictures equal
         those of ``skimage.feature.hog(..., visualize=True)``.
         """
-        images = check_images(self, X, reset=False)
+        images = self._check(X)
         self._block_shape(images.image_size)
         settings = self._settings()
         del settings["cells_per_block"], settings["block_norm"]
@@ -266,6 +274,18 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         shape = self._block_shape(self.image_size_)
         names = [f"hog_block{a}_{b}_cell{c}_{d}_bin{e}" for a, b, c, d, e in np.ndindex(*shape)]
         return np.array(names, dtype=object)
+
+    def _check(self, X: ArrayLike) -> Images:
+        """Return images that are like those of the fit, if there was one."""
+        return check_images(
+            X,
+            name=type(self).__name__,
+            image_shape=self.image_shape,
+            image_size=self.image_size,
+            expected_size=getattr(self, "image_size_", None),
+            read_headers=False,
+            check_table=partial(compare_table, self),
+        )
 
     def _compute(
         self, images: Images, shape: tuple[int, ...], compute: Callable[..., object]
