@@ -48,21 +48,21 @@ def test_images_one_at_a_time_give_the_bits_of_one_thread(name: str, size: int) 
     one_by_one = [network.run(images[i : i + 1], batch_size=1, n_threads=2) for i in range(8)]
 
     np.testing.assert_array_equal(np.concatenate(one_by_one), expected)
-    assert network._split_runs is not None
-    assert network._split_runs.session is not None
+    assert network._two_threads is not None
+    assert network._two_threads.session is not None
 
 
 def test_one_image_or_one_thread_starts_no_second_session() -> None:
     """A single prediction does not pay for it, and one thread is one thread."""
     network = open_afresh(fetch_weights("embedded-small"))
     images = np.zeros((2, 48, 48), np.float32)
-    assert network._split_runs is not None
+    assert network._two_threads is not None
 
     network.run(images[:1], batch_size=1, n_threads=1)
     network.run(images[:1], batch_size=1, n_threads=1)
     network.run(images, batch_size=1, n_threads=2)
     network.run(images[:1], batch_size=1, n_threads=2)
-    assert network._split_runs.session is None
+    assert network._two_threads.session is None
 
     network.run(images[:1], batch_size=1, n_threads=2)
-    assert network._split_runs.session is not None
+    assert network._two_threads.session is not None

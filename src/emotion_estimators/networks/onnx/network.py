@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.onnx.reader import last_activation
-from emotion_estimators.networks.onnx.session import CPU, SplitRuns, first_words, start_session
+from emotion_estimators.networks.onnx.session import (
+    CPU,
+    TwoThreadSession,
+    first_words,
+    start_session,
+)
 
 __all__ = ["OnnxNetwork", "check_rows"]
 
@@ -58,7 +63,7 @@ class OnnxNetwork:
     on_device: bool
     _session: Any = field(repr=False)
     _input: str = field(repr=False)
-    _split_runs: SplitRuns | None = field(repr=False)
+    _two_threads: TwoThreadSession | None = field(repr=False)
     activation: str | None = None
 
     @classmethod
@@ -105,7 +110,7 @@ class OnnxNetwork:
                 f"{path}: its input of shape {shape} has {n_values:,} values; networks of up to "
                 f"{_MAX_BATCH:,} images at once and {_MAX_VALUES:,} values can be run."
             )
-        start_split = partial(start_session, serialised, path, (CPU,), n_threads=2)
+        start_two = partial(start_session, serialised, path, (CPU,), n_threads=2)
         on_device = session.get_providers()[0] != CPU
         return cls(
             layout=layout,
@@ -117,7 +122,7 @@ class OnnxNetwork:
             on_device=on_device,
             _session=session,
             _input=inputs[0].name,
-            _split_runs=None if on_device else SplitRuns(start_split),
+            _two_threads=None if on_device else TwoThreadSession(start_two),
             activation=activation,
         )
 
@@ -156,8 +161,8 @@ class OnnxNetwork:
         n = len(inputs)
         starts = range(0, n, batch_size)
         session = self._session
-        if len(starts) == 1 and n_threads > 1 and self._split_runs is not None:
-            session = self._split_runs.get() or session
+        if len(starts) == 1 and n_threads > 1 and self._two_threads is not None:
+            session = self._two_threads.get() or session
 
         def run_from(start: int) -> NDArray[np.float32]:
             batch = inputs[start : start + batch_size]

@@ -10,7 +10,7 @@ from typing import Any
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.onnx.reader import check_self_contained
 
-__all__ = ["CPU", "SplitRuns", "choose_providers", "first_words", "start_session"]
+__all__ = ["CPU", "TwoThreadSession", "choose_providers", "first_words", "start_session"]
 
 CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
@@ -109,7 +109,7 @@ def first_words(error: Exception) -> str:
     return "".join(c if c.isprintable() else " " for c in str(error))[:500]
 
 
-class SplitRuns:
+class TwoThreadSession:
     """A second session, whose runs are shared by two threads, for single images in a row.
 
     Parameters
