@@ -33,7 +33,7 @@ from emotion_estimators.features import FaceCropper
 from emotion_estimators.labels import EMOTIONS, FER_PACKAGE_LABELS
 from emotion_estimators.metrics import measure_probabilities
 from emotion_estimators.networks import model_file
-from emotion_estimators.networks._shared_networks import SharedNetworks
+from emotion_estimators.networks.pool import NetworkPool, pool
 from emotion_estimators.testing import check_image_estimator, check_sklearn_estimator
 from emotion_estimators.weights import files, get_card
 
@@ -688,7 +688,7 @@ def test_weights_are_read_at_first_use_and_shared(classifier, faces, monkeypatch
         return read(*arguments)
 
     monkeypatch.setattr(model_file, "_read_network", counted)
-    monkeypatch.setattr(model_file, "_shared", SharedNetworks(max_open=16))
+    monkeypatch.setattr(model_file, "pool", NetworkPool())
     copies = [clone(classifier), pickle.loads(pickle.dumps(classifier))]
     assert n_read == []
     for estimator in (classifier, *copies):
@@ -706,7 +706,7 @@ def test_threads_share_one_network(classifier, faces, monkeypatch):
         return read(*arguments)
 
     monkeypatch.setattr(model_file, "_read_network", slow)
-    monkeypatch.setattr(model_file, "_shared", SharedNetworks(max_open=16))
+    monkeypatch.setattr(model_file, "pool", NetworkPool())
     copies = [clone(classifier) for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:  # each estimator is used by two threads
         results = list(pool.map(lambda estimator: estimator.predict_proba(faces[0]), copies * 2))
@@ -729,11 +729,19 @@ def test_pickles_hold_no_weights(classifier, network, faces):
 
 
 def test_networks_unused_longest_are_closed(tmp_path, faces, monkeypatch):
-    monkeypatch.setattr(model_file, "_shared", SharedNetworks(max_open=2))
-    for seed in range(4):
+    n_read = []
+    read = model_file._read_network
+
+    def counted(path, *arguments):
+        n_read.append(path.stem)
+        return read(path, *arguments)
+
+    monkeypatch.setattr(model_file, "_read_network", counted)
+    monkeypatch.setattr(model_file, "pool", NetworkPool(max_bytes=2 * 2**24 + 2**20))
+    for seed in (0, 1, 2, 1, 0):
         path = write_network(tmp_path / f"{seed}.onnx", seed=seed)
         PretrainedEmotionClassifier(model=path, labels=LABELS, image_size=24).predict(faces[0])
-    assert len(model_file._shared.networks) == 2
+    assert n_read == ["0", "1", "2", "0"]  # two are kept
 
 
 def test_a_batch_that_is_absurdly_large(tmp_path):
@@ -799,7 +807,7 @@ def test_forked_processes_open_networks_of_their_own(classifier, faces):
     expected = classifier.predict_proba(X)
     context = multiprocessing.get_context("fork")
     results = context.Queue()
-    with model_file._shared.lock:  # as if another thread were just opening a network
+    with pool._lock:  # as if another thread were just asking for a network
         process = context.Process(target=_predict_in_child, args=(classifier, X, results))
         process.start()
         got = results.get(timeout=60)

@@ -10,7 +10,6 @@ import os
 from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +30,7 @@ from emotion_estimators.classifiers._frozen_model import (
 )
 from emotion_estimators.exceptions import WeightsError, short_messages, shorten
 from emotion_estimators.images.threads import count_threads
+from emotion_estimators.networks.pool import pool
 from emotion_estimators.validation import check_images, compare_table, record_table
 
 __all__ = ["PretrainedEmotionClassifier", "open_classes"]
@@ -47,10 +47,6 @@ _MODEL_PARAMETERS = (
     "providers",
     "verbose",
 )
-
-# The model that each estimator used last, and for which process and parameters. Beside the
-# estimators, so that predict leaves them unchanged and copies carry no network.
-_models: WeakKeyDictionary[Any, tuple[int, tuple[Any, ...], FrozenModel]] = WeakKeyDictionary()
 
 
 class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
@@ -370,18 +366,18 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     @short_messages()
     def _load(self) -> FrozenModel:
         """Return the model of the present parameters; look again only where something changed."""
-        process = os.getpid()  # a forked one opens networks of its own
         given = tuple(_frozen(getattr(self, name)) for name in self._parameter_constraints)
-        known = _models.get(self)
-        if known is not None:
-            of_process, of_parameters, model = known
-            if of_parameters == given and of_process == process and model.is_current():
-                return model
-        self._validate_params()  # no fit need have done so
-        parameters = {name: getattr(self, name) for name in _MODEL_PARAMETERS}
-        model = load_model(type(self).__name__, **parameters)
-        _models[self] = process, given, model
-        return model
+
+        def load() -> tuple[tuple[Any, ...], FrozenModel]:
+            self._validate_params()  # no fit need have done so
+            parameters = {name: getattr(self, name) for name in _MODEL_PARAMETERS}
+            return given, load_model(type(self).__name__, **parameters)
+
+        def is_current(known: tuple[tuple[Any, ...], FrozenModel]) -> bool:
+            return known[0] == given and known[1].is_current()
+
+        # In the pool, so that predict leaves the estimator unchanged and copies carry no network.
+        return pool.get("model", load, owner=self, is_current=is_current)[1]
 
     def _classes(self, model: FrozenModel) -> NDArray[Any]:
         """Return the classes as `predict` writes them."""

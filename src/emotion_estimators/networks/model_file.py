@@ -6,13 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks._shared_networks import SharedNetworks
 from emotion_estimators.networks.onnx.network import OnnxNetwork
 from emotion_estimators.networks.onnx.reader import read_onnx_file
+from emotion_estimators.networks.pool import pool
 
 __all__ = ["open_network"]
-
-_shared: SharedNetworks[OnnxNetwork] = SharedNetworks(max_open=16)
 
 
 def open_network(
@@ -46,14 +44,14 @@ def open_network(
     WeightsError
         If it holds no network that takes a batch of images and gives one row for each.
     """
-    key = digest, path.suffix.lower(), providers
 
     def read() -> OnnxNetwork:
         network = _read_network(path, providers)
         check()
         return network
 
-    return _shared.get(key, read)
+    key = "file", digest, path.suffix.lower(), providers
+    return pool.get(key, read, n_bytes=lambda network: network.n_bytes)
 
 
 def _read_network(path: Path, providers: tuple[str, ...]) -> OnnxNetwork:

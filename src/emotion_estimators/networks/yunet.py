@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks._shared_networks import SharedNetworks
 from emotion_estimators.networks.onnx.network import check_rows
 from emotion_estimators.networks.onnx.reader import read_onnx_file
 from emotion_estimators.networks.onnx.session import start_session
+from emotion_estimators.networks.pool import pool
 
 __all__ = ["YuNet", "keep_best", "open_yunet"]
 
@@ -85,9 +85,6 @@ class YuNet:
         return np.concatenate(parts)
 
 
-_shared: SharedNetworks[YuNet] = SharedNetworks(max_open=4)
-
-
 def open_yunet(path: Path, digest: str) -> YuNet:
     """Return the detector in a file; every caller in the process gets the same one.
 
@@ -109,7 +106,7 @@ def open_yunet(path: Path, digest: str) -> YuNet:
     WeightsError
         If it holds another network.
     """
-    return _shared.get(digest, lambda: _read(path))
+    return pool.get(("yunet", digest), lambda: _read(path))
 
 
 def keep_best(faces: _Floats, max_overlap: float) -> _Floats:

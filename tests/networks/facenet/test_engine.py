@@ -10,7 +10,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from emotion_estimators.exceptions import MissingDependencyError, WeightsError
-from emotion_estimators.networks._shared_networks import SharedNetworks
 from emotion_estimators.networks.facenet import engine as face_network
 from emotion_estimators.networks.facenet import layers as layers
 from emotion_estimators.networks.facenet.engine import (
@@ -20,6 +19,7 @@ from emotion_estimators.networks.facenet.engine import (
     state_fingerprint,
 )
 from emotion_estimators.networks.facenet.onnx_model import inception_resnet_v1_to_onnx
+from emotion_estimators.networks.pool import NetworkPool
 
 
 def open_engine(state, precision="float32", n_threads=1):
@@ -140,7 +140,7 @@ def test_smallest_images(face_state, standardised):
 
 
 def test_networks_are_opened_once(monkeypatch):
-    monkeypatch.setattr(face_network, "_shared", SharedNetworks(max_open=2))
+    monkeypatch.setattr(face_network, "pool", NetworkPool(max_bytes=2**29))
     monkeypatch.setattr(face_network, "_OnnxFaceNetwork", lambda *_: object())
     n_read = []
 

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimators.networks._shared_networks import SharedNetworks
 from emotion_estimators.networks.facenet.layers import (
     MIN_IMAGE_SIZE,
     N_FEATURES,
@@ -23,6 +22,7 @@ from emotion_estimators.networks.facenet.layers import (
 )
 from emotion_estimators.networks.onnx.network import check_rows
 from emotion_estimators.networks.onnx.session import start_session
+from emotion_estimators.networks.pool import pool
 
 __all__ = [
     "MIN_IMAGE_SIZE",
@@ -33,6 +33,8 @@ __all__ = [
     "random_state",
     "state_fingerprint",
 ]
+
+_N_BYTES = 200 * 2**20  # of an open network: twice its weights and more
 
 _Embeddings = NDArray[np.float32]
 State = Mapping[str, Any]
@@ -58,9 +60,6 @@ class FaceNetwork(Protocol):
             with one `batch_size`, on n.
         """
         ...
-
-
-_shared: SharedNetworks[FaceNetwork] = SharedNetworks(max_open=4)  # of 100 MB and more
 
 
 def open_face_network(
@@ -120,7 +119,6 @@ def open_face_network(
         raise ValueError(
             f"{needed_by} expected precision to be 'float32' or 'bfloat16', got {precision!r}."
         )
-    key = fingerprint, device, precision, n_threads
 
     def make() -> FaceNetwork:
         given = state() if callable(state) else state
@@ -136,7 +134,8 @@ def open_face_network(
             check_state(given, needed_by), device=device, precision=precision, n_threads=n_threads
         )
 
-    return _shared.get(key, make)
+    key = "facenet", fingerprint, device, precision, n_threads
+    return pool.get(key, make, n_bytes=_N_BYTES)
 
 
 def state_fingerprint(state: State) -> str:

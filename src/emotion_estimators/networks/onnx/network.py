@@ -50,6 +50,8 @@ class OnnxNetwork:
         What the file says about itself.
     on_device : bool
         Whether it runs on something other than the CPU.
+    n_bytes : int
+        About the memory of its weights, which two sessions and the serialised model hold.
     activation : {"softmax", "sigmoid"} or None
         From which of these its outputs come, as far as its last nodes tell.
     """
@@ -61,6 +63,7 @@ class OnnxNetwork:
     batch_size: int | None
     metadata: Mapping[str, str]
     on_device: bool
+    n_bytes: int
     _session: Any = field(repr=False)
     _input: str = field(repr=False)
     _two_threads: TwoThreadSession | None = field(repr=False)
@@ -120,6 +123,7 @@ class OnnxNetwork:
             batch_size=shape[0],
             metadata=metadata,
             on_device=on_device,
+            n_bytes=3 * len(serialised),
             _session=session,
             _input=inputs[0].name,
             _two_threads=None if on_device else TwoThreadSession(start_two),
