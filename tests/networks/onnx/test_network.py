@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
+from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.model_file import open_network
 from emotion_estimators.networks.onnx.network import OnnxNetwork
 from emotion_estimators.weights import fetch_weights
@@ -66,3 +68,24 @@ def test_one_image_or_one_thread_starts_no_second_session() -> None:
 
     network.run(images[:1], batch_size=1, n_threads=2)
     assert network._two_threads.session is not None
+
+
+@pytest.mark.parametrize("height", [1, 3])
+def test_few_rows_are_no_channels_where_the_layout_is_known(height: int) -> None:
+    """As in a network for rows of a few numbers."""
+    values = {
+        name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in {"x": [None, height, 4, 1], "y": [None, height * 4]}.items()
+    }
+    nodes = [helper.make_node("Flatten", ["x"], ["y"])]
+    graph = helper.make_graph(nodes, "rows", [values["x"]], [values["y"]])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    given = model.SerializeToString(), Path("rows"), ("CPUExecutionProvider",)
+    with pytest.raises(WeightsError, match="expected an input of shape"):
+        OnnxNetwork.from_bytes(*given)
+
+    network = OnnxNetwork.from_bytes(*given, channels_last=True)
+
+    images = np.arange(2 * height * 4, dtype=np.float32).reshape(2, height, 4)
+    assert (network.layout, network.image_size) == ("nhwc", (height, 4))
+    np.testing.assert_array_equal(network.run(images, batch_size=1), images.reshape(2, -1))
