@@ -1,7 +1,7 @@
 """Files, encoded bytes and PIL images in, uint8 arrays out.
 
-Imports `stripped`, `formats`, `color` and `exceptions`. Nothing here depends on, or changes,
-Pillow's settings or Python's warning filters, both of which belong to all threads.
+Imports `stripped`, `formats`, `color`, `_forks` and `exceptions`. Nothing here depends on, or
+changes, Pillow's settings or Python's warning filters, both of which belong to all threads.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from emotion_estimators._forks import after_fork
 from emotion_estimators.exceptions import ImageReadError, shorten
 from emotion_estimators.images.color import flatten_alpha
 from emotion_estimators.images.formats import FORMATS, format_problem
@@ -161,8 +162,7 @@ def _renew_lock() -> None:
     _pil_lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+after_fork(_renew_lock)
 
 
 def decode_image(source: ImageSource, *, least_side: int | None = None) -> NDArray[np.uint8]:
