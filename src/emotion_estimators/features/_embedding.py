@@ -121,7 +121,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         return {}
 
     def _check_images(self, X: Any, *, is_fit: bool) -> Images:
-        """Return images of one size, that of the fit if there was one, as the network takes them."""
+        """Return images of one size, that of the fit if there was one, for the network."""
         return check_images(
             X,
             name=type(self).__name__,
