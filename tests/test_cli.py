@@ -650,6 +650,9 @@ def test_files_that_do_not_exist_are_named_before_anything_is_opened(
     rows = read_lines(out)
     assert [(row["image"], row["status"]) for row in rows] == [(n, "unreadable") for n in names]
     assert all("no0.jpg" in row["problem"] or row["problem"] for row in rows)
+    (tmp_path / "empty").mkdir()
+    assert run("predict", tmp_path / "empty") == 1
+    assert "no image in the folder" in capsys.readouterr().err
     with pytest.raises(AssertionError, match="opened"):
         run("predict", "no.jpg", photos / "a.png")
     assert "there is no file no.jpg." in capsys.readouterr().err

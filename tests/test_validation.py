@@ -362,6 +362,9 @@ def test_several_images_as_something_to_iterate_over() -> None:
         iterate_images(photo[..., 0], "Named")
     with pytest.raises(TypeError, match=r"Named expected .* got a int\."):
         iterate_images(3, "Named")
+    for images in ({"a.jpg": photo}, {"a.jpg", "b.jpg"}):  # its keys, or in no order
+        with pytest.raises(TypeError, match="expected a list, an array or another iterable"):
+            iterate_images(images, "Named")
     with pytest.raises(TypeError, match=r"Named expected .* sparse"):
         iterate_images(scipy.sparse.csr_matrix(photo[..., 0]), "Named")
 

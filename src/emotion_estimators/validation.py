@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -185,7 +185,7 @@ def iterate_images(X: Any, name: str = "iterate_images") -> Iterable[Any]:
         If X is one image, in whatever form, an array of another shape or dtype, or a table of
         more than one column.
     TypeError
-        If X is sparse, or cannot be iterated over.
+        If X is sparse, a set or a dictionary, or cannot be iterated over.
 
     Examples
     --------
@@ -209,7 +209,7 @@ def iterate_images(X: Any, name: str = "iterate_images") -> Iterable[Any]:
     if shape is not None:
         _check_stack(X, name)
         return X if isinstance(X, np.ndarray) else map(partial(_to_array, name=name), X)
-    if not isinstance(X, Iterable):
+    if not isinstance(X, Iterable) or isinstance(X, Mapping | set | frozenset):
         raise TypeError(
             f"{name} expected a list, an array or another iterable of images, got a "
             f"{type(X).__name__}."

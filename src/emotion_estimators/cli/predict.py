@@ -49,8 +49,8 @@ def predict(arguments: argparse.Namespace) -> int:
     classes: Any = registered_classes(arguments.model)
     if classes is not None and arguments.resume:
         check_table(arguments.out, table_columns(classes))
-    # no download, and nothing is opened, where no photograph exists
-    if classes is not None and len(found.missing) == len(found.photographs) > 0:
+    # no download, and nothing is opened, where there is no photograph
+    if classes is not None and len(found.missing) == len(found.photographs):
         rows: Any = partial(map, partial(_unreadable, table_columns(classes)))
     else:
         classifier, cropper, classes = _open(arguments)
