@@ -27,7 +27,7 @@ _SEARCHED = [
     {
         "preset": [StrOptions({"original", "search"})],
         "weights": [str, os.PathLike, HasMethods("state_dict")],
-        "image_size": [Integral, tuple, list],
+        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
         "image_shape": [tuple, list, None],
         "C": [Interval(Real, 0, None, closed="neither")],
         "probability": ["boolean"],

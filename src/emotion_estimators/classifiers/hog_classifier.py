@@ -23,7 +23,7 @@ __all__ = ["make_hog_classifier"]
 @validate_params(
     {
         "preset": [StrOptions({"original", "fer2013"})],
-        "image_size": [Integral, tuple, list, None],
+        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
         "image_shape": [tuple, list, None],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],

@@ -30,7 +30,7 @@ from emotion_estimators.cli.tables import (
 from emotion_estimators.datasets.folder_files import describe_kinds
 from emotion_estimators.exceptions import InvalidImagesError, shorten
 from emotion_estimators.features.faces.cropper import FaceCropper
-from emotion_estimators.images.loader import load_image
+from emotion_estimators.images.loader import read_item
 
 __all__ = ["predict"]
 
@@ -88,7 +88,7 @@ def _open(arguments: argparse.Namespace) -> tuple[Any, FaceCropper, list[str]]:
 def _unreadable(columns: list[str], path: str) -> list[dict[str, Any]]:
     """Return the row of a photograph that does not exist."""
     try:
-        load_image(path)
+        read_item(path)
     except InvalidImagesError as error:
         return [dict.fromkeys(columns) | {"status": "unreadable", "problem": str(error)}]
     raise OSError(f"{shorten(path)} did not exist when the command began. Run it again.")

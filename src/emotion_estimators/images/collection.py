@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from emotion_estimators._progress import progress_bar
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.images.items import Failures, item_name, item_size, raise_any
-from emotion_estimators.images.loader import load_image
+from emotion_estimators.images.loader import read_item
 from emotion_estimators.images.threads import map_in_threads
 
 __all__ = ["Images", "Photograph"]
@@ -50,12 +50,12 @@ class Photograph:
             return self.item.shape[0], self.item.shape[1]
         return item_size(self.item)
 
-    def pixels(self, *, least_side: int | None = None) -> NDArray[Any]:
+    def pixels(self, *, min_side: int | None = None) -> NDArray[Any]:
         """Read the image.
 
         Parameters
         ----------
-        least_side : int or None, default=None
+        min_side : int or None, default=None
             JPEG files may come smaller, but with that many pixels on their longer side.
 
         Returns
@@ -68,7 +68,7 @@ class Photograph:
         InvalidImagesError
             If it cannot be read or used.
         """
-        return load_image(self.item, least_side=least_side, is_checked=self.is_checked)
+        return read_item(self.item, min_side=min_side, is_checked=self.is_checked)
 
 
 @dataclass(frozen=True)

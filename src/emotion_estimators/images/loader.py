@@ -28,7 +28,7 @@ from emotion_estimators.images.items import (
 from emotion_estimators.images.read import decode_image
 from emotion_estimators.images.resize import resize_images
 
-__all__ = ["ImageLoader", "load_image"]
+__all__ = ["ImageLoader", "read_item"]
 
 _PART_VALUES = 2**20  # values of images that are resized together: bounds the working memory
 
@@ -92,7 +92,7 @@ class ImageLoader:
     def _load_item(self, size: tuple[int, int], item: Any) -> NDArray[Any] | InvalidImagesError:
         """Return one image as it leaves, or the error, so that the caller can collect all."""
         try:
-            array = load_image(item)
+            array = read_item(item)
         except InvalidImagesError as error:
             return type(error)(f"({item_name(item)}) {error}")
         images = self._convert(array[np.newaxis], is_rgb=array.ndim == 3)
@@ -131,16 +131,14 @@ class ImageLoader:
         return images
 
 
-def load_image(
-    item: Any, *, least_side: int | None = None, is_checked: bool = False
-) -> NDArray[Any]:
+def read_item(item: Any, *, min_side: int | None = None, is_checked: bool = False) -> NDArray[Any]:
     """Return one image of a sequence, in its own size and colour.
 
     Parameters
     ----------
     item : path, bytes, PIL image or ndarray
         The image.
-    least_side : int or None, default=None
+    min_side : int or None, default=None
         As for `decode_image`.
     is_checked : bool, default=False
         Take an array as it is.
@@ -159,7 +157,7 @@ def load_image(
         if not is_checked:
             check_pixels(item)
         return _to_grey_or_rgb(item, has_channels=item.ndim == 3)
-    return decode_image(item, least_side=least_side)
+    return decode_image(item, min_side=min_side)
 
 
 def _to_grey_or_rgb(images: NDArray[Any], *, has_channels: bool) -> NDArray[Any]:

@@ -165,10 +165,10 @@ def _renew_lock() -> None:
 after_fork(_renew_lock)
 
 
-def decode_image(source: ImageSource, *, least_side: int | None = None) -> NDArray[np.uint8]:
+def decode_image(source: ImageSource, *, min_side: int | None = None) -> NDArray[np.uint8]:
     """Do what `read_image` does, maybe to a smaller image.
 
-    With `least_side`, a JPEG file may come at a half, a quarter or an eighth of its size, which
+    With `min_side`, a JPEG file may come at a half, a quarter or an eighth of its size, which
     is quicker; its longer side has that many pixels at least. An open PIL image does not.
     """
     if isinstance(source, Image.Image):
@@ -181,9 +181,9 @@ def decode_image(source: ImageSource, *, least_side: int | None = None) -> NDArr
             )
             return _to_array(source, _orientation_of(source), *levels)
     with _open_file(source) as (image, stripped):
-        if least_side is not None:
+        if min_side is not None:
             longer = max(image.size)  # decides alone: the other side is rounded down
-            least = [max(1, side * least_side // longer) for side in image.size]
+            least = [max(1, side * min_side // longer) for side in image.size]
             image.draft(image.mode, (least[0], least[1]))  # does nothing for other formats
         if image.format == "TIFF":  # Pillow would warn of many pixels as it makes room for them
             image.im = Image.new(image.mode, image.size).im

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from emotion_estimators.images import to_rgb
-from emotion_estimators.images.loader import load_image
+from emotion_estimators.images.loader import read_item
 
 __all__ = ["draw_faces"]
 
@@ -66,7 +66,7 @@ def draw_faces(image: Any, table: Any) -> NDArray[np.uint8]:
             f"draw_faces expected the rows of one photograph, got those of {len(photographs)}. "
             'Take table[table["row"] == 0], for example.'
         )
-    pixels = load_image(image)
+    pixels = read_item(image)
     if pixels.dtype != np.uint8:
         pixels = (pixels * 255 + 0.5).astype(np.uint8)
     picture = Image.fromarray(pixels if pixels.ndim == 3 else to_rgb(pixels))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.classifiers.pretrained_emotion_classifier import open_classes
-from emotion_estimators.images.loader import load_image
+from emotion_estimators.images.loader import read_item
 from emotion_estimators.inspection._axes import open_axes
 from emotion_estimators.inspection._class_scores import find_response_method, score_classes
 
@@ -124,7 +124,7 @@ class OcclusionDisplay:
                 f"{cls.__name__} expected an estimator with predict_proba or decision_function, "
                 f"got {type(estimator).__name__}, which has neither."
             )
-        pixels = load_image(image)
+        pixels = read_item(image)
         size = max(1, min(pixels.shape[:2]) // 6) if cover_size is None else cover_size
         step = max(1, size // 3) if stride is None else stride
         if size < 1 or step < 1:

@@ -317,9 +317,9 @@ def test_jpeg_drafts_change_boxes_by_two_pixels_at_most(
         assert np.abs(a.boxes[order_a] - b.boxes[order_b]).max() * scale < 2
     sides = []
 
-    def decode(source, *, least_side=None):
-        sides.append(least_side)
-        return decode_image(source, least_side=least_side)
+    def decode(source, *, min_side=None):
+        sides.append(min_side)
+        return decode_image(source, min_side=min_side)
 
     monkeypatch.setattr("emotion_estimators.images.loader.decode_image", decode)
     draft.set_params(n_threads=1)

@@ -122,7 +122,7 @@ class PreparedCropper:
         is_file = not isinstance(photo.item, np.ndarray)
         if self.jpeg_draft and self.max_size is not None and is_file:
             size = photo.size()
-            pixels = photo.pixels(least_side=self.max_size)
+            pixels = photo.pixels(min_side=self.max_size)
         else:
             pixels = photo.pixels()
             size = pixels.shape[0], pixels.shape[1]

@@ -90,7 +90,8 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
     X is what the library takes everywhere: an array ``(n, height, width)`` of grey or ``(n,
     height, width, 3)`` of RGB images, uint8 in 0..255 or float in 0..1 (with a fourth channel,
     opacity, they are composited on white); a list, tuple, 1-D array or Series of paths, encoded
-    bytes, PIL images or arrays; or 2-D rows of any finite numbers, read as `image_shape` says.
+    bytes, PIL images or arrays; a DataFrame or array ``(n, 1)`` of one such column; or 2-D rows
+    of any finite numbers, read as `image_shape` says.
     Of an RGB image the channel with the steepest gradient counts at each pixel.
 
     `transform` needs no fit; `fit` checks the parameters and records the image size.
