@@ -23,27 +23,8 @@ _MAX_NAME = 100  # characters of a file's name in that of its part: 255 bytes ar
 def whole_file(path: str | Path, *, what: str) -> Iterator[BinaryIO]:
     """Open a file that gets its name once the block has ended without an error.
 
-    Until then it stands beside it under a name that no other writer has; after an error nothing
-    is left of it, and what `path` named before is still there. What a killed process left is
-    removed by the next writer, an hour later.
-
-    Parameters
-    ----------
-    path : str or Path
-        Where it is to be; its folder must exist.
-    what : str
-        What is written, and by whom; begins messages.
-
-    Yields
-    ------
-    file : binary file
-        New and empty, to be read and written.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; the subclass that fits the reason. It names `path` and says what
-        to do.
+    Raises OSError if it cannot be written; the subclass that fits the reason. It names `path` and
+    says what to do.
     """
     path = Path(path)
     begin = f".{path.name[:_MAX_NAME]}."

@@ -13,25 +13,8 @@ __all__ = ["import_optional"]
 def import_optional(module: str, *, extra: str, needed_by: str) -> ModuleType:
     """Import `module`, or say which extra of this distribution brings it.
 
-    Parameters
-    ----------
-    module : str
-        Dotted name of the module.
-    extra : str
-        Extra of ``emotion-estimators`` that installs it.
-    needed_by : str
-        Name of the class or function that needs it, for the message.
-
-    Returns
-    -------
-    module : module
-        The imported module.
-
-    Raises
-    ------
-    MissingDependencyError
-        If the package is not installed. A package that is installed but fails to import
-        raises its own error.
+    Raises MissingDependencyError if the package is not installed. A package that is installed but
+    fails to import raises its own error.
     """
     try:
         return importlib.import_module(module)

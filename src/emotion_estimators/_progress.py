@@ -10,24 +10,7 @@ __all__ = ["is_terminal", "progress_bar"]
 
 
 def progress_bar(iterable: Any = None, *, is_shown: bool | int = True, **settings: Any) -> Any:
-    """Return a bar of tqdm on standard error; nothing fails where that is absent or broken.
-
-    Programs without a console have None there; daemons close its descriptor; a pipe may have lost
-    its reader; and what stands in for it in a window need not have every method of a file.
-
-    Parameters
-    ----------
-    iterable : iterable or None, default=None
-        What is gone through.
-    is_shown : bool or int, default=True
-        Whether there is a bar at all.
-    **settings
-        More of tqdm's: `total`, `desc`, `unit` and the like.
-
-    Returns
-    -------
-    bar : tqdm
-    """
+    """Return a bar of tqdm on standard error; nothing fails where that is absent or broken."""
     from tqdm import tqdm
 
     is_shown = bool(is_shown) and sys.stderr is not None

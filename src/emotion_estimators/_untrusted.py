@@ -38,20 +38,7 @@ _BEFORE_TEXT = b"\xef\xbb\xbf \t\r\n"  # a mark of UTF-8, and blanks
 
 
 class Budget:
-    """What may come of one file: bytes, and parts that take some microseconds each.
-
-    Parameters
-    ----------
-    name : str
-        The file, for messages.
-    max_bytes : int
-        The most bytes of all its parts together.
-    max_parts : int, default=100_000
-        The most parts, such as arrays, texts and pieces of arrays. A network of a thousand layers
-        has some ten thousand.
-    error : type of ValueError
-        What `take` raises.
-    """
+    """What may come of one file: bytes, and parts that take some microseconds each."""
 
     def __init__(
         self,
@@ -68,22 +55,7 @@ class Budget:
 
     @classmethod
     def of_weights(cls, name: str, file_bytes: int, *, most: int | None = None) -> Budget:
-        """Return that of a file of weights: 1 MiB and 16 times its size, 100,000 parts.
-
-        Parameters
-        ----------
-        name : str
-            The file, for messages.
-        file_bytes : int
-            How long it is.
-        most : int or None, default=None
-            The most bytes of a file of any size.
-
-        Returns
-        -------
-        budget : Budget
-            Raises WeightsError.
-        """
+        """Return that of a file of weights: 1 MiB and 16 times its size, 100,000 parts."""
         max_bytes = _SMALL_FILE_BYTES + _MAX_INFLATION * file_bytes
         return cls(
             name,
@@ -94,17 +66,7 @@ class Budget:
     def take(self, *, n_bytes: int = 0, n_parts: int = 0, what: str) -> None:
         """Count what comes next of the file, before it is read.
 
-        Parameters
-        ----------
-        n_bytes, n_parts : int, default=0
-            How much it is.
-        what : str
-            For the message, such as "the tensor conv.weight".
-
-        Raises
-        ------
-        ValueError
-            Of the class `error`, if it is more than is left.
+        Raises ValueError of the class `error`, if it is more than is left.
         """
         self.bytes_left -= n_bytes
         self.parts_left -= n_parts
@@ -119,27 +81,8 @@ class Budget:
 def read_json(text: str | bytes, *, max_bytes: int, max_depth: int = 100, name: str) -> Any:
     """Return the value that JSON of unknown origin holds.
 
-    Parameters
-    ----------
-    text : str or bytes
-        JSON; bytes as UTF-8.
-    max_bytes : int
-        The most that it may be long, encoded as UTF-8. It may hold a list or object for each 16
-        of them.
-    max_depth : int, default=100
-        How deep lists and objects may lie in each other.
-    name : str
-        What it is, for messages, such as "x.onnx: its metadata 'labels'".
-
-    Returns
-    -------
-    value : object
-
-    Raises
-    ------
-    ValueError
-        If it is longer, deeper, holds more lists and objects, or is no JSON. The message does not
-        repeat the text.
+    Raises ValueError if it is longer, deeper, holds more lists and objects, or is no JSON. The
+    message does not repeat the text.
     """
     # a look at its length first: to encode it takes as much again
     n_bytes = len(text)
@@ -191,24 +134,9 @@ class _Stream(io.BufferedReader):
 def open_zip(file: io.FileIO, *, max_table_bytes: int) -> Iterator[zipfile.ZipFile]:
     """Open a zip file whose members lie apart from each other.
 
-    Parameters
-    ----------
-    file : FileIO
-        The file, opened without a buffer; closed at the end of the ``with`` block.
-    max_table_bytes : int
-        The most that its table of members may be long; an entry takes 46 bytes and its name, and
-        some hundred in memory.
-
-    Yields
-    ------
-    archive : ZipFile
-
-    Raises
-    ------
-    zipfile.BadZipFile
-        If it is damaged or has a longer table, or if two members overlap, by which a small file
-        may hold thousands of large ones. (Python sees that since 3.11.8, and only when a member
-        is opened.)
+    Raises zipfile.BadZipFile if it is damaged or has a longer table, or if two members overlap, by
+    which a small file may hold thousands of large ones. (Python sees that since 3.11.8, and only
+    when a member is opened.).
     """
     with _Stream(file) as stream:
         # to open it reads the last 64 KiB, and the table at once

@@ -21,36 +21,12 @@ _MAX_LINES, _MAX_CHARACTERS = 20, 1500  # of a message
 
 
 def printable(text: str) -> str:
-    r"""Return a text that every encoding of Unicode can write.
-
-    Parameters
-    ----------
-    text : str
-        Maybe a file name whose bytes are not UTF-8, which Python tells with lone surrogates.
-
-    Returns
-    -------
-    text : str
-        The same, but for bytes that are not UTF-8, which are written as ``\udcff`` is.
-    """
+    """Return a text that every encoding of Unicode can write."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def shorten(value: object, longest: int = _MAX_SHOWN) -> str:
-    """Return a value as a message shows it: of one line, printable, and never long.
-
-    Parameters
-    ----------
-    value : object
-        A text is shown as it is, anything else by ``repr``.
-    longest : int, default=200
-        Largest number of characters; twice as many where some must be written in another way.
-
-    Returns
-    -------
-    text : str
-        What is too long has its middle replaced by "...".
-    """
+    """Return a value as a message shows it: of one line, printable, and never long."""
     if not isinstance(value, str):
         limited = reprlib.Repr()
         limited.maxstring = limited.maxother = longest
@@ -90,15 +66,7 @@ def short_messages() -> Iterator[None]:
 
 
 class _InvalidRowsError(ValueError):
-    """Rows of the input are at fault.
-
-    Parameters
-    ----------
-    message : str
-        Who expected what, what came, what to do; names rows and, for files, paths.
-    failures : sequence of (int, str), default=()
-        Every row at fault with the reason, also where the message stops counting.
-    """
+    """Rows of the input are at fault."""
 
     def __init__(self, message: str, failures: Sequence[tuple[int, str]] = ()) -> None:
         super().__init__(message)

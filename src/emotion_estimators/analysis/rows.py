@@ -90,19 +90,7 @@ def iterate_faces(
 def start_iteration(
     owner: str, X: Iterable[Any], cropper: Any, classifier: Any
 ) -> Iterator[list[dict[str, Any]]]:
-    """Check the arguments of `iterate_faces` now, and look at photographs as they are asked for.
-
-    Parameters
-    ----------
-    owner : str
-        What was called, for messages.
-    X, cropper, classifier
-        As for `iterate_faces`.
-
-    Returns
-    -------
-    rows : iterator of list of dict
-    """
+    """Check the arguments of `iterate_faces` now, and look at photographs as they are asked for."""
     items = iterate_images(X, owner)
     if cropper is None:
         cropper = standard_cropper()
@@ -144,17 +132,7 @@ def _iterate(
 
 
 def standard_cropper(**parameters: Any) -> FaceCropper:
-    """Return what finds and cuts the faces where nothing else is asked for.
-
-    Parameters
-    ----------
-    **parameters
-        More parameters of `FaceCropper`.
-
-    Returns
-    -------
-    cropper : FaceCropper
-    """
+    """Return what finds and cuts the faces where nothing else is asked for."""
     return FaceCropper(image_size=_CROP_SIZE, jpeg_draft=True, **parameters)
 
 

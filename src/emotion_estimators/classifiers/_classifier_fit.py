@@ -36,38 +36,11 @@ def fit_classifier(
 ) -> None:
     """Train the network of an estimator and set its fitted attributes.
 
-    They are ``classes_``, ``architecture_``, ``weights_``, ``history_``, ``best_epoch_`` and
-    ``n_iter_``.
+    `pixels` (n, height, width) or (n, height, width, 3); `classes` (n_classes,); `codes` (n,)
+    int64; `weights` (n,) float64.
 
-    Parameters
-    ----------
-    estimator : estimator instance
-        Its parameters are valid, and have the names of those of `EmotionCNNClassifier`.
-    architecture : dict
-        With which the network of ``weights_`` can be built again.
-    build : callable
-        As for `train_classifier`.
-    pixels : ndarray of shape (n, height, width) or (n, height, width, 3)
-        uint8 in 0..255 or float32.
-    targets : callable
-        From the rows that are trained on to the probability of each class for each image,
-        (n, n_classes).
-    classes : ndarray of shape (n_classes,)
-        Sorted labels.
-    codes : ndarray of int64, shape (n,)
-        Position in `classes` of each image's label.
-    weights : ndarray of float64, shape (n,)
-        Weight of each image.
-    continued : bool, default=False
-        Begin with ``weights_``, and append to ``history_``.
-
-    Raises
-    ------
-    ValueError
-        If there are too few images.
-
-    KeyboardInterrupt
-        At Ctrl-C. After at least one epoch the estimator keeps what it has learned.
+    Raises ValueError if there are too few images; KeyboardInterrupt at Ctrl-C. After at least one
+    epoch the estimator keeps what it has learned.
     """
     owner = type(estimator).__name__
     rng = check_random_state(estimator.random_state)

@@ -52,25 +52,10 @@ def fit_network(
 ) -> None:
     """Train the network of an estimator and set its fitted attributes.
 
-    Parameters
-    ----------
-    estimator : EmojiCNNClassifier
-        Its parameters are valid one by one.
-    pixels : ndarray of shape (n, height, width)
-        uint8 in 0..255 or float32.
-    classes : ndarray of shape (n_classes,)
-        Sorted labels.
-    codes : ndarray of int64, shape (n,)
-        Position in `classes` of each picture's label.
-    weights : ndarray of float64, shape (n,)
-        Weight of each picture.
+    `pixels` (n, height, width); `classes` (n_classes,); `codes` (n,) int64; `weights` (n,) float64.
 
-    Raises
-    ------
-    ValueError
-        If parameters do not fit each other, the data or the network of a warm start.
-    KeyboardInterrupt
-        At Ctrl-C. After at least one epoch the estimator keeps what it has learned.
+    Raises ValueError if parameters do not fit each other, the data or the network of a warm start;
+    KeyboardInterrupt at Ctrl-C. After at least one epoch the estimator keeps what it has learned.
     """
     owner = type(estimator).__name__
     images = scaled(pixels)[..., np.newaxis]  # (n, h, w, 1)

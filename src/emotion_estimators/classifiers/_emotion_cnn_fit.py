@@ -32,26 +32,10 @@ def fit_network(
 ) -> None:
     """Train the network of an estimator and set its fitted attributes.
 
-    Parameters
-    ----------
-    estimator : EmotionCNNClassifier
-        Its parameters are valid one by one.
-    pixels : ndarray of shape (n, height, width)
-        uint8 in 0..255 or float32.
-    classes : ndarray of shape (n_classes,)
-        Sorted labels.
-    codes : ndarray of int64, shape (n,)
-        Position in `classes` of each image's label.
-    weights : ndarray of float64, shape (n,)
-        Weight of each image.
+    `pixels` (n, height, width); `classes` (n_classes,); `codes` (n,) int64; `weights` (n,) float64.
 
-    Raises
-    ------
-    ValueError
-        If parameters do not fit each other, the data or the network of a warm start.
-
-    KeyboardInterrupt
-        At Ctrl-C. After at least one epoch the estimator keeps what it has learned.
+    Raises ValueError if parameters do not fit each other, the data or the network of a warm start;
+    KeyboardInterrupt at Ctrl-C. After at least one epoch the estimator keeps what it has learned.
     """
     architecture = _architecture(estimator, len(classes))
     continued = estimator.warm_start and hasattr(estimator, "weights_")

@@ -34,18 +34,8 @@ def fit_network(
 ) -> None:
     """Train the network of an estimator and set its fitted attributes.
 
-    Parameters
-    ----------
-    estimator : FineTunedFacenetClassifier
-        Its parameters are valid.
-    pixels : ndarray of shape (n, height, width, 3)
-        uint8 in 0..255 or float32.
-    classes : ndarray of shape (n_classes,)
-        Sorted labels.
-    codes : ndarray of int64, shape (n,)
-        Position in `classes` of each image's label.
-    weights : ndarray of float64, shape (n,)
-        Weight of each image.
+    `pixels` (n, height, width, 3); `classes` (n_classes,); `codes` (n,) int64; `weights` (n,)
+    float64.
     """
     owner = type(estimator).__name__
     found = find_face_weights(owner, estimator.weights, verbose=bool(estimator.verbose))

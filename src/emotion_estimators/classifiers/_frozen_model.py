@@ -57,29 +57,7 @@ _OF_SEVERAL = (
 
 @dataclass(frozen=True, eq=False)
 class FrozenModel:
-    """A network, and how images go in and labels come out.
-
-    Attributes
-    ----------
-    network : OnnxNetwork
-        Shared by all who use the same file.
-    files : tuple of Path
-        The file, and those beside it that hold weights of it.
-    sha256 : str
-        That of all of them when they were read.
-    labels : tuple of str
-        In the order of the outputs.
-    image_size : tuple of int
-        Height and width.
-    color : {"grey", "rgb"}
-        What images are converted to.
-    low, high : float32 array of shape () or (3,)
-        Values that black and white take.
-    softmax : bool
-        Whether the outputs are scores, to be turned into probabilities.
-    classes : ndarray of shape (n_classes,)
-        Those of the labels that answers may have, in their order.
-    """
+    """A network, and how images go in and labels come out."""
 
     network: OnnxNetwork
     files: tuple[Path, ...]
@@ -110,24 +88,9 @@ class FrozenModel:
     ) -> NDArray[np.float64]:
         """Return the probabilities of the classes for images.
 
-        Parameters
-        ----------
-        images : ndarray of shape (n, height, width) or (n, height, width, 3)
-            As `check_images` hands them out: uint8 in 0..255 or float in 0..1.
-        run_size : int
-            Images in one run.
-        n_threads : int
-            Runs at the same time.
+        `images` (n, height, width) or (n, height, width, 3); returns (n, n_classes) float64.
 
-        Returns
-        -------
-        probabilities : float64 array of shape (n, n_classes)
-            Each row sums to 1.
-
-        Raises
-        ------
-        ValueError
-            If the outputs are no probabilities, or not as many as the labels.
+        Raises ValueError if the outputs are no probabilities, or not as many as the labels.
         """
         outputs = self.network.run(
             self._prepare(images),
@@ -213,25 +176,8 @@ def load_model(
 ) -> FrozenModel:
     """Find the file, open its network, and settle what the parameters leave open.
 
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    model, labels, classes, image_size, scaling, color, activation, providers, verbose
-        As in `PretrainedEmotionClassifier`.
-
-    Returns
-    -------
-    model : FrozenModel
-
-    Raises
-    ------
-    ValueError
-        If parameters are missing, or do not fit the network.
-    FileNotFoundError
-        If there is no such file.
-    WeightsError
-        If the file holds no such network.
+    Raises ValueError if parameters are missing, or do not fit the network; FileNotFoundError if
+    there is no such file; WeightsError if the file holds no such network.
     """
     chosen = {"labels": labels, "image_size": image_size, "scaling": scaling, "color": color}
     path, known = _find(owner, model, verbose=verbose)
@@ -293,27 +239,9 @@ def check_vocabulary(
 ) -> NDArray[Any]:
     """Return the classes as y writes them: names, or their positions.
 
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    y : array-like of shape (n_samples,)
-        Labels.
-    n_samples : int
-        Number of images.
-    classes : ndarray of shape (n_classes,)
-        Those that the model answers with.
-    by_position : bool
-        Whether integers stand for positions in them.
+    `y` (n_samples,); `classes` (n_classes,); returns (n_classes,).
 
-    Returns
-    -------
-    classes : ndarray of shape (n_classes,)
-
-    Raises
-    ------
-    ValueError
-        If y holds others.
+    Raises ValueError if y holds others.
     """
     labels, _ = check_labels(y, n_samples=n_samples, name=owner)
     present = set(labels.tolist())

@@ -60,29 +60,11 @@ def fit_multilabel(
 ) -> None:
     """Train the network of an estimator and set its fitted attributes.
 
-    Parameters
-    ----------
-    estimator : LightningMultiLabelClassifier
-        Its parameters are valid one by one.
-    settings : namespace
-        Its parameters, those of the preset among them.
-    images : Images
-        All images.
-    labels : ndarray of shape (n_labels,)
-        Their names.
-    targets : ndarray of shape (n, n_labels)
-        0, 1 or NaN.
-    weights : ndarray of shape (n,)
-        Weight of each image.
+    `labels` (n_labels,); `targets` (n, n_labels); `weights` (n,).
 
-    Raises
-    ------
-    ValueError
-        If parameters do not fit each other, the data, the network of a warm start or the
-        checkpoint.
-    KeyboardInterrupt, OSError
-        At Ctrl-C, or if a checkpoint cannot be written. After at least one epoch the estimator
-        keeps what it has learned.
+    Raises ValueError if parameters do not fit each other, the data, the network of a warm start or
+    the checkpoint; KeyboardInterrupt, OSError at Ctrl-C, or if a checkpoint cannot be written.
+    After at least one epoch the estimator keeps what it has learned.
     """
     owner = type(estimator).__name__
     check_devices(owner, settings.devices, settings.strategy, settings.random_state)
@@ -218,17 +200,7 @@ def _hold_out(
 def build_multilabel_network(
     architecture: dict[str, Any], backbone: Any, weights: dict[str, NDArray[Any]]
 ) -> MultiLabelNetwork:
-    """Return the network of these weights, on the CPU, ready to predict.
-
-    Parameters
-    ----------
-    architecture : dict
-        What the estimator keeps of it.
-    backbone : str or nn.Module
-        The estimator's parameter; used where the architecture names none.
-    weights : dict of str to ndarray
-        By their names in the network.
-    """
+    """Return the network of these weights, on the CPU, ready to predict."""
     named = architecture["backbone"] or backbone
 
     def build() -> MultiLabelNetwork:

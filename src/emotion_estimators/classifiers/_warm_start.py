@@ -20,23 +20,9 @@ def check_continuation(
 ) -> None:
     """Raise unless the last fit was of the same classes and the same network.
 
-    Parameters
-    ----------
-    estimator : estimator instance
-        It is fitted.
-    architecture : dict
-        Of the network that is to be trained.
-    classes : ndarray of shape (n_classes,)
-        Of the labels that are given.
-    word : str, default="classes"
-        What they are called in the message.
-    difference : str or None, default=None
-        What the network was fitted with, for the message; None is both architectures.
+    `classes` (n_classes,).
 
-    Raises
-    ------
-    ValueError
-        If they differ.
+    Raises ValueError if they differ.
     """
     owner = f"{type(estimator).__name__} with warm_start=True was fitted"
     if not np.array_equal(classes, estimator.classes_):

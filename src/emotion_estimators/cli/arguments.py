@@ -42,19 +42,7 @@ confusion matrix. Images that cannot be read are named and left out."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Parameters
-    ----------
-    argv : sequence of str or None, default=None
-        Arguments without the program's name; None takes those of the process.
-
-    Returns
-    -------
-    status : int
-        0; 1 if some inputs failed, or files could not be read, downloaded or written; 2 on
-        misuse; 130 if interrupted. Arguments that argparse refuses end in ``SystemExit(2)``.
-    """
+    """Run the command line."""
     arguments = _parser().parse_args(argv)
     fill_descriptors()
     try:

@@ -16,22 +16,7 @@ __all__ = ["Found", "drawing_targets", "find_photographs"]
 
 @dataclass
 class Found:
-    """What paths lead to.
-
-    Attributes
-    ----------
-    photographs : dict of str to str
-        Paths as given, those of a folder sorted; and where they lie below the folder that was
-        given.
-    missing : list of str
-        Those of them that do not exist.
-    empty : list of Path
-        Folders without an image.
-    unreadable : list of str
-        Folders that cannot be read.
-    passed_over : Counter of str
-        How many other files the folders hold, by kind.
-    """
+    """What paths lead to."""
 
     photographs: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
@@ -43,21 +28,7 @@ class Found:
 def find_photographs(paths: list[Path], *, leave_out: Path | None = None) -> Found:
     """Find photographs, each once.
 
-    Parameters
-    ----------
-    paths : list of Path
-        Files, which need not exist, and folders, which are searched for images.
-    leave_out : Path or None, default=None
-        A folder that is not searched.
-
-    Returns
-    -------
-    found : Found
-
-    Raises
-    ------
-    UsageError
-        If links to folders form a cycle.
+    Raises UsageError if links to folders form a cycle.
     """
     found = Found()
     for path in paths:
@@ -122,22 +93,7 @@ def _absolute(path: Path | str) -> str:
 def drawing_targets(photographs: dict[str, str], folder: Path) -> dict[str, Path]:
     """Say where each photograph is drawn, such that none takes the place of another.
 
-    Parameters
-    ----------
-    photographs : dict of str to str
-        As `find_photographs` returns them.
-    folder : Path
-        Where they go, with the folders that they lie in.
-
-    Returns
-    -------
-    targets : dict of str to Path
-        JPEG files for JPEG files, PNG files for others.
-
-    Raises
-    ------
-    UsageError
-        If one would take the place of a photograph.
+    Raises UsageError if one would take the place of a photograph.
     """
     originals = {_absolute(path) for path in photographs} | {_real(path) for path in photographs}
     targets: dict[str, Path] = {}

@@ -95,19 +95,7 @@ def _unreadable(columns: list[str], path: str) -> list[dict[str, Any]]:
 
 
 class _Run:
-    """What was asked for, and what was done of it.
-
-    Parameters
-    ----------
-    pending : list of str
-        Photographs that the table lacks.
-    out : Path or None
-        The table.
-    held : Held
-        What it holds already.
-    targets : dict of str to Path
-        Where photographs are drawn.
-    """
+    """What was asked for, and what was done of it."""
 
     def __init__(
         self, pending: list[str], out: Path | None, held: Held, targets: dict[str, Path]

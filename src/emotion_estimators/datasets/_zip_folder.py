@@ -50,27 +50,7 @@ def walk_zip(
 ) -> tuple[list[str], set[str]]:
     """List all files and folders in a zip file, as `walk_folder` does for a folder.
 
-    Parameters
-    ----------
-    path : Path
-        The zip file.
-    owner : str
-        Who asks, for messages.
-    hidden : list of str or None, default=None
-        Gets the hidden files.
-    heads : dict or None, default=None
-        Gets the first bytes of the files whose names have no suffix.
-
-    Returns
-    -------
-    files : list of str
-        In no certain order; hidden ones are passed over.
-    folders : set of str
-
-    Raises
-    ------
-    ValueError
-        If the zip file is damaged.
+    Raises ValueError if the zip file is damaged.
     """
     files: dict[str, None] = {}  # of two entries of one name the last counts, as unpacked
     folders: set[str] = set()
@@ -110,24 +90,8 @@ def walk_zip(
 def read_zip(path: Path, names: list[str], *, owner: str) -> list[bytes]:
     """Return the contents of files in a zip file.
 
-    Parameters
-    ----------
-    path : Path
-        The zip file.
-    names : list of str
-        Of `walk_zip`.
-    owner : str
-        Who asks, for messages.
-
-    Returns
-    -------
-    contents : list of bytes
-
-    Raises
-    ------
-    ValueError
-        If a file is damaged, encrypted or packed in an unusual way, or claims more bytes than a
-        picture, or all of them more than pictures in a zip file of this size.
+    Raises ValueError if a file is damaged, encrypted or packed in an unusual way, or claims more
+    bytes than a picture, or all of them more than pictures in a zip file of this size.
     """
     with _opened(path, owner) as archive:
         entries = [archive.getinfo(name) for name in names]

@@ -38,31 +38,8 @@ def walk_folder(
 ) -> tuple[list[str], set[str]]:
     """List all files and folders below a folder.
 
-    Parameters
-    ----------
-    path : Path
-        The folder.
-    owner : str
-        Who asks, for messages.
-    unreadable : list of str or None, default=None
-        Gets the folders that cannot be read; None makes them an error.
-    hidden : list of str or None, default=None
-        Gets the hidden files and folders.
-
-    Returns
-    -------
-    files : list of str
-        Relative to `path`, with forward slashes, in no certain order. Hidden ones are passed
-        over; links to folders are followed, unless they lead to a folder that they lie in.
-    folders : set of str
-        The same for folders.
-
-    Raises
-    ------
-    ValueError
-        If links lead to the same folders so often that it might have no end.
-    OSError
-        If a folder cannot be read, of the class that says why.
+    Raises ValueError if links lead to the same folders so often that it might have no end; OSError
+    if a folder cannot be read, of the class that says why.
     """
     files: list[str] = []
     folders: set[str] = set()
@@ -115,29 +92,7 @@ def find_images(
 ) -> tuple[list[str], Counter[str]]:
     """List all images below a folder, and count what is passed over.
 
-    Parameters
-    ----------
-    path : Path
-        The folder.
-    owner : str
-        Who asks, for messages.
-    unreadable : list of str or None, default=None
-        As for `walk_folder`.
-    leave_out : str or None, default=None
-        How the names of files begin, relative to `path`, that are neither listed nor counted.
-
-    Returns
-    -------
-    images : list of str
-        Relative to `path`, with forward slashes, sorted.
-    passed_over : Counter of str
-        How many other files there are of each kind: a suffix in lower case (".heic"), "without a
-        suffix" or "hidden"; for `describe_kinds`.
-
-    Raises
-    ------
-    ValueError, OSError
-        As from `walk_folder`.
+    Raises ValueError, OSError as from `walk_folder`.
     """
     hidden: list[str] = []
     files, _ = walk_folder(path, owner=owner, unreadable=unreadable, hidden=hidden)
@@ -151,20 +106,7 @@ def find_images(
 def split_images(
     files: Iterable[str], read_head: Callable[[str], bytes]
 ) -> tuple[list[str], list[str]]:
-    """Tell images that can be read from other files.
-
-    Parameters
-    ----------
-    files : iterable of str
-        Their names.
-    read_head : callable
-        Takes a name and returns the first bytes of that file; called for names without a suffix.
-
-    Returns
-    -------
-    images, others : list of str
-        By their suffixes, or where there is none by their first bytes; in the order given.
-    """
+    """Tell images that can be read from other files."""
     suffixes = image_suffixes()
     images: list[str] = []
     others: list[str] = []

@@ -49,13 +49,7 @@ class EmbeddingCache(Protocol):
 
 
 class MemoryCache:
-    """Rows by key in memory, for all threads; what was used longest ago goes first.
-
-    Parameters
-    ----------
-    max_bytes : int
-        Bytes of all entries together.
-    """
+    """Rows by key in memory, for all threads; what was used longest ago goes first."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -109,22 +103,7 @@ def open_cache(
 ) -> Iterator[EmbeddingCache | None]:
     """Open what an estimator's parameter ``cache`` names, for the block.
 
-    Parameters
-    ----------
-    cache : "memory", path-like or None
-        "memory" is one cache for the whole process, of at most `MEMORY_BYTES`; a path names
-        a folder, whose database takes at most `FOLDER_BYTES`.
-    owner : str
-        Name of the estimator, for messages.
-
-    Yields
-    ------
-    cache : EmbeddingCache or None
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be made.
+    Raises OSError if the folder cannot be made.
     """
     if cache is None:
         yield None
@@ -144,17 +123,7 @@ def open_cache(
 def image_keys(images: NDArray[Any], settings: Mapping[str, Any]) -> list[bytes]:
     """Return a key for each image: what it shows, and everything that its row depends on.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n, ...)
-        Decoded images.
-    settings : mapping
-        Version of the computation, hash of its weights, parameters: texts and numbers.
-
-    Returns
-    -------
-    keys : list of bytes
-        BLAKE2b of settings, dtype, shape and pixels.
+    `images` (n, ...).
     """
     what = [sorted(settings.items()), images.dtype.str, images.shape[1:]]
     # `default`: integers may be NumPy's
@@ -175,26 +144,7 @@ def compute_rows(
     cache: EmbeddingCache | None,
     settings: Mapping[str, Any],
 ) -> NDArray[np.float32]:
-    """Return one row for each image; with a cache each distinct image is computed once.
-
-    Parameters
-    ----------
-    batches : iterable of (slice, ndarray)
-        Rows of X and their images, in order, as ``Images.batches`` gives them.
-    shape : tuple of int
-        Number of images in all, and of values in a row.
-    compute : callable
-        ``compute(images, out)`` writes the rows of images (m, ...) into out (m, n_features).
-        The row of an image must depend on that image and on `settings` only.
-    cache : EmbeddingCache or None
-        As from `open_cache`.
-    settings : mapping
-        As for `image_keys`.
-
-    Returns
-    -------
-    rows : float32 array of the shape given
-    """
+    """Return one row for each image; with a cache each distinct image is computed once."""
     computed = np.empty(shape, np.float32)
     for rows, images in batches:
         if cache is None:

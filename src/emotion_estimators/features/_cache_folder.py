@@ -39,25 +39,7 @@ _Result = TypeVar("_Result")
 class FolderCache:
     """Rows by key in a folder; what was used longest ago goes first.
 
-    Several processes and threads may use the folder at once, each through an object of its
-    own. SQLite's write-ahead log keeps the database whole if a process is killed while it
-    writes, and a checksum tells entries that were damaged otherwise: they count as missing. A
-    cache that cannot be read or written warns, and is as if it were empty.
-
-    Parameters
-    ----------
-    folder : path-like
-        Made where it is missing. It must lie on a disk of this machine: the log does not work
-        over a network.
-    max_bytes : int
-        Largest size of the database. Its log takes a few megabytes beside it.
-    owner : str
-        Name of the estimator, for messages.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be made.
+    Raises OSError if the folder cannot be made.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, max_bytes: int, owner: str) -> None:

@@ -137,26 +137,9 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     def fit(self, X: Any, y: object = None) -> Self:  # noqa: ARG002
         """Check the parameters, the weights and X; nothing is trained.
 
-        Parameters
-        ----------
-        X : array-like
-            Images, see Notes. Of files only the headers are read.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self : estimator
-            The fitted embedder.
-
-        Raises
-        ------
-        InvalidImagesError
-            If X does not follow the contract.
-        ValueError
-            If a parameter is out of its range, or there are no such weights.
-        WeightsError, OSError
-            If the weights are not available, or are of another network.
+        Raises InvalidImagesError if X does not follow the contract; ValueError if a parameter is
+        out of its range, or there are no such weights; WeightsError, OSError if the weights are not
+        available, or are of another network.
         """
         images = self._check_images(X, is_fit=True)
         self._settings()
@@ -169,27 +152,12 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Return the vectors of images.
 
-        Parameters
-        ----------
-        X : array-like
-            Images, see Notes.
+        returns (n_samples, n_features_out).
 
-        Returns
-        -------
-        embeddings : ndarray of shape (n_samples, n_features_out)
-            float32; of length 1 with ``normalize=True``.
-
-        Raises
-        ------
-        InvalidImagesError
-            If X does not follow the contract.
-        MissingDependencyError
-            If a parameter asks for a library that is not installed.
-        ValueError
-            If a parameter is out of its range, or there are no such weights.
-        WeightsError, OSError
-            If the weights are not available, are of another network, or not those of the fit;
-            or the folder of the cache cannot be made.
+        Raises InvalidImagesError if X does not follow the contract; MissingDependencyError if a
+        parameter asks for a library that is not installed; ValueError if a parameter is out of its
+        range, or there are no such weights; WeightsError, OSError if the weights are not available,
+        are of another network, or not those of the fit; or the folder of the cache cannot be made.
         """
         owner = type(self).__name__
         images = self._check_images(X, is_fit=False)
@@ -233,22 +201,10 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     def preprocess(self, X: Any) -> NDArray[np.float32]:
         """Return images as the network gets them: of its colour and size, standardised.
 
-        Parameters
-        ----------
-        X : array-like
-            Images, see Notes.
+        returns (n_samples, height, width) or (n_samples, height, width, 3).
 
-        Returns
-        -------
-        images : ndarray of shape (n_samples, height, width) or (n_samples, height, width, 3)
-            float32.
-
-        Raises
-        ------
-        InvalidImagesError
-            If X does not follow the contract.
-        ValueError
-            If a parameter is out of its range.
+        Raises InvalidImagesError if X does not follow the contract; ValueError if a parameter is
+        out of its range.
         """
         images = self._check_images(X, is_fit=False)
         batches = images.batches(_LOADED * self.batch_size, n_threads=count_threads(self.n_threads))
@@ -264,15 +220,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Name the values of a vector.
 
-        Parameters
-        ----------
-        input_features : array-like of str or None, default=None
-            Not used, except that it must match ``feature_names_in_`` where there are any.
-
-        Returns
-        -------
-        names : ndarray of shape (n_features_out,), dtype object
-            Those of FacenetEmbedder are ``facenet0`` to ``facenet511``.
+        returns (n_features_out,).
         """
         if hasattr(self, "n_features_in_"):
             check_feature_names_in(self, input_features)

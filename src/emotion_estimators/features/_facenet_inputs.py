@@ -37,19 +37,8 @@ def check_face_size(size: tuple[int, int], *, name: str) -> None:
 def standardize_faces(images: NDArray[Any], standardization: str) -> NDArray[np.float32]:
     """Return images as the face network wants them.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n, height, width, 3)
-        uint8 in 0..255 or float in 0..1.
-    standardization : {"fixed", "prewhiten"}
-        As in `FacenetEmbedder`.
+    `images` (n, height, width, 3).
 
-    Returns
-    -------
-    faces : ndarray of float32, of the same shape
-
-    Notes
-    -----
     keras-facenet divides by 127.5 where the training of the weights, and this, divide by 128.
     """
     levels = images.astype(np.float32)  # (n, h, w, 3)
@@ -74,28 +63,8 @@ _SEED = 0  # of the weights "random"
 def find_face_weights(owner: str, weights: Any, *, verbose: bool) -> Weights:
     """Find weights of the face network, and download them if they must be.
 
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    weights : str, path-like or module
-        As in `FacenetEmbedder`.
-    verbose : bool
-        Show a progress bar while downloading.
-
-    Returns
-    -------
-    weights : Weights
-        `read` returns the state dict.
-
-    Raises
-    ------
-    ValueError
-        If there are no weights of that name.
-    FileNotFoundError
-        If there is no such file.
-    WeightsError, OSError
-        If they are not available, or are of another network.
+    Raises ValueError if there are no weights of that name; FileNotFoundError if there is no such
+    file; WeightsError, OSError if they are not available, or are of another network.
     """
     if hasattr(weights, "state_dict"):
         state = {

@@ -26,15 +26,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class Photograph:
-    """One image of any size, in the form it was given.
-
-    Attributes
-    ----------
-    item : path, bytes, PIL image or ndarray
-        The image.
-    is_checked : bool, default=False
-        Whether its pixels were looked at already, or are to be taken as they come.
-    """
+    """One image of any size, in the form it was given."""
 
     item: Any
     is_checked: bool = False
@@ -53,20 +45,9 @@ class Photograph:
     def pixels(self, *, min_side: int | None = None) -> NDArray[Any]:
         """Read the image.
 
-        Parameters
-        ----------
-        min_side : int or None, default=None
-            JPEG files may come smaller, but with that many pixels on their longer side.
+        returns (height, width) or (height, width, 3).
 
-        Returns
-        -------
-        pixels : ndarray of shape (height, width) or (height, width, 3)
-            uint8 in 0..255, or float as given; not to be written into.
-
-        Raises
-        ------
-        InvalidImagesError
-            If it cannot be read or used.
+        Raises InvalidImagesError if it cannot be read or used.
         """
         return read_item(self.item, min_side=min_side, is_checked=self.is_checked)
 

@@ -87,15 +87,7 @@ def to_rgb(images: NDArray[Any]) -> NDArray[Any]:
 def flatten_alpha(images: NDArray[Any]) -> NDArray[Any]:
     """Composite images with an opacity channel on white, and drop that channel.
 
-    Parameters
-    ----------
-    images : ndarray of shape (..., channels + 1)
-        uint8 in 0..255 or float in 0..1; the last channel is the opacity.
-
-    Returns
-    -------
-    opaque : ndarray of shape (..., channels)
-        Same dtype; uint8 is rounded to the nearest level.
+    `images` (..., channels + 1); returns (..., channels).
     """
     pixels = images.reshape(-1, images.shape[-1])
     opaque = np.empty((len(pixels), images.shape[-1] - 1), images.dtype)

@@ -35,15 +35,7 @@ _PART_VALUES = 2**20  # values of images that are resized together: bounds the w
 
 @dataclass(frozen=True)
 class ImageLoader:
-    """Turns slices of X into batches.
-
-    Attributes
-    ----------
-    color : {"grey", "rgb"} or None
-        Colour wanted; None keeps what comes.
-    size : tuple of int or None
-        Height and width wanted; None keeps what comes.
-    """
+    """Turns slices of X into batches."""
 
     color: str | None
     size: tuple[int, int] | None
@@ -134,24 +126,9 @@ class ImageLoader:
 def read_item(item: Any, *, min_side: int | None = None, is_checked: bool = False) -> NDArray[Any]:
     """Return one image of a sequence, in its own size and colour.
 
-    Parameters
-    ----------
-    item : path, bytes, PIL image or ndarray
-        The image.
-    min_side : int or None, default=None
-        As for `decode_image`.
-    is_checked : bool, default=False
-        Take an array as it is.
+    returns (height, width) or (height, width, 3).
 
-    Returns
-    -------
-    image : ndarray of shape (height, width) or (height, width, 3)
-        uint8, or float as given. May be `item` itself: not to be written into.
-
-    Raises
-    ------
-    InvalidImagesError
-        If it cannot be read, or is no image.
+    Raises InvalidImagesError if it cannot be read, or is no image.
     """
     if isinstance(item, np.ndarray):
         if not is_checked:

@@ -31,21 +31,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # what is not entropy-coded 
 
 @dataclass(frozen=True)
 class Stripped:
-    """A file for Pillow, and what was read of it already.
-
-    Attributes
-    ----------
-    file : bytes
-        The encoded image, of which only the beginning where only that was asked for.
-    orientation : int
-        As in EXIF, 1 to 8; others mean 1.
-    size : tuple of int or None
-        Width and height as stored, where they are known.
-    is_inverted : bool
-        Whether 0 is white and Pillow leaves it so, as it does with levels of 16 bits.
-    top : int
-        The highest of levels that Pillow holds in 16 bits.
-    """
+    """A file for Pillow, and what was read of it already."""
 
     file: bytes
     orientation: int = 1
@@ -55,17 +41,7 @@ class Stripped:
 
 
 def strip(file: BinaryIO, head: bytes, *, header_only: bool = False) -> Stripped | None:
-    """Return a JPEG, PNG or TIFF file without what is not pixels; None of other formats.
-
-    Parameters
-    ----------
-    file : binary file
-        Can be sought in.
-    head : bytes
-        Its first bytes.
-    header_only : bool, default=False
-        Whether no more than the size, and what Pillow tells by the beginning, is needed.
-    """
+    """Return a JPEG, PNG or TIFF file without what is not pixels; None of other formats."""
     if head.startswith(b"\xff\xd8\xff"):
         return _strip_jpeg(file, header_only=header_only)
     if head.startswith(b"\x89PNG\r\n\x1a\n"):

@@ -17,18 +17,7 @@ _PER_THREAD = 8  # images taken at once for each thread: few enough to hold, man
 
 
 def count_threads(n_threads: int | None) -> int:
-    """Return the number of threads that a parameter asks for.
-
-    Parameters
-    ----------
-    n_threads : int or None
-        None is the number of CPUs that the process may use, or ``OMP_NUM_THREADS`` where that
-        is less.
-
-    Returns
-    -------
-    n_threads : int
-    """
+    """Return the number of threads that a parameter asks for."""
     if n_threads is not None:
         return int(n_threads)
     # joblib sets the variable in its workers, so that together they fill the machine once
@@ -53,22 +42,7 @@ def _count_cpus(_affinity: int, _limit: str | None) -> int:
 def map_in_threads(
     function: Callable[[Any], _Result], items: Iterable[Any], *, n_threads: int
 ) -> Iterator[_Result]:
-    """Yield what a function makes of images, in their order.
-
-    Parameters
-    ----------
-    function : callable
-        Takes an item. What it raises ends the iteration.
-    items : iterable
-        Images in any form. A few are taken at a time, so that it may be endless.
-    n_threads : int
-        Calls at the same time.
-
-    Yields
-    ------
-    result : object
-        What `function` returned.
-    """
+    """Yield what a function makes of images, in their order."""
     iterator = iter(items)
     while batch := list(islice(iterator, _PER_THREAD * n_threads)):
         if n_threads == 1 or len(batch) == 1:

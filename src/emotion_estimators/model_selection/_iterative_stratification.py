@@ -84,23 +84,7 @@ def stratify(
 ) -> NDArray[np.intp]:
     """Return the part of each row, so that every part has its share of every label.
 
-    Labels are dealt out rarest first; each row goes to the part that still wants most rows with
-    that label, of equals to the one that wants most rows.
-
-    Parameters
-    ----------
-    positives : ndarray of bool, shape (n_samples, n_labels)
-        Which row has which label.
-    sizes : sequence of int
-        Rows of each part; they sum to n_samples.
-    random : RandomState or None, default=None
-        Decides about the order of the rows and between parts that want alike. None takes rows
-        in their order, and the first of such parts.
-
-    Returns
-    -------
-    parts : ndarray of intp, shape (n_samples,)
-        Number of the part of each row.
+    `positives` (n_samples, n_labels) bool; returns (n_samples,) intp.
     """
     n_samples, n_labels = positives.shape
     order = np.arange(n_samples) if random is None else random.permutation(n_samples)

@@ -21,19 +21,8 @@ def fold_batch_norm(
 ) -> tuple[_Array, _Array]:
     """Return weight and bias of one layer that does the work of a layer and its normalisation.
 
-    Parameters
-    ----------
-    weight : float32 array of shape (n_out, ...)
-        Of a convolution or a linear layer without bias.
-    scale, shift, mean, var : float32 array of shape (n_out,)
-        Of the batch normalisation.
-    epsilon : float
-        Added to `var`.
-
-    Returns
-    -------
-    weight : float32 array of shape (n_out, ...)
-    bias : float32 array of shape (n_out,)
+    `weight` (n_out, ...) float32; `scale, shift, mean, var` (n_out,) float32; returns (n_out, ...)
+    float32; returns (n_out,) float32.
     """
     # in double precision, so that each number is rounded once
     factor = scale.astype(np.float64) / np.sqrt(var.astype(np.float64) + epsilon)  # (n_out,)

@@ -35,23 +35,9 @@ BACKBONES: dict[str, Callable[[tuple[int, int]], nn.Module]] = {
 def check_backbone(owner: str, backbone: Any, *, pretrained: bool) -> None:
     """Raise unless it is a name that is known, or a network; and if it may not be downloaded.
 
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    backbone : str or nn.Module
-        What it was given.
-    pretrained : bool
-        Whether timm is to fetch weights.
-
-    Raises
-    ------
-    ConnectionError
-        If it is, and ``EMOTION_ESTIMATORS_OFFLINE`` forbids it.
-    MissingDependencyError
-        If it is one of timm's and timm is not installed.
-    ValueError
-        If it is nothing known.
+    Raises ConnectionError if it is, and ``EMOTION_ESTIMATORS_OFFLINE`` forbids it;
+    MissingDependencyError if it is one of timm's and timm is not installed; ValueError if it is
+    nothing known.
     """
     if isinstance(backbone, nn.Module):
         return
@@ -75,17 +61,7 @@ def check_backbone(owner: str, backbone: Any, *, pretrained: bool) -> None:
 
 
 def make_backbone(backbone: Any, image_size: tuple[int, int], *, pretrained: bool) -> nn.Module:
-    """Return a new backbone, in float32; a module is copied.
-
-    Parameters
-    ----------
-    backbone : str or nn.Module
-        As checked by `check_backbone`.
-    image_size : tuple of int
-        Height and width of the images.
-    pretrained : bool
-        Let timm fetch weights.
-    """
+    """Return a new backbone, in float32; a module is copied."""
     if isinstance(backbone, nn.Module):
         return copy.deepcopy(backbone).float()
     if backbone.startswith(TIMM_PREFIX):
@@ -99,19 +75,7 @@ def make_backbone(backbone: Any, image_size: tuple[int, int], *, pretrained: boo
 def count_features(owner: str, backbone: nn.Module, image_size: tuple[int, int]) -> int:
     """Return how many features a backbone gives for an image.
 
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    backbone : nn.Module
-        It is asked once, for two black images.
-    image_size : tuple of int
-        Height and width.
-
-    Raises
-    ------
-    ValueError
-        If it takes no such images, or gives something else than features or maps.
+    Raises ValueError if it takes no such images, or gives something else than features or maps.
     """
     was_training = backbone.training
     like = next(backbone.parameters(), torch.zeros(0))

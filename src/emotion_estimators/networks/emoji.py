@@ -26,22 +26,7 @@ _LAST = {"data_format": "channels_last", **_DTYPE}
 
 
 def build_original_network(image_size: tuple[int, int], n_classes: int, model_class: Any) -> Any:
-    """Return the classic small network: two convolutions without padding, two dense layers.
-
-    Parameters
-    ----------
-    image_size : tuple of int
-        Height and width, at least 8 each.
-    n_classes : int
-        Number of outputs.
-    model_class : type
-        `keras.Sequential` or a class derived from it.
-
-    Returns
-    -------
-    model : keras.Sequential
-        Weights are zero: initial ones are the caller's.
-    """
+    """Return the classic small network: two convolutions without padding, two dense layers."""
     zeros = {"kernel_initializer": "zeros"}
     convolution: dict[str, Any] = {"activation": "relu", **zeros, **_LAST}
     layers = [
@@ -61,10 +46,7 @@ def build_original_network(image_size: tuple[int, int], n_classes: int, model_cl
 def edge_filters() -> NDArray[np.float32]:
     """Return derivatives of Gaussians, the kernel of the layer "edges".
 
-    Returns
-    -------
-    kernel : ndarray of float32, shape (9, 9, 1, 16)
-        Two widths, of eight directions each; the absolute values of each filter sum to 1.
+    returns (9, 9, 1, 16) float32.
     """
     y, x = np.mgrid[-_RADIUS : _RADIUS + 1, -_RADIUS : _RADIUS + 1]
     filters = []
@@ -84,29 +66,7 @@ def build_emoji_network(
     filters: Sequence[int],
     dropout: float,
 ) -> Any:
-    """Return a network that sees directions of edges, not greys, and convolves these.
-
-    Its first convolution is fixed, see `edge_filters`; edges are averaged over cells of 4 x 4
-    pixels and normalised in each cell, much as in a histogram of oriented gradients.
-
-    Parameters
-    ----------
-    image_size : tuple of int
-        Height and width.
-    n_classes : int
-        Number of outputs.
-    model_class : type
-        `keras.Sequential` or a class derived from it.
-    filters : sequence of int
-        Channels of the trained convolutions, 3 x 3; the last is followed by a pooling.
-    dropout : float
-        Share of the features dropped in training.
-
-    Returns
-    -------
-    model : keras.Sequential
-        Kernels are zero, also that of "edges": initial ones are the caller's.
-    """
+    """Return a network that sees directions of edges, not greys, and convolves these."""
     normalised = {"center": False, "scale": False, **_DTYPE}
     convolution = {"padding": "same", "use_bias": False, "kernel_initializer": "zeros", **_LAST}
     layers: list[Any] = [

@@ -16,30 +16,7 @@ __all__ = ["EmotionCNN"]
 
 
 class EmotionCNN(nn.Module):
-    """Plain residual network for small grey images.
-
-    A 5 x 5 convolution may halve the resolution at once, where feature maps are largest and a
-    layer costs the most. Stages of 3 x 3 convolutions follow, a max pooling between two of them,
-    and a linear layer reads the mean of the last maps.
-
-    Parameters
-    ----------
-    n_classes : int
-        Number of scores.
-    stem_width : int
-        Channels of the first convolution.
-    stem_stride : int
-        Pixels from one of its outputs to the next.
-    widths : sequence of int
-        Channels of each stage.
-    n_blocks : sequence of int
-        Residual blocks of each stage; a stage without one is a single convolution.
-    dropout : float
-        Share of the pooled features that is dropped in training.
-    mean, std : float
-        Level and spread of the pixels of the training images; inputs are standardised by
-        them here, so that weights and scaling never part.
-    """
+    """Plain residual network for small grey images."""
 
     pixel_mean: Tensor
     pixel_std: Tensor

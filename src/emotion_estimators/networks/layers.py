@@ -9,19 +9,7 @@ __all__ = ["BottleneckBlock", "ConvBlock", "ResidualBlock", "make_shortcut"]
 
 
 class ConvBlock(nn.Module):
-    """Convolution, batch normalisation and, unless `activate` is False, ReLU.
-
-    Parameters
-    ----------
-    n_in, n_out : int
-        Channels.
-    kernel : int, default=3
-        Side of the kernel; odd. The image is padded so that a stride of 1 keeps its size.
-    stride : int, default=1
-        Pixels from one output to the next.
-    activate : bool, default=True
-        Apply ReLU.
-    """
+    """Convolution, batch normalisation and, unless `activate` is False, ReLU."""
 
     def __init__(
         self, n_in: int, n_out: int, *, kernel: int = 3, stride: int = 1, activate: bool = True
@@ -38,18 +26,7 @@ class ConvBlock(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside an identity; starts as the identity, which eases early steps.
-
-    Parameters
-    ----------
-    width : int
-        Channels in.
-    n_out : int or None, default=None
-        Channels out; None for as many as come in.
-    stride : int, default=1
-        Pixels from one output to the next. Where it is not 1, or the channels change, a 1 x 1
-        convolution stands for the identity.
-    """
+    """Two convolutions beside an identity; starts as the identity, which eases early steps."""
 
     def __init__(self, width: int, n_out: int | None = None, *, stride: int = 1) -> None:
         super().__init__()
@@ -75,15 +52,7 @@ _EXPANSION = 4  # channels out for each channel of the 3 x 3 convolution
 
 
 class BottleneckBlock(nn.Module):
-    """A narrow 3 x 3 convolution between two 1 x 1 ones; starts as the identity.
-
-    Parameters
-    ----------
-    n_in, n_out : int
-        Channels; `n_out` is a multiple of 4.
-    stride : int, default=1
-        Pixels from one output to the next.
-    """
+    """A narrow 3 x 3 convolution between two 1 x 1 ones; starts as the identity."""
 
     def __init__(self, n_in: int, n_out: int, *, stride: int = 1) -> None:
         super().__init__()

@@ -22,27 +22,8 @@ def open_network(
 ) -> OnnxNetwork:
     """Return the network in a file; every caller in the process gets the same one.
 
-    Parameters
-    ----------
-    path : Path
-        A file ``.onnx``, ``.hdf5`` or ``.h5``.
-    digest : str
-        SHA-256 of all its files; those of the same content share a network.
-    providers : tuple of str
-        As `choose_providers` returns them.
-    check : callable
-        Called once the network is read: raises if the files are no longer those of `digest`.
-
-    Returns
-    -------
-    network : OnnxNetwork
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    WeightsError
-        If it holds no network that takes a batch of images and gives one row for each.
+    Raises OSError if the file cannot be read; WeightsError if it holds no network that takes a
+    batch of images and gives one row for each.
     """
 
     def read() -> OnnxNetwork:

@@ -11,23 +11,7 @@ __all__ = ["MultiLabelNetwork"]
 
 
 class MultiLabelNetwork(nn.Module):
-    """A backbone between the standardisation of its input and a head of one or two layers.
-
-    Parameters
-    ----------
-    backbone : nn.Module
-        Takes images (n, 3, height, width); gives features (n, c) or maps (n, c, h, w), which
-        are averaged.
-    n_features : int
-        Its c.
-    n_labels : int
-        Scores to give.
-    head_hidden : int or None
-        Units between the features and the scores; None for a single linear layer.
-    mean, std : sequence of 3 floats
-        Level and spread of the channels, in 0..1; inputs are standardised by them here, so that
-        weights and scaling never part.
-    """
+    """A backbone between the standardisation of its input and a head of one or two layers."""
 
     pixel_mean: Tensor
     pixel_std: Tensor

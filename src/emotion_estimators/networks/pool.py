@@ -20,17 +20,7 @@ _MAX_IDLE = 4  # networks that wait for a borrower
 
 
 class NetworkPool:
-    """Networks by key, each opened once in a process and used by all of its threads.
-
-    While one is being opened, only those wait that ask for the same one. A forked process opens
-    networks of its own: it has none of the threads and devices of its parent's.
-
-    Parameters
-    ----------
-    max_bytes : int, default=2**30
-        What the networks without an owner take together; above it goes what was asked for
-        longest ago, but never the last one.
-    """
+    """Networks by key, each opened once in a process and used by all of its threads."""
 
     def __init__(self, max_bytes: int = 2**30) -> None:
         self.max_bytes = max_bytes
@@ -61,26 +51,7 @@ class NetworkPool:
         n_bytes: int | Callable[[_Network], int] = 0,
         is_current: Callable[[_Network], bool] = lambda _: True,
     ) -> _Network:
-        """Return the network of a key, opened if there is none; an error of `build` is raised.
-
-        Parameters
-        ----------
-        key : hashable
-            All that the network depends on; with an owner, which of its networks.
-        build : callable
-            Opens the network.
-        owner : object, default=None
-            Whose the network is: no other owner gets it, and it is dropped with its owner.
-        n_bytes : int or callable, default=0
-            About the memory that the network takes, or what tells it.
-        is_current : callable
-            Whether an open network still is the one wanted; else another takes its place.
-
-        Returns
-        -------
-        network : object
-            What `build` returned.
-        """
+        """Return the network of a key, opened if there is none; an error of `build` is raised."""
         network: _Network | None = self._find(owner, key)
         if network is not None and is_current(network):
             return network

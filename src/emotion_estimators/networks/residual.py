@@ -29,23 +29,7 @@ _LARGE = 128  # px; from here on the first layers quarter the resolution, as in 
 
 
 class ResidualNetwork(nn.Module):
-    """A residual network that keeps more of the resolution where images are small.
-
-    Parameters
-    ----------
-    name : str
-        One of `RESIDUAL_NETWORKS`.
-    image_size : tuple of int
-        Height and width of the images it is made for; other sizes pass all the same. Where
-        the smaller is at least 128 px, the first layers are those of the paper: a 7 x 7
-        convolution of stride 2 and a max pooling. Below, a 3 x 3 convolution of stride 2, and
-        below 32 px of stride 1.
-
-    Attributes
-    ----------
-    n_features : int
-        Channels that come out.
-    """
+    """A residual network that keeps more of the resolution where images are small."""
 
     def __init__(self, name: str, image_size: tuple[int, int]) -> None:
         super().__init__()

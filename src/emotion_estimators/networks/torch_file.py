@@ -37,31 +37,13 @@ _SHORT = "ends before its weights do; fetch it again."
 def read_torch_state(path: str | Path) -> dict[str, NDArray[Any]]:
     """Read the state dict that ``torch.save(network.state_dict(), path)`` wrote.
 
-    Parameters
-    ----------
-    path : str or Path
-        A file in either format of torch: a zip archive, or the one before torch 1.6.
+    Raises OSError if the file cannot be read; WeightsError if it is damaged, or holds anything but
+    a dict of tensors on their own.
 
-    Returns
-    -------
-    state : dict of str to ndarray
-        Read-only views of the storages in the file, which tensors may share. bfloat16 becomes
-        float32; other types are kept.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    WeightsError
-        If it is damaged, or holds anything but a dict of tensors on their own.
-
-    Notes
-    -----
-    Of the pickle in the file only the instructions are carried out that make numbers, texts,
-    lists, dicts and descriptions of tensors: it can neither import nor call. It may have 4 MiB,
-    the file 100,000 tensors and storages, and all tensors together 1 MiB and 16 times the bytes
-    of the file. Tensors of integers other than int64, of complex numbers and of quantised ones
-    are refused.
+    Of the pickle in the file only the instructions are carried out that make numbers, texts, lists,
+    dicts and descriptions of tensors: it can neither import nor call. It may have 4 MiB, the file
+    100,000 tensors and storages, and all tensors together 1 MiB and 16 times the bytes of the file.
+    Tensors of integers other than int64, of complex numbers and of quantised ones are refused.
     """
     path = Path(path)
     with path.open("rb", buffering=0) as file:

@@ -34,33 +34,8 @@ def emotion_cnn_to_onnx(
 ) -> bytes:
     """Return networks as one ONNX model from images to class probabilities, their mean.
 
-    Parameters
-    ----------
-    networks : sequence of EmotionCNN
-        Trained networks on the CPU, of the same classes in the same order.
-    image_size : tuple of int
-        Height and width of the images.
-    flip : bool, default=False
-        Average the probabilities of each image and of its mirror image, at twice the time.
-    stored : {"float32", "float16", "int8"}, default="float32"
-        What weights are stored as: float16 halves the file; int8, with a scale for each output
-        channel, quarters it, the smallest kernels staying float16. ONNX Runtime restores
-        them when it loads the model; the arithmetic stays float32.
-    metadata : dict of str to str or None, default=None
-        Written into the file's ``metadata_props``.
-
-    Returns
-    -------
-    model : bytes
-        A file ``.onnx``: input ``images``, float32 (n, 1, height, width), scaled as in training;
-        output ``probabilities``, float32 (n, n_classes).
-
-    Raises
-    ------
-    ValueError
-        If the networks have different numbers of classes, or `stored` is something else.
-    TypeError
-        If a network has layers that `EmotionCNN` does not have.
+    Raises ValueError if the networks have different numbers of classes, or `stored` is something
+    else; TypeError if a network has layers that `EmotionCNN` does not have.
     """
     n_classes = {network.head.out_features for network in networks}
     if len(n_classes) != 1:

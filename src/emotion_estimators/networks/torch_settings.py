@@ -81,13 +81,7 @@ def torch_as_shipped() -> Iterator[None]:
 
 @contextmanager
 def limited_threads(n: int) -> Iterator[None]:
-    """Let torch use n CPU threads inside the block, which one caller at a time runs.
-
-    Parameters
-    ----------
-    n : int
-        Threads. A forked process has one all the same.
-    """
+    """Let torch use n CPU threads inside the block, which one caller at a time runs."""
     with _counting:
         before = torch.get_num_threads()
         torch.set_num_threads(n if _most_threads is None else min(n, _most_threads))
@@ -103,17 +97,7 @@ _changed: dict[str, tuple[int, Any]] = {}
 
 @contextmanager
 def exact_convolutions(device: torch.device, *, full_precision: bool) -> Iterator[None]:
-    """Let CUDA convolve by deterministic algorithms inside the block; restore settings after it.
-
-    Blocks may overlap in several threads: the last one to end restores.
-
-    Parameters
-    ----------
-    device : torch.device
-        Nothing is changed unless it is a CUDA device.
-    full_precision : bool
-        Multiply in float32, not in TensorFloat-32, of which CUDA devices keep 10 bits.
-    """
+    """Let CUDA convolve by deterministic algorithms inside the block; restore settings after it."""
     if device.type != "cuda":
         yield
         return

@@ -49,19 +49,7 @@ class YuNet:
     def candidates(self, image: NDArray[np.uint8], min_score: float) -> _Floats:
         """Return what looks like a face, several times each.
 
-        Parameters
-        ----------
-        image : uint8 array of shape (height, width, 3)
-            RGB, of any size.
-        min_score : float
-            Least score, in 0..1.
-
-        Returns
-        -------
-        faces : float32 array of shape (n, 15)
-            The columns of OpenCV's ``FaceDetectorYN``: x, y, width and height of the box; x and
-            y of right eye, left eye, tip of the nose, right and left corner of the mouth, all in
-            pixels, right and left being those of the person; score. Unsorted.
+        `image` (height, width, 3) uint8; returns (n, 15) float32.
         """
         network_input = _as_input(image)
         session = self._session if network_input.size <= _LARGE else self._releasing_session
@@ -88,23 +76,7 @@ class YuNet:
 def open_yunet(path: Path, digest: str) -> YuNet:
     """Return the detector in a file; every caller in the process gets the same one.
 
-    Parameters
-    ----------
-    path : Path
-        An ONNX file of YuNet, in the form of 2023 or later.
-    digest : str
-        Its SHA-256; files of the same content share a network.
-
-    Returns
-    -------
-    detector : YuNet
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    WeightsError
-        If it holds another network.
+    Raises OSError if the file cannot be read; WeightsError if it holds another network.
     """
     return pool.get(("yunet", digest), lambda: _read(path))
 
@@ -112,16 +84,7 @@ def open_yunet(path: Path, digest: str) -> YuNet:
 def keep_best(faces: _Floats, max_overlap: float) -> _Floats:
     """Return the best of the faces that overlap, the highest score first.
 
-    Parameters
-    ----------
-    faces : float32 array of shape (n, 15)
-        As from `YuNet.candidates`.
-    max_overlap : float
-        Largest intersection over union of two boxes that are kept, in 0..1.
-
-    Returns
-    -------
-    best : float32 array of shape (n_kept, 15)
+    `faces` (n, 15) float32; returns (n_kept, 15) float32.
     """
     rest = faces[np.argsort(-faces[:, -1], kind="stable")[:_MAX_CANDIDATES]]
     kept = []

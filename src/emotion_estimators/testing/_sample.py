@@ -46,19 +46,7 @@ _IMAGE_SIZE = (40, 48)  # not square, so that height and width cannot be mistake
 
 @dataclass(frozen=True)
 class Sample:
-    """Images and targets to check an estimator with.
-
-    Attributes
-    ----------
-    X : ndarray of uint8, shape (n, height, width) or (n, height, width, 3)
-        The images.
-    y : ndarray of shape (n,) or (n, n_outputs)
-        Their targets; also given to transformers, which ignore them.
-    colored : ndarray of uint8, shape (n, height, width, 3), or None
-        The same number of colour images where X are grey ones that we made.
-    batch_tolerance : float
-        Largest difference between outputs for an image in one batch and in another.
-    """
+    """Images and targets to check an estimator with."""
 
     X: NDArray[np.uint8]
     y: NDArray[Any]

@@ -23,24 +23,7 @@ def augment_images(
 ) -> Tensor:
     """Mirror, turn, zoom, stretch, shift, relight and partly cover each image by chance.
 
-    Parameters
-    ----------
-    images : Tensor of shape (n, channels, height, width)
-        float32.
-    strength : float
-        Scales all ranges but the mirroring and the erasing; 0 leaves all but the erasing out.
-    erasing : float
-        Probability that a box of an image is covered.
-    level : float
-        Spread of the pixels in the training images: covered boxes get one random grey each,
-        normal around the image's mean with this standard deviation.
-    generator : torch.Generator
-        Source of all random numbers, on the CPU.
-
-    Returns
-    -------
-    images : Tensor of shape (n, channels, height, width)
-        New images; the given ones are not written into.
+    `images` (n, channels, height, width); returns (n, channels, height, width).
     """
     n, _, height, width = images.shape
     device = images.device
@@ -60,25 +43,7 @@ def mix_pairs(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Blend each image, its targets and its weight with those of the next one in the batch.
 
-    The share of the larger part is drawn for each image from a Beta(alpha, alpha) distribution.
-
-    Parameters
-    ----------
-    images : Tensor of shape (n, 1, height, width)
-        In random order.
-    targets : Tensor of shape (n, n_classes)
-        Probabilities of the classes.
-    weights : Tensor of shape (n,)
-        Weights in the loss.
-    alpha : float
-        Above 0; the larger, the more even the parts.
-    generator : torch.Generator
-        Source of all random numbers, on the CPU.
-
-    Returns
-    -------
-    images, targets, weights : Tensor
-        New ones, of the same shapes.
+    `images` (n, 1, height, width); `targets` (n, n_classes); `weights` (n,).
     """
     shapes = torch.full((2, len(images)), alpha, dtype=torch.float32)
     gammas = torch._standard_gamma(shapes, generator=generator)

@@ -13,16 +13,7 @@ __all__ = ["AveragedNetwork"]
 
 
 class AveragedNetwork:
-    """A copy of a network whose weights and statistics follow the original's slowly.
-
-    Parameters
-    ----------
-    module : nn.Module
-        The network that is trained.
-    decay : float
-        Share of the average that stays at each step. The first steps use a smaller one,
-        (1 + step) / (10 + step), so that a short training is not averaged with its start.
-    """
+    """A copy of a network whose weights and statistics follow the original's slowly."""
 
     def __init__(self, module: nn.Module, *, decay: float) -> None:
         self.module = copy.deepcopy(module).eval()

@@ -33,18 +33,7 @@ _CONTENT = "content"  # the member of the archive that holds the structure
 
 
 def digest(pieces: Iterable[NDArray[Any]]) -> str:
-    """Return a hash of one array that comes in pieces along its first axis.
-
-    Parameters
-    ----------
-    pieces : iterable of ndarray of numbers or strings
-        Of one dtype and shape but for the first axis.
-
-    Returns
-    -------
-    digest : str
-        The same however the array is cut, and wherever it lies in memory.
-    """
+    """Return a hash of one array that comes in pieces along its first axis."""
     state = hashlib.sha256()
     n, form = 0, ""
     for piece in pieces:
@@ -58,15 +47,7 @@ def digest(pieces: Iterable[NDArray[Any]]) -> str:
 def describe(value: Any) -> Any:
     """Return JSON that is equal for equal values: arrays by a hash, numbers by what they are.
 
-    Parameters
-    ----------
-    value : None, bool, number, str, Path, ndarray, or a dict, list or tuple of them
-        NumPy's numbers are Python's, and whole ones are integers.
-
-    Raises
-    ------
-    TypeError
-        If it is anything else.
+    Raises TypeError if it is anything else.
     """
     if value is None or isinstance(value, (bool, str)):
         return value
@@ -91,33 +72,14 @@ def describe(value: Any) -> Any:
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:
-    """Return a name for a training, of all that its result depends on.
-
-    Parameters
-    ----------
-    parts : dict
-        As from `describe`.
-    """
+    """Return a name for a training, of all that its result depends on."""
     text = json.dumps([_FORMAT, parts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of one training.
-
-    Attributes
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    folder : Path or None
-        Where they are written, each training's in a subfolder of its own; None writes none.
-    parts : dict
-        All that the result of the training depends on, by name, as from `describe`.
-    is_seeded : bool
-        Whether ``parts`` tell the random numbers, too. Where they do not, one training is as good
-        as another until it is over, and then it is not taken for a new one.
-    """
+    """The checkpoints of one training."""
 
     owner: str
     folder: Path | None
@@ -147,19 +109,7 @@ class Checkpoints:
     def save(self, state: Mapping[str, Any], *, is_over: bool) -> None:
         """Write the file, whole or not at all: the former one stays until then.
 
-        Parameters
-        ----------
-        state : dict
-            Nested dicts with text keys, and lists, of arrays and JSON values.
-        is_over : bool
-            Whether the training has ended.
-
-        Raises
-        ------
-        OSError
-            If it cannot be written.
-        TypeError
-            If the state holds anything else.
+        Raises OSError if it cannot be written; TypeError if the state holds anything else.
         """
         if self.folder is None:
             return
@@ -186,19 +136,9 @@ class Checkpoints:
     def find(self, resume: bool | str | Path) -> tuple[dict[str, Any], bool] | None:
         """Return the state to go on from and whether that is the end, or None to start.
 
-        Parameters
-        ----------
-        resume : bool, str or Path
-            True takes the file of this training where there is one. A path, of a file or of a
-            folder that was or is the estimator's, is taken or refused.
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged, or of another training: it says what differs. If True is
-            asked for without a folder.
-        FileNotFoundError
-            If there is no file where a path says so.
+        Raises ValueError if the file is damaged, or of another training: it says what differs. If
+        True is asked for without a folder; FileNotFoundError if there is no file where a path says
+        so.
         """
         if isinstance(resume, (bool, np.bool_)):
             if not resume:

@@ -40,35 +40,11 @@ def train_classifier(
 ) -> None:
     """Train a network on some rows of the images, watched on others.
 
-    Parameters
-    ----------
-    settings : object
-        Holds the parameters of the training as attributes, with the names that they have in
-        `EmotionCNNClassifier`.
-    build : callable
-        Returns the network; given mean and standard deviation of the pixels, in 0..1. What it
-        draws from torch's global generator is seeded.
-    pixels : ndarray of shape (n, height, width) or (n, height, width, 3)
-        uint8 in 0..255 or float.
-    targets : ndarray of float32, shape (n, n_classes)
-        Probability of each class for each image.
-    weights : ndarray of shape (n,)
-        Weight of each image in the loss.
-    train, held_out : ndarray of int, or None
-        Rows to train on, and rows that choose the best epoch.
-    first_weights : dict of str to ndarray or None
-        Where to begin; None leaves those that `build` gives.
-    seed : int
-        Of all random numbers.
-    on_epoch : callable
-        Called after each epoch with its record and, if they are the best, the weights.
+    `pixels` (n, height, width) or (n, height, width, 3); `targets` (n, n_classes) float32;
+    `weights` (n,).
 
-    Raises
-    ------
-    ValueError
-        If the device is not there, or the loss is no longer finite.
-    KeyboardInterrupt
-        At Ctrl-C, and where `on_epoch` raises it.
+    Raises ValueError if the device is not there, or the loss is no longer finite; KeyboardInterrupt
+    at Ctrl-C, and where `on_epoch` raises it.
     """
     owner = type(settings).__name__
     device = choose_device(settings.device, needed_by=owner)

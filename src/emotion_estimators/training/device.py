@@ -12,21 +12,7 @@ __all__ = ["autocast_dtype", "choose_device", "exact_convolutions"]
 def choose_device(device: str, *, needed_by: str) -> torch.device:
     """Return the device that `device` names, with its index if it is a CUDA device.
 
-    Parameters
-    ----------
-    device : str
-        "cpu", "cuda", "cuda:1"...; "auto" is CUDA where it is, else the CPU.
-    needed_by : str
-        Name of the estimator, for messages.
-
-    Returns
-    -------
-    device : torch.device
-
-    Raises
-    ------
-    ValueError
-        If it is neither the CPU nor a CUDA device that torch finds.
+    Raises ValueError if it is neither the CPU nor a CUDA device that torch finds.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -40,19 +40,7 @@ _RADIUS = 3  # pixels of the blur on either side
 def augment_grey(images: Images, strength: float, rng: np.random.Generator) -> Images:
     """Mirror, warp, sharpen or blur, relight, invert and partly cover each picture by chance.
 
-    Parameters
-    ----------
-    images : ndarray of float32, shape (n, height, width)
-        Grey in 0..1.
-    strength : float
-        Scales all ranges; 0 returns the pictures as they are.
-    rng : Generator
-        Source of all random numbers.
-
-    Returns
-    -------
-    images : ndarray of float32, shape (n, height, width)
-        New pictures, which may leave 0..1.
+    `images` (n, height, width) float32; returns (n, height, width) float32.
     """
     if strength == 0:
         return images

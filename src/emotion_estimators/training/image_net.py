@@ -16,17 +16,7 @@ class StopTraining(Exception):  # noqa: N818 - no error
 
 
 class ImageNet(NeuralNet):
-    """skorch's training loop with mixed precision, weighted samples and nothing printed.
-
-    Parameters
-    ----------
-    *args
-        As of ``skorch.NeuralNet``.
-    precision : torch.dtype or None
-        What convolutions run in; None for float32.
-    **parameters
-        As of ``skorch.NeuralNet``.
-    """
+    """skorch's training loop with mixed precision, weighted samples and nothing printed."""
 
     interruption_: KeyboardInterrupt | None
 

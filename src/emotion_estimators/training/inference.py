@@ -49,15 +49,7 @@ class Classifier(Protocol):
 
 
 def restore_network(build: Callable[[], Network], weights: Weights) -> Network:
-    """Return a network with these weights, on the CPU, ready to predict.
-
-    Parameters
-    ----------
-    build : callable
-        Returns the network. What it draws and computes is not kept: `weights` hold all.
-    weights : dict of str to ndarray
-        By their names in the network.
-    """
+    """Return a network with these weights, on the CPU, ready to predict."""
     # on "meta" it takes neither memory nor numbers from torch's generator for what is replaced
     with torch_as_shipped(), torch.device("meta"):
         network = build()
@@ -65,23 +57,7 @@ def restore_network(build: Callable[[], Network], weights: Weights) -> Network:
 
 
 def load_weights(network: Network, weights: Weights, *, assign: bool = False) -> Network:
-    """Give a network its weights, in the place of its own tensors or into them.
-
-    Parameters
-    ----------
-    network : nn.Module
-        It is changed.
-    weights : dict of str to ndarray
-        By their names in it.
-    assign : bool, default=False
-        Put new tensors in the place of its own; parts of the network that share a tensor would
-        not after that.
-
-    Returns
-    -------
-    network : nn.Module
-        Ready to predict.
-    """
+    """Give a network its weights, in the place of its own tensors or into them."""
     with torch_as_shipped():
         tensors = {name: torch.tensor(array) for name, array in weights.items()}
         network.load_state_dict(tensors, assign=assign)
@@ -93,44 +69,15 @@ def load_weights(network: Network, weights: Weights, *, assign: bool = False) ->
 def live_network(
     owner: object, build: Callable[[], Network], weights: Weights, device: torch.device
 ) -> Network:
-    """Return the network of an estimator on a device, built again only for other weights.
-
-    Parameters
-    ----------
-    owner : object
-        The estimator; the network is dropped when it is.
-    build : callable
-        Returns the network with these weights, on the CPU.
-    weights : dict of str to ndarray
-        They count as others if the dict is another object.
-    device : torch.device
-        As from `choose_device`.
-
-    Returns
-    -------
-    network : nn.Module
-        In evaluation mode.
-    """
+    """Return the network of an estimator on a device, built again only for other weights."""
     return kept_network(owner, device, weights, lambda: build().to(device))
 
 
 def padded_input(images: NDArray[Any], batch_size: int, device: torch.device) -> torch.Tensor:
     """Return images (n, h, w[, 3]), scaled and with zeros up to `batch_size`, on a device.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n, height, width) or (n, height, width, 3)
-        uint8 in 0..255 or float; at most `batch_size`.
-    batch_size : int
-        What a network always gets, so that a prediction does not depend on how many images
-        come with it.
-    device : torch.device
-        Where the network is.
-
-    Returns
-    -------
-    x : Tensor of shape (batch_size, 1 or 3, height, width)
-        float32, channels last in memory.
+    `images` (n, height, width) or (n, height, width, 3); returns (batch_size, 1 or 3, height,
+    width).
     """
     dtype = np.uint8 if images.dtype == np.uint8 else np.float32
     batch = np.empty((batch_size, *images.shape[1:]), dtype=dtype)
@@ -145,22 +92,7 @@ def predict_images(
 ) -> NDArray[np.float64]:
     """Return the class probabilities of at most `batch_size` images.
 
-    Parameters
-    ----------
-    network : Classifier
-        In evaluation mode.
-    images : ndarray of shape (n, height, width) or (n, height, width, 3)
-        uint8 in 0..255 or float.
-    batch_size : int
-        What the network always gets: fewer images are padded with zeros, so that a
-        prediction does not depend on how many images come with it.
-    flip : bool
-        Average with the probabilities of the mirror images.
-
-    Returns
-    -------
-    probabilities : ndarray of shape (n, n_classes)
-        float64.
+    `images` (n, height, width) or (n, height, width, 3); returns (n, n_classes).
     """
     n = len(images)
     device = network.pixel_mean.device
@@ -177,21 +109,7 @@ def predict_all(
 ) -> NDArray[np.float64]:
     """Return the class probabilities that a fitted classifier gives any number of images.
 
-    Parameters
-    ----------
-    estimator : estimator instance
-        Has the parameters ``device``, ``test_time_flip`` and ``verbose``, and ``weights_``.
-    restore : callable
-        Returns its network, a `Classifier`, on the CPU.
-    images : Images
-        As from `check_images`. Files are decoded ahead.
-    batch_size : int
-        As for `predict_images`.
-
-    Returns
-    -------
-    probabilities : ndarray of shape (n, n_classes)
-        float64.
+    returns (n, n_classes).
     """
     device = choose_device(estimator.device, needed_by=type(estimator).__name__)
     network: Any = live_network(estimator, restore, estimator.weights_, device)
@@ -214,24 +132,9 @@ def score_labels(
 ) -> NDArray[np.float64]:
     """Return the scores of each label for at most `batch_size` images.
 
-    Parameters
-    ----------
-    network : MultiLabelNetwork
-        In evaluation mode.
-    images : ndarray of shape (n, height, width, 3)
-        uint8 in 0..255 or float.
-    batch_size : int
-        What the network always gets.
+    `images` (n, height, width, 3); returns (n, n_labels).
 
-    Returns
-    -------
-    scores : ndarray of shape (n, n_labels)
-        float64.
-
-    Raises
-    ------
-    WeightsError
-        If the backbone does not give a row of features for each image.
+    Raises WeightsError if the backbone does not give a row of features for each image.
     """
     device = network.pixel_mean.device
     with _predicting(device):

@@ -17,24 +17,7 @@ _KEPT: WeakKeyDictionary[Any, dict[Hashable, tuple[Any, Any]]] = WeakKeyDictiona
 def kept_network(
     owner: object, kind: Hashable, weights: Any, build: Callable[[], Network]
 ) -> Network:
-    """Return the network of an estimator, built again only for other weights.
-
-    Parameters
-    ----------
-    owner : object
-        The estimator; its networks are dropped when it is.
-    kind : hashable
-        Which network of the estimator.
-    weights : object
-        They count as others if it is another object.
-    build : callable
-        Returns the network with these weights.
-
-    Returns
-    -------
-    network : object
-        What `build` returned.
-    """
+    """Return the network of an estimator, built again only for other weights."""
     kept = _KEPT.setdefault(owner, {})
     # By process: a forked one must not use what the parent's threads and devices hold.
     key = os.getpid(), kind

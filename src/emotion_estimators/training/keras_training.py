@@ -35,22 +35,7 @@ _MAX_IDLE = 4  # networks kept for the next training
 
 @dataclass(frozen=True)
 class KerasRecipe:
-    """How a network is trained.
-
-    Attributes
-    ----------
-    epochs, batch_size : int
-        Passes over the pictures, and pictures in a step.
-    learning_rate : float
-        Of Adam; the highest one with `annealed`.
-    annealed : bool
-        Whether the learning rate rises over the first tenth of the steps and then falls to
-        zero as a cosine.
-    augmentation : float
-        Strength, see `augment_grey`.
-    patience : int or None
-        Epochs without improvement after which training stops.
-    """
+    """How a network is trained."""
 
     epochs: int
     batch_size: int
@@ -173,24 +158,7 @@ def set_named_weights(model: Any, weights: Weights) -> None:
 
 
 def first_weights(model: Any, rng: np.random.Generator, *, he: bool, fixed: Weights) -> Weights:
-    """Draw kernels as He or as Glorot do, uniformly; all else begins as Keras has it.
-
-    Parameters
-    ----------
-    model : keras.Sequential
-        Tells names and shapes.
-    rng : Generator
-        Source of all random numbers.
-    he : bool
-        He, for layers before a ReLU, or Glorot.
-    fixed : dict of str to ndarray
-        Weights that are not drawn.
-
-    Returns
-    -------
-    weights : dict of str to ndarray
-        float32.
-    """
+    """Draw kernels as He or as Glorot do, uniformly; all else begins as Keras has it."""
     weights: Weights = {}
     for layer in model.layers:
         for variable in layer.weights:
@@ -222,31 +190,7 @@ def train_keras(
 ) -> None:
     """Train a compiled `BatchedSequential`.
 
-    Parameters
-    ----------
-    model : BatchedSequential
-        Compiled; its weights and its optimiser's state are overwritten.
-    images : ndarray of float32, shape (n, height, width, 1)
-        Grey in 0..1.
-    targets : ndarray of float32, shape (n, n_classes)
-        One-hot.
-    weights : ndarray, shape (n,)
-        Weight of each picture.
-    held_out, train : ndarray of int
-        Rows to validate on, or None, and rows to train on.
-    first : dict of str to ndarray
-        The weights to begin with.
-    recipe : KerasRecipe
-        How to train.
-    seed : int
-        Of the batches, the augmentation and the dropout.
-    callbacks : sequence of keras.callbacks.Callback
-        The user's.
-    on_epoch : callable
-        Called with the record of each epoch, and with the weights where they are the best so
-        far, else None. Without held-out pictures the last ones count as the best.
-    verbose : bool
-        Show a progress bar.
+    `images` (n, height, width, 1) float32; `targets` (n, n_classes) float32; `weights` (n,).
     """
     set_named_weights(model, first)
     for variable in model.optimizer.variables:

@@ -33,29 +33,10 @@ def check_label_sets(
 ) -> tuple[NDArray[Any], NDArray[np.float32]]:
     """Return the labels, and which image has which of them.
 
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    y : array-like of shape (n_samples, n_labels), or sequence of n_samples label sets
-        0, 1 and NaN for unknown; or a set, frozenset, list or tuple of labels for each image,
-        lists and tuples only of strings.
-    n_samples : int
-        Number of images.
-    labels : array-like of shape (n_labels,) or None, default=None
-        The labels in the order of the columns. None takes the columns of a DataFrame, else
-        counts them from 0; of label sets it takes those that occur, sorted.
+    `y` (n_samples, n_labels); `labels` (n_labels,); returns (n_labels,); returns (n_samples,
+    n_labels) float32.
 
-    Returns
-    -------
-    labels : ndarray of shape (n_labels,)
-    targets : ndarray of float32, shape (n_samples, n_labels)
-        0, 1 or NaN.
-
-    Raises
-    ------
-    ValueError
-        If y is None, of another length or shape, or holds anything else.
+    Raises ValueError if y is None, of another length or shape, or holds anything else.
     """
     if y is None:
         raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
@@ -83,26 +64,10 @@ def check_positive_weights(
 ) -> NDArray[np.float32] | None:
     """Return the weight of the positives of each label, or None for 1.
 
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    pos_weight : float, array-like of shape (n_labels,), dict, "balanced" or None
-        "balanced" is the number of negatives over that of positives; labels without positives
-        get 1. A dict names labels; the others get 1.
-    targets : ndarray of shape (n, n_labels)
-        As from `check_label_sets`.
-    labels : ndarray of shape (n_labels,)
-        Their names.
+    `pos_weight` (n_labels,); `targets` (n, n_labels); `labels` (n_labels,); returns (n_labels,)
+    float32.
 
-    Returns
-    -------
-    weights : ndarray of float32, shape (n_labels,), or None
-
-    Raises
-    ------
-    ValueError
-        If weights are not positive, of another number, or of unknown labels.
+    Raises ValueError if weights are not positive, of another number, or of unknown labels.
     """
     if pos_weight is None:
         return None
@@ -136,31 +101,13 @@ def tune_thresholds(
 ) -> NDArray[np.float64]:
     """Return the threshold of each label that promises the best F1, learnt from these images.
 
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n, n_labels)
-        In 0..1.
-    targets : ndarray of shape (n, n_labels)
-        0, 1 or NaN for unknown.
+    `probabilities` (n, n_labels); `targets` (n, n_labels); returns (n_labels,) float64.
 
-    Returns
-    -------
-    thresholds : ndarray of float64, shape (n_labels,)
-        In 0..1; 0.5 where no positive, or no negative, is known.
-
-    Notes
-    -----
-    The cut that is best for these very images is decided by the few that lie next to it, and
-    for a label with twenty positives often worse on others than 0.5. Instead, a logistic curve
-    through the scores of all images, begun at the identity and held near it where they say
-    little [1]_, gives each the probability that it should have had. The threshold is where the
-    F1 to be expected of these is best: at half of that F1 [2]_.
-
-    References
-    ----------
-    .. [1] J. Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
-    .. [2] Z. Lipton et al., "Optimal Thresholding of Classifiers to Maximize F1 Measure", ECML
-       PKDD 2014, arXiv:1402.1892.
+    The cut that is best for these very images is decided by the few that lie next to it, and for a
+    label with twenty positives often worse on others than 0.5. Instead, a logistic curve through
+    the scores of all images, begun at the identity and held near it where they say little [1]_,
+    gives each the probability that it should have had. The threshold is where the F1 to be expected
+    of these is best: at half of that F1 [2]_.
     """
     thresholds = np.full(probabilities.shape[1], 0.5)
     scores = logit(np.clip(probabilities, _CERTAIN, 1 - _CERTAIN))

@@ -16,14 +16,8 @@ Batch: TypeAlias = tuple[Tensor, tuple[Tensor, Tensor]]  # images, (targets, wei
 class LabelledImages(Dataset[Batch]):
     """Images with their targets and weights, all in memory, on the CPU or another device.
 
-    Parameters
-    ----------
-    images : Tensor of shape (n, height, width) or (n, height, width, 3)
-        uint8 in 0..255, or float.
-    targets : Tensor of shape (n,) or (n, n_outputs)
-        Positions in ``classes_``, or what else is to be learned.
-    weights : Tensor of shape (n,)
-        float32, mean about 1.
+    `images` (n, height, width) or (n, height, width, 3); `targets` (n,) or (n, n_outputs);
+    `weights` (n,).
     """
 
     def __init__(self, images: Tensor, targets: Tensor, weights: Tensor) -> None:

@@ -80,19 +80,7 @@ def make_loss(
 def masked_mean(losses: Callable[[Tensor, Tensor], Tensor], scores: Tensor, batch: Any) -> Tensor:
     """Return the weighted mean loss over the targets that are known.
 
-    Parameters
-    ----------
-    losses : callable
-        As from `make_loss`.
-    scores : Tensor of shape (n, n_labels)
-        Logits.
-    batch : (Tensor, Tensor)
-        Targets of shape (n, n_labels), 1, 0 or NaN for unknown, and weights of shape (n,).
-
-    Returns
-    -------
-    loss : Tensor of shape ()
-        0 where nothing is known.
+    `scores` (n, n_labels); returns ().
     """
     targets, weights = batch
     known = ~torch.isnan(targets)

@@ -28,21 +28,7 @@ __all__ = ["MultiLabelModule", "Progress"]
 
 @dataclass(frozen=True)
 class Progress:
-    """What a training has behind it; another takes its place after each epoch.
-
-    Attributes
-    ----------
-    n_epochs, n_steps : int
-        Epochs and steps that are over.
-    best : tuple of float or None
-        Average precision and negative loss of the best epoch on the held-out images.
-    best_epoch : int
-        Its number, from 1; 0 before the first.
-    best_state : dict of str to Tensor
-        Its weights, on the CPU.
-    history : list of dict
-        One record for each epoch.
-    """
+    """What a training has behind it; another takes its place after each epoch."""
 
     n_epochs: int = 0
     n_steps: int = 0
@@ -53,27 +39,7 @@ class Progress:
 
 
 class MultiLabelModule(pl.LightningModule):
-    """Trains a `MultiLabelNetwork` with AdamW; keeps the best weights in memory.
-
-    Parameters
-    ----------
-    network : MultiLabelNetwork
-        What is trained.
-    settings : object
-        Holds ``learning_rate``, ``weight_decay``, ``schedule``, ``warmup``, ``max_epochs``,
-        ``gradient_clip``, ``patience``, ``ema`` and ``verbose``.
-    owner : str
-        Name of the estimator, for messages.
-    make_loss : callable
-        Given a device, returns the loss of scores and targets, element by element.
-    make_batches : callable
-        Given (rank, number of processes), returns the batches of each epoch.
-    held_out : iterable of Batch or None
-        Batches that tell the best epoch; None keeps the last.
-    progress : Progress
-        Where to begin; another takes its place after each epoch, in one step that Ctrl-C cannot
-        divide.
-    """
+    """Trains a `MultiLabelNetwork` with AdamW; keeps the best weights in memory."""
 
     def __init__(
         self,

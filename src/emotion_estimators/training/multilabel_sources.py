@@ -24,20 +24,7 @@ _N_FOR_STATISTICS = 1000  # images that are decoded for mean and spread where th
 class Sources:
     """Where batches come from: memory, the device's memory, or files decoded as needed.
 
-    Parameters
-    ----------
-    settings : object
-        Holds ``num_workers``.
-    images : Images
-        All images.
-    pixels : ndarray of shape (n, height, width, 3) or None
-        All images in memory; None decodes them as they are needed.
-    targets : ndarray of shape (n, n_labels)
-        0, 1 or NaN.
-    weights : ndarray of float32, shape (n,)
-        Weight of each image in the loss.
-    device : torch.device
-        Where the batches go.
+    `pixels` (n, height, width, 3); `targets` (n, n_labels); `weights` (n,) float32.
     """
 
     def __init__(
@@ -103,15 +90,7 @@ class Sources:
 
 
 class Evaluated:
-    """The held-out batches, in order, as often as they are asked for.
-
-    Parameters
-    ----------
-    sources : Sources
-        Where they come from.
-    rows : ndarray of int
-        Which images they are.
-    """
+    """The held-out batches, in order, as often as they are asked for."""
 
     def __init__(self, sources: Sources, rows: NDArray[np.intp]) -> None:
         self.sources, self.rows = sources, rows

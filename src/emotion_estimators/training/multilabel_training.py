@@ -41,23 +41,8 @@ _LARGEST_BATCH = 128  # where batch_size="auto" begins to look
 def check_devices(owner: str, devices: int, strategy: str, random_state: Any) -> None:
     """Raise if several devices are asked for where they cannot work.
 
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    devices : int
-        How many.
-    strategy : str
-        Lightning's word for how they share the work.
-    random_state : object
-        The estimator's parameter.
-
-    Raises
-    ------
-    ValueError
-        If no strategy, or no seed that all processes share, is named.
-    RuntimeError
-        In a worker of joblib.
+    Raises ValueError if no strategy, or no seed that all processes share, is named; RuntimeError in
+    a worker of joblib.
     """
     if devices == 1:
         return
@@ -79,15 +64,7 @@ def check_devices(owner: str, devices: int, strategy: str, random_state: Any) ->
 
 
 def device_of_process(device: torch.device, devices: int) -> torch.device:
-    """Return the device that Lightning gives this process where several share the training.
-
-    Parameters
-    ----------
-    device : torch.device
-        The one to train on where there is one only.
-    devices : int
-        How many.
-    """
+    """Return the device that Lightning gives this process where several share the training."""
     if devices == 1 or device.type != "cuda":
         return device
     # Lightning starts a process for each further device and tells it which is its own
@@ -113,18 +90,7 @@ def describe_training(
 ) -> dict[str, Any]:
     """Return all that the result of a training depends on, as `Checkpoints` takes it.
 
-    Parameters
-    ----------
-    settings : object
-        Holds the parameters of `LightningMultiLabelClassifier` as attributes.
-    images : Images
-        All images. They are decoded once, unless `pixels` are given.
-    pixels : ndarray of shape (n, height, width, 3) or None
-        All images in memory.
-    device, precision
-        As for `train_multilabel`.
-    **others : dict
-        What else it depends on.
+    `pixels` (n, height, width, 3).
     """
     own = {name: value for name, value in vars(settings).items() if name not in _NOT_DESCRIBED}
     backbone = settings.backbone
@@ -199,50 +165,11 @@ def train_multilabel(
 ) -> tuple[Progress, BaseException | None]:
     """Train a network on some rows of the images, watched on others.
 
-    Parameters
-    ----------
-    settings : object
-        Holds the parameters of `LightningMultiLabelClassifier` as attributes.
-    images : Images
-        All images.
-    pixels : ndarray of shape (n, height, width, 3) or None
-        All images in memory, if they are to be taken from there.
-    targets : ndarray of shape (n, n_labels)
-        0, 1 or NaN.
-    weights : ndarray of shape (n,)
-        Weight of each image in the loss.
-    owner : str
-        Name of the estimator, for messages.
-    device : torch.device
-        As from `choose_device`.
-    precision : torch.dtype or None
-        bfloat16 for mixed precision.
-    train, held_out : ndarray of int, or None
-        Rows to train on, and rows that choose the best epoch.
-    make_network : callable
-        Given images that show the pixels' mean and spread, returns the network.
-    pos_weight : ndarray of shape (n_labels,), or None
-        Weights of positives.
-    seed : int
-        Of all random numbers.
-    resumed : (dict, bool) or None
-        What `Checkpoints.find` found.
-    checkpoints : Checkpoints
-        Where the state is written after each epoch.
+    `pixels` (n, height, width, 3); `targets` (n, n_labels); `weights` (n,); `pos_weight`
+    (n_labels,).
 
-    Returns
-    -------
-    progress : Progress
-        The epochs that are over.
-    error : KeyboardInterrupt, OSError or None
-        What ended the training too early: Ctrl-C, or a checkpoint that could not be written.
-
-    Raises
-    ------
-    MemoryError
-        If CUDA ran out of memory; it says which batch size to try.
-    ValueError
-        If the loss is no longer finite.
+    Raises MemoryError if CUDA ran out of memory; it says which batch size to try; ValueError if the
+    loss is no longer finite.
     """
     sources = Sources(settings, images, pixels, targets, weights.astype(np.float32), device)
     state, is_over = (None, False) if resumed is None else resumed
@@ -306,13 +233,7 @@ def train_multilabel(
 
 
 class _Saving(Checkpoint):
-    """Writes the state after each epoch: Lightning calls such callbacks when all others are done.
-
-    Parameters
-    ----------
-    save : callable
-        Given the trainer and the callbacks whose state counts.
-    """
+    """Writes the state after each epoch; Lightning calls such callbacks after all others."""
 
     def __init__(self, save: Callable[[pl.Trainer, list[Any]], None]) -> None:
         self.save = save

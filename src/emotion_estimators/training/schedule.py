@@ -8,15 +8,7 @@ __all__ = ["warmup_cosine"]
 
 
 def warmup_cosine(progress: float, warmup: float) -> float:
-    """Return the factor of the learning rate: a linear rise, then a cosine to zero.
-
-    Parameters
-    ----------
-    progress : float
-        Share of the training that is over, 0..1.
-    warmup : float
-        Share in which the rate rises.
-    """
+    """Return the factor of the learning rate: a linear rise, then a cosine to zero."""
     if progress < warmup:
         return progress / warmup
     decline = (progress - warmup) / max(1 - warmup, 1e-12)

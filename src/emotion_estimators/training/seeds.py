@@ -28,25 +28,7 @@ after_fork(_renew_lock)
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
-    """Seed torch inside the block; restore the state of its global generators after it.
-
-    Initial weights and dropout take torch's global generators and know no other. All that draws
-    from these does so in such a block: one thread at a time is inside; others wait. Its settings
-    are those of `torch_as_shipped`.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of all random numbers inside.
-    device : torch.device
-        The device that computes, as from `choose_device`; its generator is seeded and restored
-        too.
-
-    Yields
-    ------
-    generator : torch.Generator
-        A generator of the CPU of its own, for shuffling and augmentation.
-    """
+    """Seed torch inside the block; restore the state of its global generators after it."""
     is_cuda = device.type == "cuda"
     devices = [device.index] if is_cuda else []
     with _drawing, torch_as_shipped(), torch.random.fork_rng(devices=devices):

@@ -20,16 +20,7 @@ __all__ = ["StreamedBatches", "StreamedImages"]
 class StreamedImages(Dataset[tuple[NDArray[Any], NDArray[Any], np.float32]]):
     """Rows of images that passed `check_images`, with their targets and weights.
 
-    Parameters
-    ----------
-    images : Images
-        What decodes them.
-    targets : ndarray of shape (n, n_outputs)
-        Of all images.
-    weights : ndarray of float32, shape (n,)
-        Of all images.
-    rows : ndarray of int
-        Which of them are here.
+    `targets` (n, n_outputs); `weights` (n,) float32.
     """
 
     def __init__(
@@ -54,27 +45,7 @@ class StreamedImages(Dataset[tuple[NDArray[Any], NDArray[Any], np.float32]]):
 
 
 class StreamedBatches:
-    """What `TensorBatches` is, for images that are not in memory.
-
-    Parameters
-    ----------
-    dataset : StreamedImages
-        What to draw from.
-    batch_size : int
-        Images of a batch; a smaller last batch is left out in training.
-    device : torch.device
-        Where the batches go.
-    generator : torch.Generator
-        Shuffles, and seeds the workers.
-    n_workers : int
-        Processes; they end with the epoch.
-    shuffle : bool, default=True
-        False gives all rows in their order, the last batch included.
-    transform : callable or None
-        Applied to the images of each batch, on the device.
-    part : (int, int), default=(0, 1)
-        Which process this is, of how many.
-    """
+    """What `TensorBatches` is, for images that are not in memory."""
 
     def __init__(
         self,

@@ -14,26 +14,7 @@ __all__ = ["TensorBatches"]
 
 
 class TensorBatches:
-    """Shuffled batches of one epoch, in place of ``DataLoader``, which collates one by one.
-
-    Parameters
-    ----------
-    dataset : LabelledImages
-        What to draw from.
-    batch_size : int
-        Images of a batch. A smaller last batch is left out, unless it is the only one:
-        batch normalisation needs batches of a kind.
-    device : torch.device
-        Where the batches go.
-    generator : torch.Generator
-        Shuffles; the same in all processes that share the images.
-    transform : callable or None
-        Applied to the images of each batch, on the device.
-    mixup : float, default=0
-        Above 0, each image and its targets are blended with another's, as `mix_pairs` does.
-    part : (int, int), default=(0, 1)
-        Which process this is, of how many: each takes batches of its own.
-    """
+    """Shuffled batches of one epoch, in place of ``DataLoader``, which collates one by one."""
 
     def __init__(
         self,

@@ -25,31 +25,7 @@ _EVALUATION_BATCH = 512
 
 
 class TrainingRecipe(Callback):
-    """Learning-rate schedule, averaged weights, validation, the best weights, early stopping.
-
-    Parameters
-    ----------
-    n_steps : int
-        Steps of the whole training; the schedule's length.
-    max_time : float or None
-        Seconds after which the training ends, with its schedule completed: where time runs
-        out before steps, the learning rate follows the time.
-    warmup : float
-        Share of the training in which the learning rate rises; it falls as a cosine after
-        that.
-    ema_decay : float
-        Decay per step of the exponential moving average of the weights. Early steps take a
-        smaller one, so that short trainings do not end with their first weights.
-    validation : LabelledImages or None
-        Held-out images. Without them the last average counts as the best.
-    patience : int or None
-        Epochs without a better validation accuracy after which training stops.
-    on_epoch : callable
-        Called after each epoch with its record (a dict of numbers) and, where they are the
-        best so far, the averaged weights (a state dict, not to be kept), else None.
-    verbose : bool
-        Show a progress bar.
-    """
+    """Learning-rate schedule, averaged weights, validation, the best weights, early stopping."""
 
     def __init__(
         self,

@@ -25,25 +25,10 @@ def check_weights(
 ) -> NDArray[np.float64]:
     """Return the weight of each image, of mean 1: that of its own times that of its class.
 
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    sample_weight : array-like of shape (n_samples,) or None
-        Weights of the images; None is 1 for each.
-    class_weight : dict, "balanced" or None
-        Weights of the classes, as scikit-learn takes them.
-    classes, codes : ndarray
-        As from `check_labels`.
+    `sample_weight` (n_samples,); returns (n_samples,) float64.
 
-    Returns
-    -------
-    weights : ndarray of float64, shape (n_samples,)
-
-    Raises
-    ------
-    ValueError
-        If weights are negative, all zero or of another shape than y, or a class has none.
+    Raises ValueError if weights are negative, all zero or of another shape than y, or a class has
+    none.
     """
     weights = np.ones(len(codes))
     if sample_weight is not None:
@@ -75,28 +60,9 @@ def hold_out(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the rows to train on and the rows held out, stratified where classes allow it.
 
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    codes : ndarray of int64, shape (n_samples,)
-        Classes.
-    fraction : float
-        Share held out.
-    rng : RandomState
-        Draws them.
-    otherwise : str, default="early_stopping=False"
-        What holds none out, for the message.
+    `codes` (n_samples,) int64.
 
-    Returns
-    -------
-    train, held_out : ndarray of int
-        Row numbers.
-
-    Raises
-    ------
-    ValueError
-        If that leaves fewer than 2 images to train on, or none to hold out.
+    Raises ValueError if that leaves fewer than 2 images to train on, or none to hold out.
     """
     from sklearn.model_selection import train_test_split
 

@@ -58,27 +58,7 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 def files_sha256(paths: Sequence[str | os.PathLike[str]]) -> str:
     """Return one SHA-256 for all files of a model.
 
-    Parameters
-    ----------
-    paths : sequence of str or path-like
-        The model, and the files beside it that hold weights of it, in a fixed order.
-
-    Returns
-    -------
-    digest : str
-        Of one file its own SHA-256; of several that of their digests, one to a line.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be read.
-
-    Examples
-    --------
-    >>> from emotion_estimators.weights import embedded_weights, file_sha256
-    >>> from emotion_estimators.weights.files import files_sha256
-    >>> files_sha256([embedded_weights()]) == file_sha256(embedded_weights())
-    True
+    Raises OSError if a file cannot be read.
     """
     digests = [file_sha256(path) for path in paths]
     if len(digests) == 1:

@@ -37,19 +37,7 @@ _CASCADE_SHARE = 16  # of the longer side is the least face: smaller ones take s
 
 @dataclass(frozen=True)
 class Detector:
-    """A function from RGB pixels, uint8 (height, width, 3), to faces, and what is known of it.
-
-    Attributes
-    ----------
-    find : callable
-        The function.
-    in_threads : bool
-        Whether several threads may call it at once.
-    trims : bool
-        Whether plain borders are cut off before.
-    has_landmarks, has_scores : bool
-        Whether the faces have them; of a user's callable that shows later.
-    """
+    """A function from RGB pixels, uint8 (height, width, 3), to faces, and what is known of it."""
 
     find: Callable[[NDArray[np.uint8]], Faces]
     in_threads: bool
@@ -63,29 +51,9 @@ def open_detector(
 ) -> Detector:
     """Return the detector that a parameter names.
 
-    Parameters
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    detector : {"yunet", "cascade"}, path or callable
-        As in `FaceCropper`.
-    min_score : float
-        Least score of a face.
-    verbose : bool or int, default=False
-        Show a progress bar while downloading.
-
-    Returns
-    -------
-    detector : Detector
-
-    Raises
-    ------
-    ValueError, FileNotFoundError
-        If there is no such detector or file.
-    MissingDependencyError
-        If the cascade is asked for without scikit-image.
-    WeightsError, ConnectionError
-        If the weights cannot be read, or are not available.
+    Raises ValueError, FileNotFoundError if there is no such detector or file;
+    MissingDependencyError if the cascade is asked for without scikit-image; WeightsError,
+    ConnectionError if the weights cannot be read, or are not available.
     """
     if callable(detector):
         return Detector(
@@ -111,21 +79,7 @@ def find_faces(
 ) -> Faces:
     """Find faces in a photograph, shrunk where it is too large.
 
-    Parameters
-    ----------
-    detector : Detector
-        What finds them.
-    pixels : ndarray of shape (height, width) or (height, width, 3)
-        uint8, or float in 0..1.
-    max_size : int or None
-        Longest side in pixels at which it is looked at, or up to a quarter more.
-    size : tuple of int
-        Height and width of the photograph, of which `pixels` may be a smaller version.
-
-    Returns
-    -------
-    faces : Faces
-        In pixels of the photograph.
+    `pixels` (height, width) or (height, width, 3).
     """
     if pixels.dtype != np.uint8:
         pixels = (np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8)

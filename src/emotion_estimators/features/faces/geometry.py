@@ -20,22 +20,7 @@ _Sides = tuple[int, int]
 
 
 def choose_face(faces: Faces, select: str, size: tuple[int, int]) -> int:
-    """Return the number of one face.
-
-    Parameters
-    ----------
-    faces : Faces
-        At least one.
-    select : {"largest", "center", "score"}
-        The largest box, the one nearest to the centre of the photograph, the highest score.
-    size : tuple of int
-        Height and width of the photograph.
-
-    Returns
-    -------
-    face : int
-        Of several that are equal, the first.
-    """
+    """Return the number of one face."""
     boxes = faces.boxes
     if select == "largest":
         return int(np.argmax(boxes[:, 2] * boxes[:, 3]))
@@ -55,29 +40,11 @@ def cut_face(
 ) -> NDArray[Any]:
     """Cut a face out of the original pixels, and bring it to a size.
 
-    Parameters
-    ----------
-    pixels : ndarray of shape (height, width) or (height, width, 3)
-        The photograph, uint8 or float.
-    box : float64 array of shape (4,)
-        x, y, width and height.
-    angle : float
-        By how much the line from the right eye to the left falls, in radians: the face is
-        turned until it is level.
-    margin : float
-        Added on all sides together, as a fraction of the longer side of the box.
-    size : tuple of int
-        Height and width wanted.
+    `pixels` (height, width) or (height, width, 3); `box` (4,) float64; returns (*size) or (*size,
+    3).
 
-    Returns
-    -------
-    crop : ndarray of shape (*size) or (*size, 3)
-        Same dtype. Pixels beyond the photograph repeat its edge.
-
-    Notes
-    -----
-    Corners and sides of the cut are whole pixels, and a turn is whole tenths of a degree: so
-    boxes that differ by next to nothing, or by whole pixels, give the same crop.
+    Corners and sides of the cut are whole pixels, and a turn is whole tenths of a degree: so boxes
+    that differ by next to nothing, or by whole pixels, give the same crop.
     """
     base = max(box[2], box[3]) * (1 + margin)
     sides = tuple(max(1, _round(base * side / min(size))) for side in size)
@@ -95,23 +62,7 @@ def cut_turned(
 ) -> NDArray[Any]:
     """Return a window turned about its centre, in a size.
 
-    Parameters
-    ----------
-    pixels : ndarray of shape (height, width) or (height, width, 3)
-        The photograph, uint8 or float.
-    corner : tuple of int
-        Upper and left edge of the window before it is turned.
-    sides : tuple of int
-        Its height and width.
-    angle : float
-        Turn in radians, clockwise.
-    size : tuple of int
-        Height and width wanted.
-
-    Returns
-    -------
-    crop : ndarray of shape (*size) or (*size, 3)
-        Same dtype.
+    `pixels` (height, width) or (height, width, 3); returns (*size) or (*size, 3).
     """
     # all that the turned window may touch, first shrunk where that leaves two pixels for one
     step = max(1, min(side // (2 * n) for side, n in zip(sides, size, strict=True)))
@@ -191,28 +142,12 @@ _SHARE = 0.7  # of it that the face's box fills
 def eye_angle(detector: Detector, pixels: NDArray[Any], faces: Faces, face: int) -> float:
     """Return by how much the line from the right eye to the left falls.
 
-    Parameters
-    ----------
-    detector : Detector
-        What found the faces.
-    pixels : ndarray of shape (height, width) or (height, width, 3)
-        The photograph, uint8 or float.
-    faces : Faces
-        What it found.
-    face : int
-        Which of them; it must have landmarks.
+    `pixels` (height, width) or (height, width, 3).
 
-    Returns
-    -------
-    angle : float
-        In radians, clockwise.
-
-    Notes
-    -----
     YuNet's landmarks of faces of less than 200 px are too upright: of a photograph turned by 30
     degrees they tell 5 to 15. So a face is enlarged, looked at again, turned by what is seen, and
-    again until it is level. On turns of 10 to 30 degrees of five faces, three looks left an
-    error of 1.5 degrees in the mean, where one look, at a window of 160 px, left 15.2.
+    again until it is level. On turns of 10 to 30 degrees of five faces, three looks left an error
+    of 1.5 degrees in the mean, where one look, at a window of 160 px, left 15.2.
     """
     assert faces.landmarks is not None  # noqa: S101 - the caller has seen to it
     if not detector.trims:  # a user's, whose landmarks are what they are

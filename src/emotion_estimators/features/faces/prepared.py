@@ -20,23 +20,7 @@ __all__ = ["PreparedCropper"]
 
 @dataclass(frozen=True)
 class PreparedCropper:
-    """A `FaceCropper` with its detector open; several threads may call it.
-
-    Attributes
-    ----------
-    owner : str
-        Name of the estimator, for messages.
-    detector : Detector
-        What finds faces.
-    detector_name : object
-        The parameter that names it, for messages.
-    size : tuple of int
-        Height and width of crops.
-    n_threads : int
-        Calls at the same time that are allowed and wanted.
-    select, margin, align, color, on_no_face, min_score, max_size, jpeg_draft
-        As in `FaceCropper`.
-    """
+    """A `FaceCropper` with its detector open; several threads may call it."""
 
     owner: str
     detector: Detector
@@ -59,20 +43,9 @@ class PreparedCropper:
     def crops(self, item: Any) -> tuple[Faces, NDArray[Any]]:
         """Return all faces of one photograph and their crops.
 
-        Parameters
-        ----------
-        item : path, bytes, PIL image or ndarray
-            The photograph.
+        returns (n_faces, height, width[, 3]).
 
-        Returns
-        -------
-        faces : Faces
-        crops : ndarray of shape (n_faces, height, width[, 3])
-
-        Raises
-        ------
-        InvalidImagesError
-            If it cannot be read.
+        Raises InvalidImagesError if it cannot be read.
         """
         photo = Photograph(item)
         faces, pixels, size = self._look(photo)
@@ -84,19 +57,9 @@ class PreparedCropper:
     def crop(self, photo: Photograph) -> NDArray[Any]:
         """Return the crop of the face that is selected, or what stands for none.
 
-        Parameters
-        ----------
-        photo : Photograph
-            The photograph.
+        returns (height, width[, 3]).
 
-        Returns
-        -------
-        crop : ndarray of shape (height, width[, 3])
-
-        Raises
-        ------
-        InvalidImagesError
-            If it cannot be read, or shows no face where there must be one.
+        Raises InvalidImagesError if it cannot be read, or shows no face where there must be one.
         """
         faces, pixels, size = self._look(photo)
         if len(faces):

@@ -44,24 +44,7 @@ def hog_feature_shape(
     pixels_per_cell: tuple[int, int] = (8, 8),
     cells_per_block: tuple[int, int] = (3, 3),
 ) -> tuple[int, int, int, int, int]:
-    """Return the shape of an image's descriptor before it is flattened.
-
-    Parameters
-    ----------
-    image_shape : tuple of int
-        Height and width in pixels, and channels if any.
-    orientations : int, default=9
-    pixels_per_cell : tuple of int, default=(8, 8)
-        Height and width in pixels.
-    cells_per_block : tuple of int, default=(3, 3)
-        Height and width in cells.
-
-    Returns
-    -------
-    shape : tuple of int
-        Rows of blocks, blocks in a row, rows of cells in a block, cells in a row of a block,
-        orientations.
-    """
+    """Return the shape of an image's descriptor before it is flattened."""
     height, width = image_shape[:2]
     cells = height // pixels_per_cell[0], width // pixels_per_cell[1]
     blocks = cells[0] - cells_per_block[0] + 1, cells[1] - cells_per_block[1] + 1
@@ -82,38 +65,12 @@ def hog_descriptors(
 ) -> Array:
     """Describe images by histograms of oriented gradients.
 
-    Parameters
-    ----------
-    images : uint8, float32 or float64 array of shape (n, height, width) or (n, height, width, 3)
-        Finite values.
-    orientations : int, default=9
-        Bins over 180 degrees.
-    pixels_per_cell, cells_per_block : tuple of int
-        Height and width, in pixels and in cells.
-    block_norm : {"L1", "L1-sqrt", "L2", "L2-Hys"}, default="L2-Hys"
-    transform_sqrt : bool, default=False
-        Take the square root of the pixels first; they must not be negative then.
-    dtype : float32, float64 or None, default=None
-        Type of the result; None is float32 for float32 images and float64 otherwise.
-    n_threads : int, default=1
-        Threads at most: few images take fewer. The result does not depend on it.
-    out : C-contiguous array of shape (n, n_features) or None, default=None
-        Where to write; its dtype counts then, and ``dtype`` must be None or the same.
+    `images` (n, height, width) or (n, height, width, 3) uint8; `out` (n, n_features); returns (n,
+    n_features) float32.
 
-    Returns
-    -------
-    descriptors : float32 or float64 array of shape (n, n_features)
-        ``out`` where it is given.
+    Raises ValueError if the shape or dtype of an array is not as above.
 
-    Raises
-    ------
-    ValueError
-        If the shape or dtype of an array is not as above.
-
-    Notes
-    -----
-    Beside images and result each thread holds one chunk of images: memory does not grow
-    with n.
+    Beside images and result each thread holds one chunk of images: memory does not grow with n.
     """
     shape = hog_feature_shape(
         _check_images(images)[1:],
@@ -152,20 +109,9 @@ def hog_pictures(
 ) -> Array:
     """Draw the cell histograms of images as stars of lines.
 
-    Parameters
-    ----------
-    images, orientations, pixels_per_cell, transform_sqrt, dtype, n_threads, out
-        As in `hog_descriptors`; ``out`` has the shape of the pictures.
+    returns (n, height, width) float32.
 
-    Returns
-    -------
-    pictures : float32 or float64 array of shape (n, height, width)
-        Sums of un-normalised histogram values, 0 where there is no line.
-
-    Raises
-    ------
-    ValueError
-        As from `hog_descriptors`.
+    Raises ValueError as from `hog_descriptors`.
     """
     n, height, width = _check_images(images)
     cell_rows, cells_per_row, *_ = hog_feature_shape(

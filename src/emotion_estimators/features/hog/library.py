@@ -41,18 +41,7 @@ _PARAMETERS: dict[str, list[Any]] = {
 
 
 class HogLoops:
-    """The functions of the library for one set of instructions.
-
-    Each takes numbers and, for arrays, their `address_of`; raises MemoryError where it finds no
-    memory; and works without the GIL.
-
-    Parameters
-    ----------
-    library : ctypes.CDLL
-    level : int
-        0 for the instructions that all processors of a kind have; on x86-64, 1 adds AVX2 and
-        2 adds AVX-512.
-    """
+    """The functions of the library for one set of instructions."""
 
     def __init__(self, library: ctypes.CDLL, level: int) -> None:
         self.histograms_of_uint8 = _declare(library, "histograms_of_uint8", level)
@@ -81,14 +70,8 @@ def _raise_memory_error(result: int, *_: Any) -> int:
 def open_library() -> ctypes.CDLL:
     """Load the library.
 
-    Returns
-    -------
-    library : ctypes.CDLL
-
-    Raises
-    ------
-    MissingDependencyError
-        If it is not there, cannot be loaded, or is of another version of the package.
+    Raises MissingDependencyError if it is not there, cannot be loaded, or is of another version of
+    the package.
     """
     how = (
         "It is compiled when the package is installed. In a source tree, install that first: "
@@ -121,31 +104,14 @@ def open_library() -> ctypes.CDLL:
 def load_hog_loops() -> HogLoops:
     """Return the loops for the most instructions that this processor has.
 
-    Returns
-    -------
-    loops : HogLoops
-
-    Raises
-    ------
-    MissingDependencyError
-        As from `open_library`.
+    Raises MissingDependencyError as from `open_library`.
     """
     library = open_library()
     return HogLoops(library, library.hog_loops_level())
 
 
 def address_of(array: npt.NDArray[Any]) -> int:
-    """Return where the memory of a C-contiguous array begins.
-
-    Parameters
-    ----------
-    array : array
-        Must live as long as the address is used.
-
-    Returns
-    -------
-    address : int
-    """
+    """Return where the memory of a C-contiguous array begins."""
     # What ``array.ctypes.data`` gives, in a third of the time: some of the microseconds that count
     # for one small image.
     memory: Any = array  # NumPy's types know buffers from Python 3.12 on

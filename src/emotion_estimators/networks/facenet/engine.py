@@ -46,18 +46,7 @@ class FaceNetwork(Protocol):
     def __call__(self, images: NDArray[np.float32], *, batch_size: int = 32) -> _Embeddings:
         """Return the vectors of faces.
 
-        Parameters
-        ----------
-        images : float32 array of shape (n, 3, height, width)
-            RGB, standardised; at least `MIN_IMAGE_SIZE` on each side.
-        batch_size : int, default=32
-            Faces in one run, which bounds the memory; the last run takes what is left.
-
-        Returns
-        -------
-        embeddings : float32 array of shape (n, 512)
-            Not normalised. A row depends on its face alone: neither on its neighbours nor,
-            with one `batch_size`, on n.
+        `images` (n, 3, height, width) float32; returns (n, 512) float32.
         """
         ...
 
@@ -73,47 +62,15 @@ def open_face_network(
 ) -> FaceNetwork:
     """Return an InceptionResnetV1 ready to run; every caller in the process gets the same one.
 
-    Parameters
-    ----------
-    state : mapping of str to array, or callable
-        State dict with the names of facenet-pytorch. A function that returns it is called only
-        if the network is not open yet.
-    fingerprint : str
-        What identifies the state: the SHA-256 of its file, or its `state_fingerprint`.
-    device : str, default="cpu"
-        "cpu", or a CUDA device of torch such as "cuda:0".
-    precision : {"float32", "bfloat16"}, default="float32"
-        In which the convolutions compute. bfloat16 needs torch; it is faster only where the
-        hardware multiplies in it (AVX512-BF16, AMX, NVIDIA GPUs since Ampere).
-    n_threads : int, default=1
-        CPU threads of one run.
-    needed_by : str, default="open_face_network"
-        Name of the estimator, for messages.
+    Raises ValueError if there is no such precision; MissingDependencyError if torch is needed and
+    not installed; WeightsError if the state dict is of another network.
 
-    Returns
-    -------
-    network : FaceNetwork
-
-    Raises
-    ------
-    ValueError
-        If there is no such precision.
-    MissingDependencyError
-        If torch is needed and not installed.
-    WeightsError
-        If the state dict is of another network.
-
-    Notes
-    -----
     The engines were chosen by measurement (``benchmarks/facenet.py``). In float32 ONNX Runtime is
     the fastest on a CPU, needs no torch, and runs every other frozen network of the library; it
     gives each face the same vector, bit for bit, in batches of any size and with any number of
     threads. It has no bfloat16 convolutions for CPUs: those run on torch, as does CUDA. What
-    bfloat16 does to the accuracy of a task is not known; its vectors have a cosine similarity
-    of at least 0.9999 to those of float32 with random weights.
-
-    All engines wait for their slowest thread. With more threads than idle cores they are slower
-    than with one.
+    bfloat16 does to the accuracy of a task is not known; its vectors have a cosine similarity of at
+    least 0.9999 to those of float32 with random weights.
     """
     if precision not in ("float32", "bfloat16"):
         raise ValueError(
@@ -141,20 +98,7 @@ def open_face_network(
 def state_fingerprint(state: State) -> str:
     """Return a text that is the same for equal state dicts only.
 
-    Parameters
-    ----------
-    state : mapping of str to array
-        A state dict with the names of facenet-pytorch.
-
-    Returns
-    -------
-    fingerprint : str
-        64 hexadecimal digits.
-
-    Raises
-    ------
-    WeightsError
-        If the state dict is of another network.
+    Raises WeightsError if the state dict is of another network.
     """
     digest = hashlib.blake2b(digest_size=32)
     for name, values in sorted(check_state(state, "state_fingerprint").items()):

@@ -16,21 +16,7 @@ MAX_TRAINED_BLOCKS = 23  # after the seven layers that lead in
 
 
 class FineTunedFacenet(nn.Module):
-    """InceptionResnetV1 and a linear layer; the first blocks stay as they are.
-
-    Parameters
-    ----------
-    n_classes : int
-        Number of scores.
-    n_trained : int
-        Blocks that are trained, from the end; with one or more, the last linear layer and its
-        normalisation are trained, too. The statistics of batch normalisation follow the
-        training images there, and nowhere else.
-    standardization : {"fixed", "prewhiten"}
-        What is done to the pixels first.
-    dropout : float
-        Share of the vector that is dropped in training.
-    """
+    """InceptionResnetV1 and a linear layer; the first blocks stay as they are."""
 
     pixel_mean: Tensor
 

@@ -30,31 +30,10 @@ _NORM = {"beta": "bias", "moving_mean": "running_mean", "moving_variance": "runn
 def read_keras_facenet(path: str | Path) -> State:
     """Read the network of keras-facenet, saved by ``save_weights`` or ``save``.
 
-    Parameters
-    ----------
-    path : str or Path
-        A file ``.h5`` or ``.hdf5`` in the layout of Keras 2.
+    Raises OSError if the file cannot be read; WeightsError if it is damaged, or of another network.
 
-    Returns
-    -------
-    state : dict of str to ndarray of float32
-        With the names of facenet-pytorch.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    WeightsError
-        If it is damaged, or of another network.
-
-    Notes
-    -----
-    Layers are found by the names that keras-facenet gives them, arrays in a layer by their own.
-    Its batch normalisation has no scale; a scale of one stands in the state dict.
-
-    References
-    ----------
-    github.com/faustomorales/keras-facenet, keras_facenet/inception_resnet_v1.py
+    Layers are found by the names that keras-facenet gives them, arrays in a layer by their own. Its
+    batch normalisation has no scale; a scale of one stands in the state dict.
     """
     with open_keras_file(path) as file:
         reader = _Reader(file)

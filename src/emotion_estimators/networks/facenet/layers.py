@@ -43,23 +43,7 @@ BATCH_NORM_EPSILON = 1e-3
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution without bias, batch normalisation, ReLU.
-
-    Attributes
-    ----------
-    name : str
-        Prefix of its parameters in a state dict; ``.conv`` and ``.bn`` follow.
-    keras_name : str
-        Name of the convolution in keras-facenet; ``_BatchNorm`` follows for the other layer.
-    n_in, n_out : int
-        Channels.
-    kernel : tuple of int
-        Height and width.
-    stride : int
-        1 or 2.
-    padding : tuple of int
-        Zeros on each side, vertically and horizontally.
-    """
+    """A convolution without bias, batch normalisation, ReLU."""
 
     name: str
     keras_name: str
@@ -72,37 +56,14 @@ class Conv:
 
 @dataclass(frozen=True)
 class MaxPool:
-    """The maximum of 3 x 3 pixels, every second pixel, without padding.
-
-    Attributes
-    ----------
-    name : str
-        Name of the module; it has no parameters.
-    """
+    """The maximum of 3 x 3 pixels, every second pixel, without padding."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Block:
-    """Branches side by side, their channels joined.
-
-    In a residual block a convolution with bias brings the joined channels back to the number of
-    the input's, and what it gives, times `scale`, is added to the input.
-
-    Attributes
-    ----------
-    name, keras_name : str
-        As for `Conv`; ``.conv2d`` and ``_Conv2d_1x1`` follow for that last convolution.
-    n_in : int
-        Channels of the input.
-    branches : tuple of tuple of (Conv or MaxPool)
-        The layers of each branch.
-    scale : float or None
-        Weight of the branches beside the input; None where there is no sum.
-    activate : bool
-        Whether ReLU follows the sum.
-    """
+    """Branches side by side, their channels joined."""
 
     name: str
     keras_name: str
@@ -208,16 +169,7 @@ def all_convolutions() -> Iterator[Conv]:
 
 
 def state_shapes() -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array that a state dict must hold, by its name.
-
-    Beside them it may hold ``logits.weight`` and ``logits.bias``, of the classifier that the
-    network was trained with, and a ``num_batches_tracked`` for each batch normalisation; a
-    prediction needs neither.
-
-    Returns
-    -------
-    shapes : dict of str to tuple of int
-    """
+    """Return the shape of every array that a state dict must hold, by its name."""
     shapes: dict[str, tuple[int, ...]] = {}
 
     def add_norm(name: str, n: int) -> None:
@@ -239,23 +191,8 @@ def state_shapes() -> dict[str, tuple[int, ...]]:
 def check_state(state: Mapping[str, Any], source: str) -> State:
     """Return the arrays of a state dict that a prediction needs, once all of them are right.
 
-    Parameters
-    ----------
-    state : mapping of str to array
-        Names as in facenet-pytorch.
-    source : str
-        Where it comes from, for messages.
-
-    Returns
-    -------
-    state : dict of str to ndarray of float32
-        As `state_shapes` says.
-
-    Raises
-    ------
-    WeightsError
-        If arrays are missing, unknown, of another shape or not finite: the state dict is of
-        another network, or damaged.
+    Raises WeightsError if arrays are missing, unknown, of another shape or not finite: the state
+    dict is of another network, or damaged.
     """
     shapes = state_shapes()
     names = [
@@ -290,19 +227,7 @@ def check_state(state: Mapping[str, Any], source: str) -> State:
 
 
 def fold_state(state: State) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Return weight and bias of every layer, with nothing left to do beside them.
-
-    Parameters
-    ----------
-    state : dict of str to ndarray of float32
-        As `check_state` returns it.
-
-    Returns
-    -------
-    layers : dict of str to (ndarray, ndarray)
-        By the name of the `Conv`, of the residual `Block` for its last convolution, and
-        "last_linear": batch normalisation is part of the weights, and so is the scale of a block.
-    """
+    """Return weight and bias of every layer, with nothing left to do beside them."""
 
     def fold(weight: str, norm: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return fold_batch_norm(
@@ -337,18 +262,7 @@ def _some(what: str, names: list[str]) -> str:
 
 
 def random_state(seed: int | np.random.Generator) -> State:
-    """Return a state dict of random weights under which distinct images stay distinct.
-
-    Parameters
-    ----------
-    seed : int or numpy.random.Generator
-        The same seed gives the same weights.
-
-    Returns
-    -------
-    state : dict of str to ndarray of float32
-        As `state_shapes` says; batch normalisation has statistics and scales of its own.
-    """
+    """Return a state dict of random weights under which distinct images stay distinct."""
     generator = np.random.default_rng(seed)
     state: State = {}
     for name, shape in state_shapes().items():

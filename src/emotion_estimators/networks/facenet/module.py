@@ -71,30 +71,7 @@ def _build(layer: Conv | MaxPool | Block) -> nn.Module:
 
 
 class InceptionResnetV1(nn.Module):
-    """Faces to vectors that lie close together for the same person.
-
-    Modules and parameters have the names of facenet-pytorch, so that its state dicts load with
-    ``strict=True``.
-
-    Parameters
-    ----------
-    n_classes : int or None, default=None
-        Adds the classifier ``logits`` that the network was trained with, for that many people;
-        `forward` does not use it. None leaves it out.
-    normalize : bool, default=True
-        Scale each vector to length 1.
-    dropout : float, default=0.6
-        Share of the pooled features that is dropped in training.
-
-    References
-    ----------
-    Szegedy, Ioffe, Vanhoucke and Alemi, "Inception-v4, Inception-ResNet and the Impact of
-    Residual Connections on Learning", AAAI 2017. Schroff, Kalenichenko and Philbin, "FaceNet: A
-    Unified Embedding for Face Recognition and Clustering", CVPR 2015.
-
-    Code: github.com/timesler/facenet-pytorch, models/inception_resnet_v1.py;
-    github.com/davidsandberg/facenet, src/models/inception_resnet_v1.py.
-    """
+    """Faces to vectors that lie close together for the same person."""
 
     def __init__(
         self, n_classes: int | None = None, *, normalize: bool = True, dropout: float = 0.6
@@ -117,28 +94,13 @@ class InceptionResnetV1(nn.Module):
             self.logits = nn.Linear(N_FEATURES, n_classes)
 
     def blocks(self) -> list[nn.Module]:
-        """Return the layers up to the last pooling one by one, in the order they run.
-
-        Returns
-        -------
-        blocks : list of nn.Module
-            Seven layers that lead in, then 23 blocks; ``torch.nn.Sequential(*blocks)`` gives
-            maps (n, 1792, h, w) of standardised images (n, 3, height, width).
-        """
+        """Return the layers up to the last pooling one by one, in the order they run."""
         return [self.get_submodule(layer.name) for layer in LAYERS]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the vectors of faces.
 
-        Parameters
-        ----------
-        x : float Tensor of shape (n, 3, height, width)
-            RGB faces, standardised; the published weights were trained on 160 x 160 px. At
-            least 75 px on each side.
-
-        Returns
-        -------
-        embeddings : Tensor of shape (n, 512)
+        `x` (n, 3, height, width); returns (n, 512).
         """
         for block in self.blocks():
             x = block(x)

@@ -22,24 +22,8 @@ __all__ = ["inception_resnet_v1_to_onnx"]
 def inception_resnet_v1_to_onnx(state: Mapping[str, Any]) -> bytes:
     """Return the network as an ONNX model from standardised faces to vectors.
 
-    Parameters
-    ----------
-    state : mapping of str to array
-        A state dict with the names of facenet-pytorch.
+    Raises WeightsError if the state dict is of another network.
 
-    Returns
-    -------
-    model : bytes
-        A file ``.onnx``: input ``images``, float32 (n, 3, height, width); output
-        ``embeddings``, float32 (n, 512), not normalised.
-
-    Raises
-    ------
-    WeightsError
-        If the state dict is of another network.
-
-    Notes
-    -----
     Batch normalisation and the scales of residual blocks are folded into the weights.
     """
     graph = _Graph(check_state(state, "inception_resnet_v1_to_onnx"))

@@ -35,21 +35,7 @@ _ROWS = 32  # of each product with the last layer, whose kernel goes by their nu
 
 
 def fold_to_tensors(state: State, *, device: str, dtype: torch.dtype) -> Weights:
-    """Return weight and bias of every layer, with normalisation and scales folded in.
-
-    Parameters
-    ----------
-    state : dict of str to ndarray of float32
-        A state dict with the names of facenet-pytorch.
-    device : str
-        Where they are to lie.
-    dtype : torch.dtype
-        Of the convolutions; the last layer stays float32.
-
-    Returns
-    -------
-    weights : dict of str to (Tensor, Tensor)
-    """
+    """Return weight and bias of every layer, with normalisation and scales folded in."""
     weights: Weights = {}
     for name, arrays in fold_state(state).items():
         weight, bias = (torch.from_numpy(array).to(device) for array in arrays)
@@ -63,16 +49,7 @@ def fold_to_tensors(state: State, *, device: str, dtype: torch.dtype) -> Weights
 def embed_folded(weights: Weights, images: Tensor) -> Tensor:
     """Return the vectors of faces.
 
-    Parameters
-    ----------
-    weights : dict of str to (Tensor, Tensor)
-        As `fold_to_tensors` returns them.
-    images : Tensor of shape (n, 3, height, width)
-        Of the type of the weights, channels last in memory.
-
-    Returns
-    -------
-    embeddings : float32 Tensor of shape (n, 512), not normalised
+    `images` (n, 3, height, width); returns (n, 512) float32.
     """
     x = images
     for layer in LAYERS:
@@ -105,19 +82,7 @@ def _run(layer: Conv | MaxPool | Block, x: Tensor, weights: Weights) -> Tensor:
 
 
 class TorchFaceNetwork:
-    """The network on torch; see `emotion_estimators.networks.facenet.engine.FaceNetwork`.
-
-    Parameters
-    ----------
-    state : dict of str to ndarray of float32
-        A state dict with the names of facenet-pytorch.
-    device : str
-        "cpu" or a CUDA device.
-    precision : {"float32", "bfloat16"}
-        Of the convolutions.
-    n_threads : int
-        CPU threads.
-    """
+    """The network on torch; see `emotion_estimators.networks.facenet.engine.FaceNetwork`."""
 
     def __init__(self, state: State, *, device: str, precision: str, n_threads: int) -> None:
         self.dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]

@@ -23,23 +23,8 @@ FACE_SUFFIXES = tuple(_READERS)
 def read_face_weights(path: str | Path) -> State:
     """Read weights of InceptionResnetV1 from a file of facenet-pytorch or keras-facenet.
 
-    Parameters
-    ----------
-    path : str or Path
-        A state dict ``.pt`` or ``.pth`` by ``torch.save``, with or without the classifier
-        ``logits``, or a Keras file ``.h5`` or ``.hdf5``. Neither torch nor Keras is needed.
-
-    Returns
-    -------
-    state : dict of str to ndarray of float32
-        With the names of facenet-pytorch, without ``logits``.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    WeightsError
-        If it is damaged, of another network, or has another suffix.
+    Raises OSError if the file cannot be read; WeightsError if it is damaged, of another network, or
+    has another suffix.
     """
     path = Path(path)
     reader = _READERS.get(path.suffix.lower())

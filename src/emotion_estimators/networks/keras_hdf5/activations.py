@@ -39,21 +39,7 @@ NAMES = sorted(
 def activate(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
     """Apply the activation that the setting ``activation`` of a layer names.
 
-    Parameters
-    ----------
-    graph : KerasGraph
-    tensor : Tensor
-    settings : Settings
-        Of the layer; without ``activation`` the tensor is returned as it is.
-
-    Returns
-    -------
-    Tensor
-
-    Raises
-    ------
-    WeightsError
-        Where the activation is not one of Keras' own that can be converted.
+    Raises WeightsError where the activation is not one of Keras' own that can be converted.
     """
     name = settings.get("activation", "linear")
     if isinstance(name, dict):  # Keras 3 takes an activation layer in the place of a function

@@ -27,19 +27,7 @@ TensorKey = tuple[str, int, int]  # layer name, which call of the layer, which o
 
 @dataclass(frozen=True)
 class KerasLayer:
-    """One layer of the architecture, its weights shared by all its calls.
-
-    Attributes
-    ----------
-    name, class_name : str
-        As in the file.
-    number : int
-        Unique in the whole file, nested models included.
-    settings : Settings
-        The layer's configuration.
-    model : KerasModel or None
-        The model that the layer is, where it is one.
-    """
+    """One layer of the architecture, its weights shared by all its calls."""
 
     name: str
     class_name: str
@@ -59,21 +47,7 @@ class LayerCall:
 
 @dataclass
 class KerasModel:
-    """Layers, and their calls in an order in which they can run.
-
-    Attributes
-    ----------
-    where : str
-        File and model, for messages.
-    layers : list of KerasLayer
-        In Keras' order, the order of their weights in the file.
-    calls : list of LayerCall
-        What the outputs depend on.
-    inputs, outputs : list of TensorKey
-        Where values enter and leave.
-    input_shapes : list of tuple or None
-        Per input the shape without the batch axis; None where the file does not say it.
-    """
+    """Layers, and their calls in an order in which they can run."""
 
     where: str
     layers: list[KerasLayer] = field(default_factory=list)
@@ -86,24 +60,8 @@ class KerasModel:
 def parse_model(config: dict[str, Any], source: str, version: str) -> KerasModel:
     """Read an architecture.
 
-    Parameters
-    ----------
-    config : dict
-        The parsed JSON: ``{"class_name": ..., "config": ...}``.
-    source : str
-        The file, for messages.
-    version : str
-        The version of Keras that wrote the file; "" where unknown.
-
-    Returns
-    -------
-    KerasModel
-
-    Raises
-    ------
-    WeightsError
-        Where the architecture is not one of a Sequential or functional model, has a cycle or
-        refers to layers that do not exist.
+    Raises WeightsError where the architecture is not one of a Sequential or functional model, has a
+    cycle or refers to layers that do not exist.
     """
     top = Settings(source, config)
     class_name = top.text("class_name")
@@ -334,20 +292,7 @@ MERGE_MODES = {
 
 
 def modern_layer(class_name: str, config: Any) -> tuple[str, Any]:
-    """Translate a layer of Keras 1; return any other layer as it is.
-
-    Parameters
-    ----------
-    class_name : str
-        The class named in the file.
-    config : Any
-        Its configuration; left alone where it is not an object.
-
-    Returns
-    -------
-    class_name : str
-    config : Any
-    """
+    """Translate a layer of Keras 1; return any other layer as it is."""
     if not isinstance(config, dict):
         return CLASS_NAMES.get(class_name, class_name), config
     if class_name == "Merge":

@@ -23,24 +23,7 @@ _CHECKSUM_BYTES = 4
 
 
 def chunks_problem(dataset: h5py.Dataset, path: Path, budget: Budget) -> str:
-    """Say why an array's parts must not be unpacked, or nothing.
-
-    HDF5 unpacks a part as a whole before it compares its size with the size it should have: a
-    megabyte may become a gigabyte.
-
-    Parameters
-    ----------
-    dataset : h5py.Dataset
-        The array; all its parts together are known to be of a sound size.
-    path : Path
-        The file that it is in.
-    budget : Budget
-        Of the file. What is packed is taken from it, as parts may lie in the same place.
-
-    Returns
-    -------
-    problem : str
-    """
+    """Say why an array's parts must not be unpacked, or nothing."""
     chunks = dataset.chunks
     if chunks is None:
         return ""

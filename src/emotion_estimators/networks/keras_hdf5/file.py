@@ -36,19 +36,7 @@ BUILT_IN_FILTERS = frozenset({1, 2, 3})
 
 @dataclass(frozen=True)
 class StoredArray:
-    """One array of the file, its size checked, its values not read yet.
-
-    Attributes
-    ----------
-    where : str
-        File and place in it, for messages.
-    name : str
-        The name Keras gave the weight, such as "conv2d/kernel:0".
-    dataset : h5py.Dataset
-        Floating point, stored in this file.
-    budget : Budget
-        Of the file; values are taken from it each time that they are read.
-    """
+    """One array of the file, its size checked, its values not read yet."""
 
     where: str
     name: str
@@ -73,19 +61,7 @@ class StoredArray:
     def read(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return the values as float32.
 
-        Parameters
-        ----------
-        shape : tuple of int
-            The shape that the layer's configuration asks for.
-
-        Returns
-        -------
-        ndarray of float32, of that shape
-
-        Raises
-        ------
-        WeightsError
-            Where the stored shape is another one, or a value is not finite.
+        Raises WeightsError where the stored shape is another one, or a value is not finite.
         """
         if self.dataset.shape != shape:
             raise WeightsError(
@@ -122,17 +98,7 @@ class KerasFile:
     def model_config(self) -> tuple[dict[str, Any], str]:
         """Return the architecture and the version of Keras that wrote it ("" where unsaid).
 
-        Returns
-        -------
-        config : dict
-            The parsed JSON of the attribute ``model_config``.
-        version : str
-            For example "2.2.4".
-
-        Raises
-        ------
-        WeightsError
-            Where the file holds weights only, or its JSON cannot be read.
+        Raises WeightsError where the file holds weights only, or its JSON cannot be read.
         """
         with _damage_reported(self.source):
             attributes = self._file.attrs
@@ -156,18 +122,7 @@ class KerasFile:
         return config, version
 
     def layer_arrays(self, layer_name: str) -> list[StoredArray]:
-        """Return the arrays of one top-level layer, in the order of its ``weight_names``.
-
-        Parameters
-        ----------
-        layer_name : str
-            Name of the layer in the architecture, for a file of a model or of weights alone.
-
-        Returns
-        -------
-        list of StoredArray
-            Empty where the file has no group for the layer.
-        """
+        """Return the arrays of one top-level layer, in the order of its ``weight_names``."""
         import h5py
 
         with _damage_reported(self.source):
@@ -282,22 +237,8 @@ class KerasFile:
 def open_keras_file(path: str | Path) -> Iterator[KerasFile]:
     """Open a Keras HDF5 file; whatever h5py finds wrong with it becomes a WeightsError.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-
-    Yields
-    ------
-    KerasFile
-        Open until the end of the ``with`` block.
-
-    Raises
-    ------
-    OSError
-        Where there is no such file, or it may not be read.
-    WeightsError
-        Where it is not HDF5, or damaged.
+    Raises OSError where there is no such file, or it may not be read; WeightsError where it is not
+    HDF5, or damaged.
     """
     import h5py
 

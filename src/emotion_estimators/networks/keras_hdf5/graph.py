@@ -20,18 +20,7 @@ OPSET = 20
 
 @dataclass(frozen=True)
 class Tensor:
-    """A value of the graph.
-
-    Attributes
-    ----------
-    name : str
-        Name of the value in the ONNX graph.
-    shape : tuple of int or None
-        The shape as Keras counts it: without the batch axis, channels last; None where free.
-    channels_first : bool
-        Whether an image tensor is stored as (batch, channels, height, width), the order ONNX
-        convolves in, though `shape` says (height, width, channels).
-    """
+    """A value of the graph."""
 
     name: str
     shape: Shape
@@ -76,20 +65,7 @@ class KerasGraph(OnnxGraph):
         return self._reordered[tensor.name]
 
     def to_bytes(self, source: Tensor, result: Tensor) -> bytes:
-        """Serialise the model; its input is called "input" and its output "output".
-
-        Parameters
-        ----------
-        source : Tensor
-            The input, named "input".
-        result : Tensor
-            The tensor to return; brought to channels-last order first.
-
-        Returns
-        -------
-        bytes
-            An ONNX ModelProto.
-        """
+        """Serialise the model; its input is called "input" and its output "output"."""
         last = self.channels_last(result)
         shapes = [
             ["batch", *(size or f"{name}_{axis}" for axis, size in enumerate(shape, start=1))]

@@ -45,18 +45,7 @@ LayerConverter = Callable[[KerasGraph, KerasLayer, Arrays, Tensor], Tensor]
 
 
 def weight_roles(layer: KerasLayer) -> tuple[list[str], list[str]]:
-    """Name the weights of a layer in Keras' order.
-
-    Parameters
-    ----------
-    layer : KerasLayer
-        Not a nested model.
-
-    Returns
-    -------
-    trainable, fixed : list of str
-        Keras stores those that training changes before those it does not.
-    """
+    """Name the weights of a layer in Keras' order."""
     settings = layer.settings
     match layer.class_name:
         case "Dense" | "Conv2D":
@@ -84,23 +73,8 @@ def convert_layer(
 ) -> Tensor:
     """Add the nodes of one call of a layer.
 
-    Parameters
-    ----------
-    graph : KerasGraph
-    layer : KerasLayer
-        Not a nested model.
-    arrays : dict of str to StoredArray
-        Its weights by role.
-    inputs : sequence of Tensor
-
-    Returns
-    -------
-    Tensor
-
-    Raises
-    ------
-    WeightsError
-        Where the layer, a setting of it or the shape it is given cannot be converted.
+    Raises WeightsError where the layer, a setting of it or the shape it is given cannot be
+    converted.
     """
     name = layer.class_name
     if name in MERGING_LAYERS:

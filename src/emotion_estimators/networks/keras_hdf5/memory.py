@@ -43,24 +43,7 @@ class _HeldArray:
 def keras_onnx(config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]], owner: str) -> bytes:
     """Return a Sequential model as a serialised ONNX model.
 
-    Parameters
-    ----------
-    config : mapping
-        ``{"class_name": "Sequential", "config": model.get_config()}``.
-    weights : mapping of str to ndarray
-        By names such as "dense/kernel".
-    owner : str
-        Whose network it is, for messages.
-
-    Returns
-    -------
-    onnx : bytes
-        Input "input", float32 (n, height, width, channels); output "output".
-
-    Raises
-    ------
-    WeightsError
-        If a layer cannot be converted or an array has another shape.
+    Raises WeightsError if a layer cannot be converted or an array has another shape.
     """
     model = parse_model(dict(config), owner, "3")
     shape = model.input_shapes[0]

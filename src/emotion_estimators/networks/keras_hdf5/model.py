@@ -40,18 +40,7 @@ KNOWN_NAMES = sorted({name for names in WEIGHT_NAMES.values() for name in names}
 
 @dataclass(frozen=True)
 class KerasNetwork:
-    """A network read from a Keras file, ready to run.
-
-    Attributes
-    ----------
-    onnx : bytes
-        The serialised ONNX model: one float32 input called "input", one output called
-        "output", both with a free batch axis first and image channels last, as in Keras.
-    input_shape, output_shape : tuple of int or None
-        Without the batch axis; None where the size is free.
-    n_parameters : int
-        Number of weights, counted as ``model.count_params()`` does.
-    """
+    """A network read from a Keras file, ready to run."""
 
     onnx: bytes = field(repr=False)
     input_shape: Shape
@@ -62,47 +51,15 @@ class KerasNetwork:
 def read_keras_hdf5(path: str | Path) -> KerasNetwork:
     """Read a model that Keras 1, 2 or 3 saved as ``.h5`` or ``.hdf5``.
 
-    Parameters
-    ----------
-    path : str or Path
-        A file written by ``model.save``; files of weights alone lack the architecture.
+    Raises OSError where there is no such file, or it may not be read; WeightsError where the file
+    is damaged, too large for what it claims to hold, or a layer of it cannot be converted; the
+    message names file and layer.
 
-    Returns
-    -------
-    KerasNetwork
-        With the model in ONNX, for ONNX Runtime or any other engine.
-
-    Raises
-    ------
-    OSError
-        Where there is no such file, or it may not be read.
-    WeightsError
-        Where the file is damaged, too large for what it claims to hold, or a layer of it
-        cannot be converted; the message names file and layer.
-
-    Notes
-    -----
-    Sequential and functional models with one input and one output, nested models and shared
-    layers included, of: Dense, Conv2D, DepthwiseConv2D, SeparableConv2D, BatchNormalization,
-    LayerNormalization, the activations and their layers, max, average and global pooling,
-    Flatten, Reshape, ZeroPadding2D, Rescaling, Add, Subtract, Multiply, Average, Maximum,
-    Minimum, Concatenate, and the layers that do nothing at inference. Data format
-    channels_last.
-
-    What comes of a file together may have 1 MiB and 16 times its size, at most 2 GiB, and 100,000
-    parts: arrays, pieces of arrays, texts, headers. Its architecture may have 16 MiB of JSON and
-    100 levels.
-
-    No code of the file is executed: Lambda and custom layers are refused, as are links out of
-    the file. Everything computes in float32, whatever the precision policy in the file.
-
-    Examples
-    --------
-    >>> from emotion_estimators.networks.keras_hdf5.model import read_keras_hdf5
-    >>> read_keras_hdf5("model.txt")
-    Traceback (most recent call last):
-    ...
-    FileNotFoundError: [Errno 2] No such file or directory: 'model.txt'
+    Sequential and functional models with one input and one output, nested models and shared layers
+    included, of: Dense, Conv2D, DepthwiseConv2D, SeparableConv2D, BatchNormalization,
+    LayerNormalization, the activations and their layers, max, average and global pooling, Flatten,
+    Reshape, ZeroPadding2D, Rescaling, Add, Subtract, Multiply, Average, Maximum, Minimum,
+    Concatenate, and the layers that do nothing at inference. Data format channels_last.
     """
     try:
         with open_keras_file(path) as file:
@@ -234,18 +191,7 @@ def _places(layer: KerasLayer) -> tuple[list[tuple[KerasLayer, str]], list[tuple
 
 
 def last_word(name: str) -> str | None:
-    """Return the longest known word at the end of a weight's name, None where there is none.
-
-    Parameters
-    ----------
-    name : str
-        Such as "conv2d/kernel:0".
-
-    Returns
-    -------
-    word : str or None
-        Such as "kernel".
-    """
+    """Return the longest known word at the end of a weight's name, None where there is none."""
     last = name.rsplit("/", 1)[-1].split(":")[0].rstrip("0123456789").rstrip("_")
     found = [word for word in KNOWN_NAMES if last == word or last.endswith(f"_{word}")]
     return found[-1] if found else None

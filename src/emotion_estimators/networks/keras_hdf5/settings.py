@@ -18,17 +18,7 @@ MAX_INTEGER = (1 << 31) - 1
 
 
 class Settings:
-    """The configuration of a layer or model.
-
-    Parameters
-    ----------
-    where : str
-        File and layer, the start of every message.
-    values : Any
-        The JSON value; it must be an object.
-    version : str, default=""
-        The version of Keras that wrote the file; "" where unknown.
-    """
+    """The configuration of a layer or model."""
 
     def __init__(self, where: str, values: Any, version: str = "") -> None:
         if not isinstance(values, dict):

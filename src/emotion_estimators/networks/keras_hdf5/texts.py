@@ -25,16 +25,7 @@ _REFERENCE = struct.Struct("<IQI")  # length, address of a heap, number in the h
 
 
 class VariableTexts:
-    """Reads texts of variable length from a file; to be closed.
-
-    Parameters
-    ----------
-    path : Path
-        An HDF5 file, with addresses and sizes of 8 bytes from its first byte on.
-    budget : Budget
-        Of the file. Texts, and all that is walked through to find them, are taken from it: many
-        references may lead to one text, and many heaps to the same bytes.
-    """
+    """Reads texts of variable length from a file; to be closed."""
 
     def __init__(self, path: Path, budget: Budget) -> None:
         self._path = path
@@ -50,23 +41,8 @@ class VariableTexts:
     def read(self, header: int, name: str, n_texts: int) -> list[bytes]:
         """Return the texts of an attribute.
 
-        Parameters
-        ----------
-        header : int
-            Address of the header of the object that has the attribute.
-        name : str
-            Name of the attribute.
-        n_texts : int
-            How many texts it holds.
-
-        Returns
-        -------
-        texts : list of bytes
-
-        Raises
-        ------
-        WeightsError
-            Where the attribute lies elsewhere, or a reference leads to no text of its length.
+        Raises WeightsError where the attribute lies elsewhere, or a reference leads to no text of
+        its length.
         """
         try:
             return self._read(header, name, n_texts)

@@ -25,28 +25,7 @@ def convolve(
     size: Pair,
     groups: int,
 ) -> Tensor:
-    """Add a convolution whose kernel is stored as ONNX wants it.
-
-    Parameters
-    ----------
-    graph : KerasGraph
-    tensor : Tensor
-        Images (height, width, channels).
-    settings : Settings
-        Gives strides, dilation, padding and data format.
-    weights : sequence of str
-        Names of the kernel (filters, channels / groups, height, width) and, if any, the bias.
-    filters : int
-        Number of output channels.
-    size : (int, int)
-        Height and width of the kernel.
-    groups : int
-        Number of groups of channels that are convolved apart.
-
-    Returns
-    -------
-    Tensor
-    """
+    """Add a convolution whose kernel is stored as ONNX wants it."""
     strides = settings.pair("strides", 1)
     dilations = settings.pair("dilation_rate", 1)
     spatial, pads = _window(settings, tensor.shape, size, strides, dilations)

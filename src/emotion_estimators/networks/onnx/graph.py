@@ -64,26 +64,7 @@ class OnnxGraph:
         opset: int,
         metadata: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Return the model with one input and one output, both float32.
-
-        Parameters
-        ----------
-        name : str
-            Name of the graph.
-        source : tuple of (str, sequence of (int or str))
-            Name and shape of the input; a free axis has a name.
-        result : tuple of (str, str, sequence of (int or str))
-            The value of the graph to return, the name to return it by, and its shape.
-        opset : int
-            Version of the operators, 17 or 20.
-        metadata : mapping of str to str or None, default=None
-            Written into the file's ``metadata_props``.
-
-        Returns
-        -------
-        model : bytes
-            A file ``.onnx``.
-        """
+        """Return the model with one input and one output, both float32."""
         value, output, shape = result
         # Identity gives the output its fixed name also where the model is its input.
         nodes = [*self._nodes, ("Identity", [value], [output], {})]

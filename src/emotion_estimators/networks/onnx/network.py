@@ -32,29 +32,7 @@ _MAX_VALUES = 1 << 27  # of an input of fixed size, 512 MiB
 
 @dataclass(frozen=True, eq=False)
 class OnnxNetwork:
-    """A network from images to one value per class, ready to run in several threads.
-
-    Attributes
-    ----------
-    layout : {"nhwc", "nchw", "nhw"}
-        Where the channels stand in the input; "nhw" has none.
-    image_size : tuple of (int or None)
-        Height and width of the input; None for each that is free.
-    n_channels : int
-        1 or 3.
-    n_outputs : int or None
-        Number of classes; None where the file does not say.
-    batch_size : int or None
-        Number of images in one run where the file fixes it.
-    metadata : dict of str to str
-        What the file says about itself.
-    on_device : bool
-        Whether it runs on something other than the CPU.
-    n_bytes : int
-        About the memory of its weights, which two sessions and the serialised model hold.
-    activation : {"softmax", "sigmoid"} or None
-        From which of these its outputs come, as far as its last nodes tell.
-    """
+    """A network from images to one value per class, ready to run in several threads."""
 
     layout: str
     image_size: tuple[int | None, int | None]
@@ -150,25 +128,11 @@ class OnnxNetwork:
     ) -> NDArray[np.float32]:
         """Return the outputs for images.
 
-        Parameters
-        ----------
-        images : float32 array of shape (n, height, width) or (n, height, width, 3)
-            Scaled as the network expects.
-        batch_size : int
-            Number of images in each run; the last run is padded with zeros.
-        n_threads : int, default=1
-            Runs at the same time. With two or more, two threads share a run that is alone; the
-            outputs are the same bits.
+        `images` (n, height, width) or (n, height, width, 3) float32; returns (n, n_outputs)
+        float32.
 
-        Returns
-        -------
-        outputs : float32 array of shape (n, n_outputs)
-
-        Raises
-        ------
-        WeightsError
-            If the network cannot take images of that size, or gives something else than a row
-            for each.
+        Raises WeightsError if the network cannot take images of that size, or gives something else
+        than a row for each.
         """
         inputs = self._arrange(images)
         n = len(inputs)

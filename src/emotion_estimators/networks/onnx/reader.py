@@ -82,22 +82,8 @@ _ACTIVATIONS = {
 def read_onnx_file(path: Path) -> bytes:
     """Return a model with all its weights in it, also those that lie in files beside it.
 
-    Parameters
-    ----------
-    path : Path
-        A file ``.onnx``.
-
-    Returns
-    -------
-    serialised : bytes
-        A model that refers to no other file.
-
-    Raises
-    ------
-    OSError
-        If the file, or one that it refers to, cannot be read.
-    WeightsError
-        If it is no model, is damaged, too large, or refers to a file that is not beside it.
+    Raises OSError if the file, or one that it refers to, cannot be read; WeightsError if it is no
+    model, is damaged, too large, or refers to a file that is not beside it.
     """
     serialised = _read_file(path)
     references = _Locations()
@@ -214,17 +200,7 @@ class _Locations:
 
 
 class _Data:
-    """The files of a model's weights; gives the bytes of a tensor.
-
-    Parameters
-    ----------
-    path : Path
-        Of the model.
-    asked : mapping of str to int
-        Bytes that all tensors together ask for of each file.
-    budget : int
-        Bytes that all files together may give.
-    """
+    """The files of a model's weights; gives the bytes of a tensor."""
 
     def __init__(self, path: Path, asked: Mapping[str, int], *, budget: int) -> None:
         self.path = path
@@ -257,15 +233,7 @@ class _Data:
 
 
 class _Walk:
-    """Goes through the messages of a model, which it counts.
-
-    Parameters
-    ----------
-    path : Path
-        Where the model comes from, for messages.
-    place : callable or None, default=None
-        What is asked for the values of each tensor that lies elsewhere; None leaves it there.
-    """
+    """Goes through the messages of a model, which it counts."""
 
     def __init__(
         self, path: Path, place: Callable[[_Reference], bytes | None] | None = None

@@ -21,20 +21,7 @@ _OPTIONS = {_CUDA: {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}}
 def choose_providers(providers: Sequence[str] | None) -> tuple[str, ...]:
     """Return the execution providers of ONNX Runtime to use.
 
-    Parameters
-    ----------
-    providers : sequence of str or None
-        Names in order of preference. None takes CUDA where there is a build with it, else the
-        CPU.
-
-    Returns
-    -------
-    providers : tuple of str
-
-    Raises
-    ------
-    ValueError
-        If one is not in the installed build.
+    Raises ValueError if one is not in the installed build.
     """
     from onnxruntime import get_available_providers
 
@@ -59,27 +46,7 @@ def start_session(
 ) -> Any:
     """Start ONNX Runtime so that each run takes a thread and gives the same every time.
 
-    Parameters
-    ----------
-    serialised : bytes
-        The network.
-    path : Path
-        Where it comes from, for messages.
-    providers : tuple of str
-        As `choose_providers` returns them.
-    n_threads : int, default=1
-        Threads that share each run.
-    keep_memory : bool, default=True
-        Keep what a run on the CPU took for the next one.
-
-    Returns
-    -------
-    session : onnxruntime.InferenceSession
-
-    Raises
-    ------
-    WeightsError
-        If ONNX Runtime cannot load it, or its weights lie in another file.
+    Raises WeightsError if ONNX Runtime cannot load it, or its weights lie in another file.
     """
     import onnxruntime
 
@@ -110,13 +77,7 @@ def first_words(error: Exception) -> str:
 
 
 class TwoThreadSession:
-    """A second session, whose runs are shared by two threads, for single images in a row.
-
-    Parameters
-    ----------
-    start : callable
-        Starts the session.
-    """
+    """A second session, whose runs are shared by two threads, for single images in a row."""
 
     def __init__(self, start: Callable[[], Any]) -> None:
         self.start = start
