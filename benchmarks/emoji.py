@@ -1,13 +1,13 @@
 """Time EmojiCNNClassifier against plain Keras: python benchmarks/emoji.py [--rounds N].
 
 Both sides run in this process, on the backend that KERAS_BACKEND names, and take turns; figures
-are medians over the rounds. Training: the same network, compiled alike, on the same pictures,
+are medians over the rounds. Training: the same network, compiled alike, on the same images,
 batches of the same size, no augmentation; plain Keras is given scaled float32 arrays, this library
-uint8 pictures. Plain Keras keeps its compiled network between rounds, and so does this library;
+uint8 images. Plain Keras keeps its compiled network between rounds, and so does this library;
 the first fit of each, which builds and compiles, is timed apart. What the augmentation of the
 default adds is timed against a fit without it. Predicting: the same network on the same number of
-pictures on both sides. By default this library averages ten views of each picture, which Keras'
-predict does not know; Keras is given the views as so many pictures, ready-made.
+images on both sides. By default this library averages ten views of each image, which Keras'
+predict does not know; Keras is given the views as so many images, ready-made.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def measure(architecture: str, options: argparse.Namespace) -> None:
     print(f"\n`architecture={architecture!r}`\n")
     print("| | this library | plain Keras | times as fast | goal |")
     print("|---|---|---|---|---|")
-    fit = f"fit, {len(y)} pictures, {options.epochs} epochs"
+    fit = f"fit, {len(y)} images, {options.epochs} epochs"
     report(f"{fit}, the first", [[first], [first_of_keras]])
     report(fit, in_turns(lambda: classifier.fit(X, y), train, options.rounds), "0.91")
     if architecture == "default":
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pictures", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--single", type=int, default=50, help="predictions of one picture")
+    parser.add_argument("--single", type=int, default=50, help="predictions of one image")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras

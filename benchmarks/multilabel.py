@@ -41,7 +41,7 @@ HIDDEN = 256
 
 
 def make_data(n: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return noise and random labels: the time does not depend on what is in the pictures."""
+    """Return noise and random labels: the time does not depend on what is in the images."""
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
     return X, (rng.random((n, N_LABELS)) < 0.2).astype(np.int64)

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not test.any() or test.all():
         parser.error(f"expected --test to be one of {', '.join(sorted(set(emoji.vendor)))}")
     train, test = np.flatnonzero(~test), np.flatnonzero(test)
-    print(f"{len(train)} pictures to learn from, {len(test)} to measure on.\n")
+    print(f"{len(train)} images to learn from, {len(test)} to measure on.\n")
 
     predictions = {"Dummy": DummyClassifier().fit(X[train], y[train]).predict(X[test])}
     for architecture in ("original", "default"):
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def read_data(named: Path | None) -> Any:
-    """Return pictures, labels and vendors."""
+    """Return images, labels and vendors."""
     folder = named or Path(os.environ.get("EMOTION_ESTIMATORS_DATA", ""), "emoji-data")
     is_there = named is not None or (folder / "emoji.json").is_file()
     emoji = load_emoji(folder) if is_there else load_emoji_sample()
@@ -82,7 +82,7 @@ def save_confusion(y_test: Any, predictions: dict[str, Any], path: Path) -> None
     )
     for ax, (name, y_pred) in zip(axes.flat, predictions.items(), strict=True):
         ConfusionMatrixDisplay.from_predictions(y_test, y_pred, cmap="Blues", colorbar=False, ax=ax)
-        ax.set_title(f"{name}: number of pictures", fontsize=10)
+        ax.set_title(f"{name}: number of images", fontsize=10)
     figure.savefig(path, dpi=120)
     plt.close(figure)
     print(f"Wrote {path}.")

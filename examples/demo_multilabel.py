@@ -1,6 +1,6 @@
-"""Train a classifier of pictures that show several things each, and draw what it predicts.
+"""Train a classifier of images that show several things each, and draw what it predicts.
 
-Learns from drawn scenes, or from a table and a folder of pictures that are named on the command
+Learns from drawn scenes, or from a table and a folder of images that are named on the command
 line: `python examples/demo_multilabel.py --csv labels.csv --images pictures/`. The table has the
 columns Image_Name and one of 0 and 1 for each label.
 """
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train, measure, draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--csv", type=Path, help="table of labels; without it, drawn scenes")
-    parser.add_argument("--images", type=Path, help="folder of the pictures, else the table's")
+    parser.add_argument("--images", type=Path, help="folder of the images, else the table's")
     parser.add_argument("--image-size", type=int, default=64, help="px to train on")
     parser.add_argument("--samples", type=int, default=2500, help="how many scenes to draw")
     parser.add_argument("--epochs", type=int, default=26)
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     X_train, X_test, Y_train, Y_test = multilabel_train_test_split(
         X, Y, test_size=0.2, random_state=0
     )
-    print(f"{len(X_train)} pictures to learn from, {len(X_test)} to measure on.\n")
+    print(f"{len(X_train)} images to learn from, {len(X_test)} to measure on.\n")
 
     model = LightningMultiLabelClassifier(labels=labels, random_state=0, verbose=1)
     if arguments.preset:
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def read_data(arguments: argparse.Namespace) -> tuple[Any, Any, list[str]]:
-    """Return pictures, their indicator matrix and the names of its columns."""
+    """Return images, their indicator matrix and the names of its columns."""
     if arguments.csv is None:
         print(
             "Pictures: drawn by make_scenes, since no --csv names any.\nTheir figures say nothing "
@@ -101,11 +101,11 @@ def print_scores(labels: list[str], Y: Any, probabilities: Any, predicted: Any) 
         f1s.append(f1_score(Y[:, column], predicted[:, column], zero_division=0))
         print(f"{label:14}{n_positive:10}{precisions[-1]:20.3f}{f1s[-1]:8.3f}")
     print(f"{'macro average':14}{'':10}{np.mean(precisions):20.3f}{np.mean(f1s):8.3f}")
-    print(f"All labels of a picture right: {accuracy_score(Y, predicted):.3f}\n")
+    print(f"All labels of an image right: {accuracy_score(Y, predicted):.3f}\n")
 
 
 def draw_sheet(X: Any, Y: Any, predicted: Any, labels: list[str], path: Path) -> None:
-    """Write the first pictures with the labels they were given, missed ones in brackets."""
+    """Write the first images with the labels they were given, missed ones in brackets."""
     figure, axes = plt.subplots(
         N_ROWS, N_COLUMNS, figsize=(1.45 * N_COLUMNS, 2.3 * N_ROWS), squeeze=False
     )

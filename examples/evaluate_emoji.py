@@ -1,8 +1,8 @@
 """Measure classifiers of happy and sad emoji honestly: on vendors and on emoji they never saw.
 
-The same emoji drawn by two vendors is nearly the same picture, and repeated pictures are quite
-the same: a random split tests on what was trained on. Two protocols keep them apart: all pictures
-of one vendor are left out, for each vendor in turn, and all pictures of a fifth of the emoji, for
+The same emoji drawn by two vendors is nearly the same image, and repeated images are quite
+the same: a random split tests on what was trained on. Two protocols keep them apart: all images
+of one vendor are left out, for each vendor in turn, and all images of a fifth of the emoji, for
 each fifth and several draws of the fifths. Takes the folder `emoji-data` in the folder that the
 environment variable EMOTION_ESTIMATORS_DATA names, or one given with --data; see `fetch_emoji`.
 Without either it takes the emoji of two vendors that come with the package.
@@ -45,13 +45,13 @@ def make_models(random_state: int) -> dict[str, Any]:
 
 
 def read_data(folder: Path | None) -> tuple[Any, Any, Any, Any]:
-    """Return pictures, labels, vendors and emoji."""
+    """Return images, labels, vendors and emoji."""
     emoji = load_emoji_sample() if folder is None else load_emoji(folder)
     return emoji.data, emoji.target, emoji.vendor, emoji.code_points
 
 
 def find_data(named: Path | None) -> Path | None:
-    """Return the folder of the real pictures, or None for those of the package."""
+    """Return the folder of the real images, or None for those of the package."""
     if named is not None:
         return named
     folder = Path(os.environ.get("EMOTION_ESTIMATORS_DATA", ""), "emoji-data")
@@ -135,7 +135,7 @@ def print_table(rows: list[dict[str, Any]], vendors: list[str], models: list[str
         ]
         return float(np.mean(found)) if found else float("nan")
 
-    print("\nAccuracy on the pictures of a vendor that was left out, and of unseen emoji:\n")
+    print("\nAccuracy on the images of a vendor that was left out, and of unseen emoji:\n")
     print(f"| | {' | '.join([*vendors, 'mean', 'unseen emoji', 's per fit'])} |")
     print("|---" * (len(vendors) + 4) + "|")
     for model in models:

@@ -2,7 +2,7 @@
 A small network for emoji
 =========================
 
-`~emotion_estimators.EmojiCNNClassifier` trains a Keras network on small pictures. Here it
+`~emotion_estimators.EmojiCNNClassifier` trains a Keras network on small images. Here it
 learns from one vendor's emoji, and is asked about those of a vendor that it never saw.
 """
 
@@ -46,7 +46,7 @@ _ = ax.set(xlabel="epoch", ylabel="training loss")
 # %%
 # Beside baselines
 # ----------------
-# On a few dozen clean pictures features made by hand are hard to beat.
+# On a few dozen clean images features made by hand are hard to beat.
 
 for name, model in {
     "always the same class": DummyClassifier().fit(X_train, y_train),
@@ -61,5 +61,5 @@ for name, model in {
 # What this does not show
 # -----------------------
 # How good the network is on emoji that nobody drew before: both vendors draw the same 58. Keep all
-# pictures of one emoji on one side of the split for that (``GroupKFold`` with ``code_points`` of
-# `~emotion_estimators.datasets.load_emoji_sample`). And 58 pictures are few: one is 1.7 points.
+# images of one emoji on one side of the split for that (``GroupKFold`` with ``code_points`` of
+# `~emotion_estimators.datasets.load_emoji_sample`). And 58 images are few: one is 1.7 points.

@@ -53,6 +53,6 @@ print(f"random FaceNet, linear SVM    {search.score(X_test, y_test):.3f}")
 # %%
 # What this does not show
 # -----------------------
-# How good FaceNet is. Even a random network keeps something of a picture, which is all that the
+# How good FaceNet is. Even a random network keeps something of an image, which is all that the
 # score says; twenty drawn faces would be too few in any case. Nor how fast it is: these images are
 # resized to 80 x 80 pixels, a quarter of the 160 x 160 that the trained weights want.

@@ -65,6 +65,6 @@ print(card.limits)
 # What this does not show
 # -----------------------
 # One portrait proves nothing, and the drawings say nothing about people. The figure on the card is
-# for faces like FER2013's, with labels like FER2013's; for your own pictures, measure it with
-# ``emotion-estimators evaluate``. And the picture of what decided shows one way to look at one
+# for faces like FER2013's, with labels like FER2013's; for your own images, measure it with
+# ``emotion-estimators evaluate``. And the image of what decided shows one way to look at one
 # answer: it does not say that the reasons are good ones.

@@ -27,7 +27,7 @@ table = analyze_faces(photographs, cropper=cropper)
 table[["row", "status", "x", "y", "width", "height", "emotion"]]
 
 # %%
-# The picture
+# The image
 # -----------
 
 figure, ax = plt.subplots(figsize=(5, 5), layout="constrained")
@@ -37,7 +37,7 @@ ax.set_axis_off()
 # %%
 # Without the cropper, and beside a baseline
 # ------------------------------------------
-# A classifier of face crops answers for any picture, be it a whole photograph or a cup of coffee.
+# A classifier of face crops answers for any image, be it a whole photograph or a cup of coffee.
 # The surer answer is not the truer one: compare it with a dummy, which gives every class a
 # seventh.
 

@@ -1,5 +1,5 @@
 """
-Several labels for one picture
+Several labels for one image
 ==============================
 
 `~emotion_estimators.LightningMultiLabelClassifier` answers one question for each label.
@@ -74,8 +74,8 @@ for name, model in models.items():
 # %%
 # What this does not show
 # -----------------------
-# How good they can be: 375 pictures of 32 x 32 pixels and the smallest network are little, and
+# How good they can be: 375 images of 32 x 32 pixels and the smallest network are little, and
 # `~emotion_estimators.datasets.make_scenes` says in its notes what a larger one reaches on more.
 # Nor which is best on photographs: with few of those, a network that others trained
-# (``backbone="timm:..."``) is the one to try. And 125 test pictures hold about a dozen of the
+# (``backbone="timm:..."``) is the one to try. And 125 test images hold about a dozen of the
 # rarest label, so that a single one moves its score.

@@ -217,7 +217,7 @@ def test_resume_tries_unreadable_images_again(photos, cropper, tmp_path):  # noq
 @pytest.mark.usefixtures("cropper")
 def test_draw(photos, tmp_path):
     drawn = photos / "drawn"
-    for _ in range(2):  # the second time it does not take its own pictures for photographs
+    for _ in range(2):  # the second time it does not take its own images for photographs
         run("predict", photos, photos / "more", "--out", tmp_path / "t.csv", "--overwrite",
             "--draw", drawn)  # fmt: skip
         names = sorted(path.relative_to(drawn).as_posix() for path in drawn.rglob("*.*"))

@@ -71,9 +71,9 @@ def test_scikit_learn_contract():
     results = check_sklearn_estimator(
         EmojiCNNClassifier(**ROWS),
         expected_failed_checks={
-            # test_learns has pictures
+            # test_learns has images
             "check_classifiers_train": (
-                "its rows are two numbers, of which standardising a picture leaves the order alone"
+                "its rows are two numbers, of which standardising an image leaves the order alone"
             ),
             # what weights do is tested below
             "check_sample_weight_equivalence_on_dense_data": (
@@ -142,7 +142,7 @@ def test_views_are_made_of_some_pictures_at_once(faces, fitted, monkeypatch):
     monkeypatch.setattr(emoji_cnn_classifier, "_views", watched)
     probabilities = fitted.predict_proba(X)
     assert sum(made) == len(X) == 144
-    assert max(made) <= 32  # ten float32 views of 32 pictures of 256 x 256 px are 84 MB
+    assert max(made) <= 32  # ten float32 views of 32 images of 256 x 256 px are 84 MB
     assert_array_equal(probabilities[96:], probabilities[:48])
 
 
@@ -475,7 +475,7 @@ def test_progress_bars(faces, capsys):
     predicting = capsys.readouterr()
     assert fitting.out == predicting.out == ""
     assert "4/4" in fitting.err  # 2 epochs of 2 batches
-    assert "2/2" in predicting.err  # 48 pictures, 32 at once
+    assert "2/2" in predicting.err  # 48 images, 32 at once
 
 
 def test_state_is_arrays_and_json(fitted):

@@ -79,7 +79,7 @@ class OwnBackbone(nn.Module):
 
 
 def draw(n, seed=0, size=(16, 18)):
-    """Return pictures of red, green and blue squares on noise, and which are there."""
+    """Return images of red, green and blue squares on noise, and which are there."""
     rng = np.random.default_rng(seed)
     X = rng.integers(0, 90, (n, *size, 3), dtype=np.uint8)
     Y = (rng.random((n, 3)) < (0.5, 0.35, 0.2)).astype(np.int64)

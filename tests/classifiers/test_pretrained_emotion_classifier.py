@@ -187,7 +187,7 @@ def test_an_embedded_model_knows_real_faces(data_dir, model):
 
 
 def test_the_embedded_model_tells_what_an_astronaut_shows():
-    data = pytest.importorskip("skimage.data", reason="needs scikit-image's pictures")
+    data = pytest.importorskip("skimage.data", reason="needs scikit-image's images")
     face = data.astronaut()[62:182, 164:284]
     assert PretrainedEmotionClassifier().predict([face]).tolist() == ["happy"]
 

@@ -42,7 +42,7 @@ def test_shape_and_dtype(image_size, color, shape):
     assert X.flags.writeable
     assert y.shape == (9,)
     assert y.dtype.kind == "U"
-    assert all(np.ptp(image) > 50 for image in X)  # A picture, not a plain surface.
+    assert all(np.ptp(image) > 50 for image in X)  # An image, not a plain surface.
 
 
 def test_labels_are_canonical_and_balanced():
@@ -238,6 +238,6 @@ def test_hog_learns_it_and_raw_pixels_do_less_well():
     by_hog = LinearSVC(random_state=0).fit(described[train], y[train])
     by_hog = by_hog.score(described[test], y[test])
     by_raw = LinearSVC(C=1e-3, random_state=0).fit(raw[train], y[train]).score(raw[test], y[test])
-    # Chance is 1/7. The standard error of an accuracy over 700 pictures is about 0.014.
+    # Chance is 1/7. The standard error of an accuracy over 700 images is about 0.014.
     assert 0.80 < by_hog < 0.97
     assert 1 / 7 < by_raw < by_hog - 0.1

@@ -36,7 +36,7 @@ def test_shapes_and_dtypes(image_size, shape):
     assert X.flags.writeable
     assert Y.shape == (6, 10)
     assert Y.dtype == np.int64
-    assert all(np.ptp(image) > 30 for image in X)  # a picture, not a plain surface
+    assert all(np.ptp(image) > 30 for image in X)  # an image, not a plain surface
 
 
 def test_the_vocabulary_and_what_draws_it():
@@ -53,7 +53,7 @@ def test_zero_to_five_kinds_unbalanced_and_in_company(scenes):
     assert set(np.unique(Y)) == {0, 1}
     assert set(Y.sum(axis=1).tolist()) == {0, 1, 2, 3, 4, 5}
     shares = Y.mean(axis=0)
-    # shares of 900 pictures have standard errors below 0.017
+    # shares of 900 images have standard errors below 0.017
     assert shares.max() / shares.min() > 3
     assert shares.min() > 0.05
     vehicle, instrument = Y[:, :5].any(axis=1), Y[:, 5:].any(axis=1)
@@ -74,7 +74,7 @@ def test_the_documented_shares_hold():
 
 @pytest.mark.parametrize("kind", range(10), ids=SCENE_LABELS)
 def test_a_thing_covers_a_good_part_of_its_picture(kind):
-    """With the same random numbers up to the thing, an empty picture has the same backdrop."""
+    """With the same random numbers up to the thing, an empty image has the same backdrop."""
     covered = []
     for seed in range(12):
         alone = _photograph([kind], 64, 64, np.random.default_rng(seed))
@@ -140,11 +140,11 @@ def test_options_are_keyword_only():
 
 
 def test_a_linear_model_of_pixels_does_not_learn_it(scenes):
-    """Places, sides and colours vary: what is in a picture is no sum of its pixels."""
+    """Places, sides and colours vary: what is in an image is no sum of its pixels."""
     X, Y = scenes
     rows = X.reshape(len(X), -1) / 255.0
     model = RidgeClassifier(alpha=1000.0).fit(rows[:600], Y[:600])
     precision = average_precision_score(Y[600:], model.decision_function(rows[600:]))
     chance = Y[600:].mean()
-    # the standard error of a macro average precision over 300 pictures is about 0.02
+    # the standard error of a macro average precision over 300 images is about 0.02
     assert precision < chance + 0.2

@@ -213,7 +213,7 @@ def test_a_zip_of_many_entries_that_are_large_together_is_refused(tmp_path):
         for i in range(9):
             archive.writestr(f"happy/{i}.png", bytes(2**25))
     with pytest.raises(
-        ValueError, match=r"bomb\.zip: one of its pictures asks for more than is left of the \d+ b"
+        ValueError, match=r"bomb\.zip: one of its images asks for more than is left of the \d+ b"
     ):
         load_image_folder(path)
 

@@ -42,7 +42,7 @@ REASONS = (
     "needs other machines",
     "builds this project",
 )
-# Pictures drawn with another version of Pillow, and sums of another BLAS, differ a little: this is
+# Images drawn with another version of Pillow, and sums of another BLAS, differ a little: this is
 # three of the 150 faces, or seven of the 350, that scores are of
 NUMBER = re.compile(r"\d+\.\d+")
 TOLERANCE = 0.02

@@ -1,4 +1,4 @@
-"""The demo of several labels per picture, on drawn scenes and on a table of a few of them."""
+"""The demo of several labels per image, on drawn scenes and on a table of a few of them."""
 
 import importlib.util
 from pathlib import Path
@@ -31,7 +31,7 @@ def run(demo, capsys, *arguments):
 def test_scenes_are_drawn_where_no_table_is_named(demo, capsys, tmp_path):
     out = run(demo, capsys, "--samples", 80, "--output", tmp_path / "new")
     assert "drawn by make_scenes" in out
-    assert "64 pictures to learn from, 16 to measure on" in out
+    assert "64 images to learn from, 16 to measure on" in out
     for name in SCENE_LABELS:
         assert f"\n{name}" in out
     with Image.open(tmp_path / "new" / "multilabel_predictions.png") as sheet:

@@ -32,7 +32,7 @@ def read_boxes(printed):
 
 
 def check_pictures(folder, photo, boxes):
-    """Check that boxes and nothing else is drawn, and that the heat map is no plain picture."""
+    """Check that boxes and nothing else is drawn, and that the heat map is no plain image."""
     drawn = read_image(folder / "photograph_faces.png")
     assert drawn.shape == photo.shape
     changed = np.any(drawn != photo, axis=2)

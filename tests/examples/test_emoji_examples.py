@@ -30,7 +30,7 @@ def test_demo_on_the_emoji_of_the_package(tmp_path, monkeypatch, capsys):
     load("demo_emoji").main(["--epochs", "1", "--out", str(tmp_path / "new")])
     out = capsys.readouterr().out
     assert "58 of google, 58 of twitter, with the package" in out
-    assert "58 pictures to learn from, 58 to measure on" in out
+    assert "58 images to learn from, 58 to measure on" in out
     for name in ("Dummy", "original", "default"):
         assert f"\n{name}" in out
     with Image.open(tmp_path / "new" / "emoji_confusion_matrix.png") as sheet:

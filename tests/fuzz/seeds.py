@@ -15,7 +15,7 @@ __all__ = ["SEEDS"]
 
 
 def image_seeds():
-    """Return a small picture in every mode and format that Pillow writes and reads."""
+    """Return a small image in every mode and format that Pillow writes and reads."""
     rng = np.random.default_rng(0)
     rgba = Image.fromarray(rng.integers(0, 256, (9, 11, 4), dtype=np.uint8))
     modes = {mode: rgba.convert(mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")}
@@ -168,7 +168,7 @@ def folder_seeds():
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", compression) as archive:
             for name in ("train/happy/0.png", "train/happy/1.jpg", "train/Anger/a/2.png"):
-                archive.writestr(name, b"no picture: nothing is decoded " * 3)
+                archive.writestr(name, b"no image: nothing is decoded " * 3)
             archive.writestr("train/notes.txt", b"left out")
         yield f"zip {compression}", b"zip\n" + file.getvalue()
     tree = [

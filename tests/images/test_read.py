@@ -374,7 +374,7 @@ def test_a_program_is_not_run(monkeypatch) -> None:
     from PIL import EpsImagePlugin
 
     def ghostscript(*_args: object, **_kwargs: object) -> None:
-        raise AssertionError("a program in a picture's place was run")
+        raise AssertionError("a program in an image's place was run")
 
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ghostscript)
     encoded = encode(noise(9, 11, 3), "eps")

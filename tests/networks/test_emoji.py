@@ -32,7 +32,7 @@ def images():
 
 
 def outputs(network, images, layer):
-    """Return what a layer makes of grey pictures (n, h, w) in 0..1."""
+    """Return what a layer makes of grey images (n, h, w) in 0..1."""
     names = [one.name for one in network.layers]
     front = keras.Sequential(network.layers[: names.index(layer) + 1])
     return keras.ops.convert_to_numpy(front(images[..., np.newaxis].astype(np.float32)))

@@ -1,4 +1,4 @@
-"""Pictures of emoji in, emotions out: a small Keras network trained from scratch.
+"""Images of emoji in, emotions out: a small Keras network trained from scratch.
 
 Imports keras, scikeras and onnxruntime inside functions only, through `training` and
 `networks`.
@@ -38,7 +38,7 @@ from emotion_estimators.validation import (
 
 __all__ = ["EmojiCNNClassifier"]
 
-_LOADING_BATCH = 256  # pictures in memory at once in a prediction
+_LOADING_BATCH = 256  # images in memory at once in a prediction
 _VIEWS_BATCH = 32  # the same where each becomes ten
 _BACKENDS = {"tensorflow", "torch", "jax"}
 
@@ -48,9 +48,9 @@ after_fork(lambda: _dead_backends.update({"tensorflow", "jax"}.intersection(sys.
 
 
 class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
-    """Convolutional Keras network for small pictures such as emoji, trained from scratch.
+    """Convolutional Keras network for small images such as emoji, trained from scratch.
 
-    For a few dozen to a few thousand pictures: augmentation and regularisation let it learn
+    For a few dozen to a few thousand images: augmentation and regularisation let it learn
     from some hundred. Runs on the Keras backend that the user has chosen.
 
     Parameters
@@ -65,15 +65,15 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
         with batch normalisation follow.
         "original" is the classic small network: convolutions of 32 and 64 channels without
         padding, a pooling between them, a dense layer of 64, trained with Adam at a constant
-        learning rate on the pictures as they are.
+        learning rate on the images as they are.
     filters : tuple of int, default=(96, 128)
         Channels of the trained convolutions of "default".
     dropout : float, default=0.5
         Share of the features before the last layer of "default" dropped in training.
     epochs : int or "auto", default="auto"
-        Passes over the pictures; "auto" is 240, and 45 for "original".
+        Passes over the images; "auto" is 240, and 45 for "original".
     batch_size : int or "auto", default="auto"
-        Pictures in a training step at most; "auto" is 32, and 6 for "original".
+        Images in a training step at most; "auto" is 32, and 6 for "original".
     learning_rate : float or "auto", default="auto"
         Learning rate of Adam; "auto" is 0.003, and 0.001 for "original". With "default" it rises
         over the first tenth of the steps and falls to zero as a cosine.
@@ -88,7 +88,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
         the training loss where there is none, gets better; None never does. "auto" is 120, and
         None for "original".
     test_time_augmentation : bool or "auto", default="auto"
-        Average the probabilities of ten views of each picture: as it is and moved by 1/24 of
+        Average the probabilities of ten views of each image: as it is and moved by 1/24 of
         its size up, down, left and right, and the mirror images of these; "auto" does so for
         "default". It makes predictions ten times slower.
     class_weight : dict, "balanced" or None, default=None
@@ -118,7 +118,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
         not change the estimator. Trained on a single class it has a second output, of no class.
     history_ : list of dict
         One record per epoch: ``epoch``, ``train_loss``, ``train_accuracy`` (on augmented
-        pictures), ``learning_rate`` and, with a held-out part, ``valid_loss`` and
+        images), ``learning_rate`` and, with a held-out part, ``valid_loss`` and
         ``valid_accuracy``. A warm start appends.
     best_epoch_ : int
         Epoch of ``history_`` whose weights are kept.
@@ -150,8 +150,8 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
     a note of the exception says of which epoch they are. Before, and after any other error, it is
     as it was.
 
-    Predictions run on ONNX Runtime, which needs no Keras, costs no tracing, and takes one picture
-    at a time: they do not depend on the other pictures of X, bit for bit.
+    Predictions run on ONNX Runtime, which needs no Keras, costs no tracing, and takes one image
+    at a time: they do not depend on the other images of X, bit for bit.
 
     ``KERAS_BACKEND`` is respected and never set. The same seed gives the same network on one
     machine, backend and number of threads; another backend rounds otherwise. Global random
@@ -344,7 +344,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
             grey = batch.astype(np.float32) / scale  # (n, h, w)
             views = _views(grey) if moved else grey[:, np.newaxis]  # (n, v, h, w)
             n, n_views, height, width = views.shape
-            # a run holds the views of one picture: no other picture is a neighbour
+            # a run holds the views of one image: no other image is a neighbour
             outputs = network.run(
                 views.reshape(n * n_views, height, width), batch_size=n_views, n_threads=n_threads
             )
@@ -439,7 +439,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _views(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return each picture, moved four ways too, and the mirror images, (n, 10, h, w).
+    """Return each image, moved four ways too, and the mirror images, (n, 10, h, w).
 
     The border is repeated outwards.
     """

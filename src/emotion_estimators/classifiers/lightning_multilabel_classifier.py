@@ -41,7 +41,7 @@ _INFERENCE_BATCH = {"cpu": 32, "cuda": 128}
 class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
     """Network for images that carry any number of labels at once, trained with Lightning.
 
-    Use it where a picture shows several things, or none: each label is a question of its own.
+    Use it where an image shows several things, or none: each label is a question of its own.
 
     Parameters
     ----------

@@ -140,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="DIR",
-        help="write the figures (evaluation.json) and a picture (confusion_matrix.png; needs "
+        help="write the figures (evaluation.json) and an image (confusion_matrix.png; needs "
         "matplotlib) into this folder",
     )
     _add_n_threads(evaluate)

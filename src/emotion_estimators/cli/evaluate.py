@@ -42,7 +42,7 @@ _SCORES = {
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Print the figures, and write them and a picture of the confusion matrix."""
+    """Print the figures, and write them and an image of the confusion matrix."""
     if arguments.out is None:
         check_output("evaluate without --out")
     else:

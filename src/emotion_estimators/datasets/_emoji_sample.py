@@ -1,4 +1,4 @@
-"""Pictures of happy and sad emoji that come with the package; stands on `emoji_folder`."""
+"""Images of happy and sad emoji that come with the package; stands on `emoji_folder`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SAMPLE = Path(__file__).with_name("emoji_sample")
 def load_emoji_sample(
     *, vendor: str | Sequence[str] | None = None, return_X_y: bool = False
 ) -> Any:
-    """Load the pictures of 58 happy and sad emoji by two vendors that come with the package.
+    """Load the images of 58 happy and sad emoji by two vendors that come with the package.
 
     Nothing is downloaded.
 
     Parameters
     ----------
     vendor : {"google", "twitter"}, sequence of them or None, default=None
-        Whose pictures to take: Noto's ("google"), Twemoji's ("twitter"), or, with None, both.
+        Whose images to take: Noto's ("google"), Twemoji's ("twitter"), or, with None, both.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
 
@@ -44,16 +44,16 @@ def load_emoji_sample(
 
     See Also
     --------
-    fetch_emoji : Download the pictures of four vendors.
-    load_emoji : Load a folder of such pictures.
+    fetch_emoji : Download the images of four vendors.
+    load_emoji : Load a folder of such images.
 
     Notes
     -----
     Train on one vendor and test on the other, or keep each emoji on one side of the split
-    (``groups=bunch.code_points``): the same emoji drawn twice is nearly the same picture.
+    (``groups=bunch.code_points``): the same emoji drawn twice is nearly the same image.
 
     Noto Emoji is by Google (Apache-2.0), Twemoji by Twitter, Inc. and other contributors
-    (CC-BY 4.0): who passes the pictures of Twemoji on must name them. The table is that of
+    (CC-BY 4.0): who passes the images of Twemoji on must name them. The table is that of
     github.com/iamcal/emoji-data (MIT).
 
     Examples

@@ -56,7 +56,7 @@ _CATEGORY = "Smileys & Emotion"
 _TEXT_FIELDS = ("unified", "image", "name", "category", "subcategory")
 _PICTURE = re.compile(r"[0-9a-z]+(-[0-9a-z]+)*\.png")
 _CODE_POINTS = re.compile(r"[0-9A-F]{1,6}(-[0-9A-F]{1,6})*", re.IGNORECASE)
-_PICTURE_STYLE = 0xFE0F  # asks for the coloured picture of the character before it
+_PICTURE_STYLE = 0xFE0F  # asks for the coloured image of the character before it
 _HAS_PICTURE = "has_img_"
 
 
@@ -68,11 +68,11 @@ class Emoji:
     picture: str  # name of the file in each vendor's folder
     name: str
     subcategory: str
-    lacking: frozenset[str]  # vendors that the table says have no picture of it
+    lacking: frozenset[str]  # vendors that the table says have no image of it
 
 
 def picture_folder(vendor: str) -> str:
-    """Return the name of the folder of a vendor's pictures of 64 x 64 px."""
+    """Return the name of the folder of a vendor's images of 64 x 64 px."""
     return f"img-{vendor}-64"
 
 

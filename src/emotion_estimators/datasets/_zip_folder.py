@@ -17,8 +17,8 @@ from emotion_estimators.datasets.folder_files import is_hidden
 
 __all__ = ["read_zip", "walk_zip"]
 
-_MAX_FILE_BYTES = 2**28  # a compressed entry that claims more is a bomb, not a picture
-# All entries together: pictures are compressed already, and hardly shrink further. What is left
+_MAX_FILE_BYTES = 2**28  # a compressed entry that claims more is a bomb, not an image
+# All entries together: images are compressed already, and hardly shrink further. What is left
 # is room for the few that do.
 _MAX_INFLATION = 20
 _MAX_TABLE_BYTES = 2**24  # of 200,000 files with names like "train/happy/0123456789.jpg"
@@ -91,7 +91,7 @@ def read_zip(path: Path, names: list[str], *, owner: str) -> list[bytes]:
     """Return the contents of files in a zip file.
 
     Raises ValueError if a file is damaged, encrypted or packed in an unusual way, or claims more
-    bytes than a picture, or all of them more than pictures in a zip file of this size.
+    bytes than an image, or all of them more than images in a zip file of this size.
     """
     with _opened(path, owner) as archive:
         entries = [archive.getinfo(name) for name in names]
@@ -102,11 +102,11 @@ def read_zip(path: Path, names: list[str], *, owner: str) -> list[bytes]:
             error=ValueError,
         )
         for entry in entries:
-            budget.take(n_bytes=entry.file_size, what="one of its pictures")
+            budget.take(n_bytes=entry.file_size, what="one of its images")
             if entry.file_size > _MAX_FILE_BYTES:
                 raise ValueError(
                     f"{owner} refuses {entry.filename} in {path}: it claims {entry.file_size} "
-                    f"bytes, more than the {_MAX_FILE_BYTES} of any picture. Unpack it yourself "
+                    f"bytes, more than the {_MAX_FILE_BYTES} of any image. Unpack it yourself "
                     "if you trust it."
                 )
             if entry.compress_type not in _PACKED:

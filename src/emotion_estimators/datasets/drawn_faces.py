@@ -1,4 +1,4 @@
-"""Generated pictures of drawn faces: a number of samples in, images and emotions out.
+"""Generated images of drawn faces: a number of samples in, images and emotions out.
 
 Needs nothing but Pillow and NumPy; stands on `_drawing`.
 """
@@ -77,31 +77,31 @@ def make_faces(
     These are drawings, not people. They are good for trying out code, for teaching and for
     tests; an accuracy reached on them says nothing about photographs of faces.
 
-    Every picture shows another person: shape of head, eyes, brows, nose and mouth, skin and hair
+    Every image shows another person: shape of head, eyes, brows, nose and mouth, skin and hair
     vary, and so do the turn of the head, its place and size, light, background,
     contrast, blur and noise. The emotion moves brows, lids, nose, cheeks and mouth only.
 
     Parameters
     ----------
     n_samples : int, default=140
-        Number of pictures, at least 1.
+        Number of images, at least 1.
     emotions : sequence of str, default=None
         The emotions to draw, by any name that `~emotion_estimators.labels.canonical_emotion`
         knows. None draws all seven of `~emotion_estimators.labels.EMOTIONS`.
     image_size : int or (int, int), default=48
-        Side of the square pictures, or their (height, width), in pixels, at least 24.
+        Side of the square images, or their (height, width), in pixels, at least 24.
     color : {"grey", "rgb"}, default="grey"
-        Grey or colour pictures. The grey picture is the luma of the colour picture.
+        Grey or colour images. The grey image is the luma of the colour image.
     random_state : int, RandomState instance or None, default=None
-        The same int gives the same pictures. None draws new ones each time; it neither reads nor
+        The same int gives the same images. None draws new ones each time; it neither reads nor
         changes NumPy's global random state.
 
     Returns
     -------
     X : ndarray of uint8, shape (n_samples, height, width) or (n_samples, height, width, 3)
-        The pictures, 0..255; RGB where ``color="rgb"``.
+        The images, 0..255; RGB where ``color="rgb"``.
     y : ndarray of str, shape (n_samples,)
-        The emotion of each picture, by its canonical name.
+        The emotion of each image, by its canonical name.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def make_faces(
     fear 1+2+4+5+20, happy 6+12, sad 1+4+15, surprise 1+2+5+25+26. Neutral faces have none. On
     real people the link between such prototypes and what somebody feels is disputed [3]_.
 
-    How hard it is: trained on 1,400 grey pictures of 48 pixels and scored on others, a linear SVM
+    How hard it is: trained on 1,400 grey images of 48 pixels and scored on others, a linear SVM
     names 0.95 to 0.96 of them right on HOG features and 0.71 to 0.75 on standardised raw pixels,
     by `random_state`; chance is 0.14.
 
@@ -176,7 +176,7 @@ def _check_emotions(emotions: Sequence[str] | None) -> tuple[str, ...]:
 def _photograph(
     emotion: str, height: int, width: int, color: str, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Draw one face, light it and take its picture: (height, width) or (height, width, 3)."""
+    """Draw one face, light it and take its image: (height, width) or (height, width, 3)."""
     person = draw_traits(TRAITS, rng)
     palette = draw_palette(rng)
     view = draw_traits(_VIEW, rng)

@@ -1,4 +1,4 @@
-"""Generated pictures of several drawn things each: a number in, images and an indicator out.
+"""Generated images of several drawn things each: a number in, images and an indicator out.
 
 Needs nothing but Pillow and NumPy; stands on `_drawing`.
 """
@@ -31,7 +31,7 @@ __all__ = ["SCENE_LABELS", "make_scenes"]
 SCENE_LABELS = tuple(THINGS)
 _SMALLEST = 32
 
-_COUNT_SHARES = (0.08, 0.22, 0.28, 0.22, 0.13, 0.07)  # of pictures with 0, 1, ... 5 things
+_COUNT_SHARES = (0.08, 0.22, 0.28, 0.22, 0.13, 0.07)  # of images with 0, 1, ... 5 things
 _N_VEHICLES = 5
 _SAME_KIND = 2.0  # a vehicle is this much likelier beside a vehicle, an instrument likewise
 
@@ -61,31 +61,31 @@ def make_scenes(
     image_size: int | tuple[int, int] = 64,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Draw pictures that show zero to five of ten kinds of things: multi-label data, offline.
+    """Draw images that show zero to five of ten kinds of things: multi-label data, offline.
 
     These are drawings. They are good for trying out code, for teaching and for tests; a score
     reached on them says nothing about photographs.
 
-    The things (``SCENE_LABELS``) differ from picture to picture in colour, proportions, size, place
+    The things (``SCENE_LABELS``) differ from image to image in colour, proportions, size, place
     and slope, look to the left or to the right, and hide parts of one another. Behind them lie
     hills, houses or nothing but light, whatever the things are.
 
     Parameters
     ----------
     n_samples : int, default=100
-        Number of pictures, at least 1.
+        Number of images, at least 1.
     image_size : int or (int, int), default=64
-        Side of the square pictures, or their (height, width), in pixels, at least 32.
+        Side of the square images, or their (height, width), in pixels, at least 32.
     random_state : int, RandomState instance or None, default=None
-        The same int gives the same pictures. None draws new ones each time; it neither reads nor
+        The same int gives the same images. None draws new ones each time; it neither reads nor
         changes NumPy's global random state.
 
     Returns
     -------
     X : ndarray of uint8, shape (n_samples, height, width, 3)
-        The pictures, RGB, 0..255.
+        The images, RGB, 0..255.
     Y : ndarray of int64, shape (n_samples, 10)
-        Whether each of ``SCENE_LABELS`` is in the picture, 0 or 1, in that order.
+        Whether each of ``SCENE_LABELS`` is in the image, 0 or 1, in that order.
 
     Raises
     ------
@@ -94,16 +94,16 @@ def make_scenes(
 
     See Also
     --------
-    load_multilabel_csv : Pictures of your own, with a table of their labels.
+    load_multilabel_csv : Images of your own, with a table of their labels.
 
     Notes
     -----
-    Labels are unbalanced: of many pictures 0.42 show a cycle and 0.10 an ektara, the rarest.
-    Vehicles keep company with vehicles, instruments with instruments; 0.08 of the pictures show
-    nothing. No picture shows a kind twice.
+    Labels are unbalanced: of many images 0.42 show a cycle and 0.10 an ektara, the rarest.
+    Vehicles keep company with vehicles, instruments with instruments; 0.08 of the images show
+    nothing. No image shows a kind twice.
 
     How hard it is: `~emotion_estimators.LightningMultiLabelClassifier`, trained for 26 epochs on
-    2,000 pictures of 64 pixels, reached a macro average precision of 0.963 to 0.969 on 500 others
+    2,000 images of 64 pixels, reached a macro average precision of 0.963 to 0.969 on 500 others
     with three seeds; the rarest labels are learnt last. Logistic regression on the pixels reached
     0.31, and chance, the share of positives, was 0.22.
 
@@ -130,7 +130,7 @@ def make_scenes(
 
 
 def _draw_kinds(rng: np.random.Generator) -> list[int]:
-    """Choose what a picture shows, as columns of Y, in the order in which they are painted."""
+    """Choose what an image shows, as columns of Y, in the order in which they are painted."""
     weights = np.array([THINGS[name][1] for name in SCENE_LABELS])
     kinds: list[int] = []
     for _ in range(int(rng.choice(len(_COUNT_SHARES), p=_COUNT_SHARES))):
@@ -146,7 +146,7 @@ def _draw_kinds(rng: np.random.Generator) -> list[int]:
 def _photograph(
     kinds: list[int], height: int, width: int, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Paint one scene, light it and take its picture: (height, width, 3)."""
+    """Paint one scene, light it and take its image: (height, width, 3)."""
     view = draw_traits(_VIEW, rng)
     times = enlargement(min(height, width))
     image = _backdrop(height * times, width * times, view["horizon"], rng)
@@ -164,7 +164,7 @@ def _photograph(
 def _place(kinds: list[int], height: int, width: int, rng: np.random.Generator) -> list[Pose]:
     """Choose place, size, slope and side for each thing, so that none hides another whole."""
     poses: list[Pose] = []
-    # more things in a picture are smaller ones
+    # more things in an image are smaller ones
     low, high = np.array((0.25, 0.36)) * min(height, width) / max(1, len(kinds)) ** 0.2
     for kind in kinds:
         turn = THINGS[SCENE_LABELS[kind]][2]

@@ -75,21 +75,21 @@ def fetch_emoji(
     verbose: bool | int = False,
     return_X_y: bool = False,
 ) -> Any:
-    """Download pictures of smileys, once, and load them.
+    """Download images of smileys, once, and load them.
 
     Parameters
     ----------
     vendor : str or sequence of str, default=None
-        Whose pictures to take: "apple", "facebook", "google", "twitter" or several of these.
+        Whose images to take: "apple", "facebook", "google", "twitter" or several of these.
         None takes all four.
     labels : {"happy-sad", "subcategory"}, default="happy-sad"
-        The classes, as for `load_emoji`. Only pictures that have one are downloaded.
+        The classes, as for `load_emoji`. Only images that have one are downloaded.
     sequences : {"separate", "first"}, default="separate"
         What an emoji of several characters is to "happy-sad", as for `load_emoji`.
     data_home : str or path-like, default=None
         Where to keep the files, in ``emoji-data/v16.0.0``. None is the folder of `get_data_home`.
     base_url : str, default=None
-        What ``/emoji.json`` and ``/img-<vendor>-64/<picture>`` are appended to, such as the
+        What ``/emoji.json`` and ``/img-<vendor>-64/<image>`` are appended to, such as the
         address of a mirror; one of another version needs a `data_home` of its own too. None is
         tag v16.0.0 of the collection, at raw.githubusercontent.com.
     table_sha256 : str, default=None
@@ -116,17 +116,17 @@ def fetch_emoji(
         If files cannot be downloaded, or must not: ``EMOTION_ESTIMATORS_OFFLINE``. What has
         arrived is kept, and the next call goes on from there.
     DownloadError
-        If ``emoji.json`` has another SHA-256, or what comes as a picture is none of 64 x 64 px.
+        If ``emoji.json`` has another SHA-256, or what comes as an image is none of 64 x 64 px.
     ValueError
         If `vendor` names none, one twice or an unknown one, `base_url` is no http address, or
-        no picture could be loaded.
+        no image could be loaded.
     OSError
         If `data_home` cannot be written.
 
     Warns
     -----
     UserWarning
-        If the server does not have pictures that the table promises. The others are loaded, and
+        If the server does not have images that the table promises. The others are loaded, and
         ``bunch.missing`` lists these.
 
     See Also
@@ -139,13 +139,13 @@ def fetch_emoji(
     -----
     A file appears in `data_home` whole or not at all, also when several processes fetch at once.
     Lost connections, timeouts and server errors are tried three times; other answers are final. A
-    picture may take 60 s, the table 14 minutes, all attempts together. Files that are there are
+    image may take 60 s, the table 14 minutes, all attempts together. Files that are there are
     checked again and not downloaded again: with all of them there, nothing is asked of the network.
 
-    ``emoji.json`` is known by its SHA-256. The pictures have no known hashes: each is checked
+    ``emoji.json`` is known by its SHA-256. The images have no known hashes: each is checked
     to be a whole PNG file of 64 x 64 px.
 
-    The table is under the MIT licence. The pictures are their vendors', who set the terms: Apple's
+    The table is under the MIT licence. The images are their vendors', who set the terms: Apple's
     may not be passed on, for example.
 
     References
@@ -208,7 +208,7 @@ class _Server:
         return read_emoji_table(self.root / "emoji.json", needed_by="fetch_emoji")
 
     def get_pictures(self, names: list[str], *, n_threads: int, verbose: bool) -> None:
-        """Download the pictures that are not there; leave out those the server lacks."""
+        """Download the images that are not there; leave out those the server lacks."""
         wanted = [name for name in names if not _passes(self.root / name, _check_picture)]
         if not wanted:
             return
@@ -231,7 +231,7 @@ class _Server:
         try:
             self._get(name, _check_picture, _LARGEST_PICTURE)
         except NotThereError:
-            # a damaged file of that name would be taken for the picture
+            # a damaged file of that name would be taken for the image
             (self.root / name).unlink(missing_ok=True)
 
     def _get(self, name: str, check: Any, largest: int) -> None:
@@ -300,6 +300,6 @@ def _check_picture(file: BinaryIO) -> None:
         ) from error
     if size != (_SIDE, _SIDE):
         raise DownloadError(
-            f"fetch_emoji expected a picture of {_SIDE} x {_SIDE} px, got one of {size[1]} x "
+            f"fetch_emoji expected an image of {_SIDE} x {_SIDE} px, got one of {size[1]} x "
             f"{size[0]}. Nothing was kept of it."
         )

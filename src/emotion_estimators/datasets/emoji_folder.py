@@ -27,11 +27,11 @@ _FOLDER = re.compile(r"img-([0-9a-z]+)-64")
 _DESCR = """\
 Emoji of Unicode's category 'Smileys & Emotion'
 -----------------------------------------------
-{n_samples} pictures of {n_emoji} emoji by {vendors}; classes ({labels}): {classes}.
+{n_samples} images of {n_emoji} emoji by {vendors}; classes ({labels}): {classes}.
 
-Each picture is a PNG of 64 x 64 px with opacity. Estimators of this package show it on white.
+Each image is a PNG of 64 x 64 px with opacity. Estimators of this package show it on white.
 
-Table and collection: github.com/iamcal/emoji-data (MIT). The pictures belong to their vendors
+Table and collection: github.com/iamcal/emoji-data (MIT). The images belong to their vendors
 and stand under the vendors' own terms.
 """
 
@@ -54,7 +54,7 @@ def load_emoji(
     sequences: str = "separate",
     return_X_y: bool = False,
 ) -> Any:
-    """Load pictures of smileys from a folder that is laid out as emoji-data is.
+    """Load images of smileys from a folder that is laid out as emoji-data is.
 
     Nothing is downloaded.
 
@@ -63,7 +63,7 @@ def load_emoji(
     path : str or path-like
         A folder with ``emoji.json`` and ``img-<vendor>-64/<code points>.png``.
     vendor : str or sequence of str, default=None
-        Whose pictures to take, such as "apple" or ``["apple", "google"]``. None takes all
+        Whose images to take, such as "apple" or ``["apple", "google"]``. None takes all
         whose folders are there.
     labels : {"happy-sad", "subcategory"}, default="happy-sad"
         "happy-sad" takes the emoji that `emoji_class` knows;
@@ -90,13 +90,13 @@ def load_emoji(
             The distinct classes, sorted.
         code_points : ndarray of shape (n_samples,), dtype object
             Which emoji it is, as the table writes it: "1F600", "263A-FE0F". The same for all
-            vendors, so that it groups the pictures of one emoji.
+            vendors, so that it groups the images of one emoji.
         vendor : ndarray of shape (n_samples,), dtype object
-            Whose picture it is.
+            Whose image it is.
         names : ndarray of shape (n_samples,), dtype object
             Names, such as "GRINNING FACE".
         missing : list of str
-            Pictures that should be there and are not, relative to `path`.
+            Images that should be there and are not, relative to `path`.
         DESCR : str
             Description of the data.
     data, target : tuple of ndarray
@@ -107,12 +107,12 @@ def load_emoji(
     FileNotFoundError
         If the folder, its ``emoji.json`` or a vendor's folder is not there.
     ValueError
-        If ``emoji.json`` is damaged, `vendor` names none or one twice, or no picture is left.
+        If ``emoji.json`` is damaged, `vendor` names none or one twice, or no image is left.
 
     Warns
     -----
     UserWarning
-        If pictures are missing that the table says the vendor has.
+        If images are missing that the table says the vendor has.
 
     See Also
     --------
@@ -124,7 +124,7 @@ def load_emoji(
     as numbers. The kissing faces U+1F617 to U+1F619 are in the tables of both happy and sad
     emoji, and are happy. A variation selector (U+FE0F) does not make a sequence.
 
-    The pictures have transparent corners. Estimators here composite them on white, as
+    The images have transparent corners. Estimators here composite them on white, as
     `emotion_estimators.images.read_image` does; OpenCV's ``imread`` drops the opacity, which
     mostly gives black corners.
 
@@ -179,7 +179,7 @@ def gather_emoji(
     sequences: str,
     needed_by: str,
 ) -> Bunch:
-    """Return the Bunch of the emoji that have a class and whose pictures lie below `root`."""
+    """Return the Bunch of the emoji that have a class and whose images lie below `root`."""
     rows, missing, lost = [], [], []
     for vendor in vendors:
         for emoji in table:
@@ -195,7 +195,7 @@ def gather_emoji(
                 lost.append(missing[-1])
     if not rows:
         raise ValueError(
-            f"{needed_by} found no picture of an emoji with a class in {root}: all "
+            f"{needed_by} found no image of an emoji with a class in {root}: all "
             f"{len(missing)} are missing."
         )
     if lost:

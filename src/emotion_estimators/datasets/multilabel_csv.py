@@ -123,7 +123,7 @@ def load_multilabel_csv(
 
     See Also
     --------
-    make_scenes : Generated pictures with several labels each.
+    make_scenes : Generated images with several labels each.
     emotion_estimators.model_selection.multilabel_train_test_split : Split what was loaded.
 
     Notes
@@ -145,7 +145,7 @@ def load_multilabel_csv(
     ...     _ = table.write_text(
     ...         "Image_Name,Classes,boat,bus\na.png,boat bus,1,1\nb.png,bus,0,1\n"
     ...     )
-    ...     pictures = load_multilabel_csv(table, folder)
+    ...     images = load_multilabel_csv(table, folder)
     >>> pictures.target_names
     ['boat', 'bus']
     >>> pictures.target

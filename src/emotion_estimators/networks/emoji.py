@@ -1,4 +1,4 @@
-"""Two small Keras networks from grey pictures to class probabilities.
+"""Two small Keras networks from grey images to class probabilities.
 
 Imports keras, so import this module only where it is needed.
 """

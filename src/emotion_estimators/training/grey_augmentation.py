@@ -1,6 +1,6 @@
-"""Random changes of grey pictures, drawn for a whole batch at once in NumPy.
+"""Random changes of grey images, drawn for a whole batch at once in NumPy.
 
-NumPy alone, so that a seed gives the same pictures whatever trains on them; imported by the
+NumPy alone, so that a seed gives the same images whatever trains on them; imported by the
 Keras plumbing of this folder.
 """
 
@@ -31,14 +31,14 @@ _MIRRORED = 0.5
 _SHARPENED = 0.5
 _INVERTED = 0.3
 _ERASED = 0.5
-_ERASED_SIDES = (1 / 8, 1 / 3)  # sides of the covered box as shares of the picture's
+_ERASED_SIDES = (1 / 8, 1 / 3)  # sides of the covered box as shares of the image's
 
 _GRID = 4
 _RADIUS = 3  # pixels of the blur on either side
 
 
 def augment_grey(images: Images, strength: float, rng: np.random.Generator) -> Images:
-    """Mirror, warp, sharpen or blur, relight, invert and partly cover each picture by chance.
+    """Mirror, warp, sharpen or blur, relight, invert and partly cover each image by chance.
 
     `images` (n, height, width) float32; returns (n, height, width) float32.
     """
@@ -88,7 +88,7 @@ def _interpolation(size: int) -> Images:
 
 
 def _sample(images: Images, y: Images, x: Images) -> Images:
-    """Return the pictures at fractional places, interpolated linearly."""
+    """Return the images at fractional places, interpolated linearly."""
     n, height, width = images.shape
     y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
     top = np.minimum(y.astype(np.int32), max(height - 2, 0))
@@ -114,7 +114,7 @@ def _sharpen(images: Images, strength: float, rng: np.random.Generator) -> Image
 
 
 def _blur(images: Images, sigma: Images) -> Images:
-    """Blur each picture with a Gaussian of its own, cut off after `_RADIUS` pixels."""
+    """Blur each image with a Gaussian of its own, cut off after `_RADIUS` pixels."""
     steps = np.arange(-_RADIUS, _RADIUS + 1, dtype=np.float32)
     kernel = np.exp(-(steps**2) / (2 * sigma**2))  # (n, 1, 2 r + 1)
     kernel /= kernel.sum(axis=2, keepdims=True)
@@ -148,7 +148,7 @@ def _relight(images: Images, strength: float, rng: np.random.Generator) -> Image
 
 
 def _cover(images: Images, rng: np.random.Generator) -> Images:
-    """Cover a box of some pictures with one grey."""
+    """Cover a box of some images with one grey."""
     n, height, width = images.shape
     low, high = _ERASED_SIDES
     inside = np.ones((n, 1, 1), dtype=bool)

@@ -61,7 +61,7 @@ class BatchedSequential(keras.Sequential):
         seed: int,
         **kwargs: Any,
     ) -> Any:
-        """Train on pictures (n, h, w, 1), targets (n, n_classes) and weights (n,)."""
+        """Train on images (n, h, w, 1), targets (n, n_classes) and weights (n,)."""
         batches = _Batches(x, y, sample_weight, recipe, seed)
         kwargs |= {"steps_per_epoch": batches.n_steps, "shuffle": False}
         return super().fit(batches, **kwargs)
@@ -91,7 +91,7 @@ class _Batches(keras.utils.PyDataset):
     def __getitem__(self, number: int) -> tuple[Any, Any, Any]:
         epoch, step = divmod(number, self.n_steps)
         order = np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.x))
-        # parts of sizes that differ by one at most: no step rests on a few pictures
+        # parts of sizes that differ by one at most: no step rests on a few images
         rows = np.array_split(order, self.n_steps)[step]
         images = self.x[rows, :, :, 0]
         rng = np.random.default_rng((self.seed, 1, number))
@@ -286,7 +286,7 @@ class _Plan(keras.callbacks.Callback):
         patience = self.recipe.patience
         if patience is not None and self.epoch - self.best_epoch >= patience:
             self.model.stop_training = True
-        # without validation the last weights count: a loss on augmented pictures is too noisy
+        # without validation the last weights count: a loss on augmented images is too noisy
         keeps = improved or not self.validates
         self.on_epoch(record, named_weights(self.model) if keeps else None)
 

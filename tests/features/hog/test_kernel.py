@@ -103,7 +103,7 @@ def test_pictures_equal_skimage(call: tuple[np.ndarray, dict]) -> None:
 
 
 def test_picture_of_one_pixel_cells() -> None:
-    # skimage's lines would leave such a cell, and the picture; here each cell is one dot as
+    # skimage's lines would leave such a cell, and the image; here each cell is one dot as
     # bright as all of its histogram, which is the pixel's gradient.
     images = draw_images("noise", (1, 7, 9), "uint8", seed=0)
     image = images[0].astype(float)

@@ -145,7 +145,7 @@ CASES = {
     "normalised vectors": ((5,), lambda L: [L.Dense(4), L.BatchNormalization()]),
     "normalised on height": (IMAGE, lambda L: [L.Conv2D(3, 3), L.BatchNormalization(axis=1)]),
     "normalised layer": (IMAGE, lambda L: [L.Conv2D(3, 3), L.LayerNormalization()]),
-    "normalised picture": (
+    "normalised image": (
         IMAGE,
         lambda L: [L.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, epsilon=0.1)],
     ),

@@ -227,7 +227,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        pictures : ndarray of shape (n_samples, height, width)
+        images : ndarray of shape (n_samples, height, width)
             Line brightness is the sum of the un-normalised histogram values that it stands
             for, 0 where there is no line; same dtype as from `transform`.
 
@@ -238,7 +238,7 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
 
         Notes
         -----
-        A line is drawn along the edge, at a right angle to the gradient. The pictures equal
+        A line is drawn along the edge, at a right angle to the gradient. The images equal
         those of ``skimage.feature.hog(..., visualize=True)``.
         """
         images = self._check(X)

@@ -124,7 +124,7 @@ def hog_pictures(
     pictures[...] = 0
 
     # Differs from skimage: in cells 1 px high or wide its radius is -1, and lines leave their
-    # cell or the picture (IndexError). Here such a cell is one dot.
+    # cell or the image (IndexError). Here such a cell is one dot.
     radius = max(min(pixels_per_cell) // 2 - 1, 0)
     middles = np.pi * (np.arange(orientations) + 0.5) / orientations
     rise, go = radius * np.sin(middles), radius * np.cos(middles)
