@@ -30,6 +30,7 @@ _MAX_OVERLAP = 0.3  # of two faces; as in OpenCV
 _LARGEST_FACE = 480.0  # px up to which YuNet's boxes are good
 _COARSER = 4  # times smaller is the next image in which larger faces are looked for
 _WHOLE = 640  # px of an image whose faces, all but the very largest, YuNet finds at once
+_SCAN = 1 << 12  # values looked at together for a plain border
 _LEAST_SHRINKING = 0.8  # times the size: less takes longer than it saves YuNet
 _CASCADE_LEAST = 24  # px, the window that the cascade was trained with
 _CASCADE_SHARE = 16  # of the longer side is the least face: smaller ones take seconds to find
@@ -102,13 +103,21 @@ def _content(pixels: NDArray[np.uint8]) -> tuple[slice, slice]:
     """
     bounds = []
     for image in (pixels, pixels.swapaxes(0, 1)):
-        low, high = 0, len(image)
-        while low < high - 1 and (image[low] == pixels[0, 0]).all():
-            low += 1
-        while high > low + 1 and (image[high - 1] == pixels[-1, -1]).all():
-            high -= 1
+        low = min(_count_plain(image, pixels[0, 0]), len(image) - 1)
+        high = len(image) - min(_count_plain(image[::-1], pixels[-1, -1]), len(image) - low - 1)
         bounds.append(slice(low, high))
     return bounds[0], bounds[1]
+
+
+def _count_plain(image: NDArray[np.uint8], value: NDArray[np.uint8]) -> int:
+    """Return how many lines at the beginning of an image, (n, m[, 3]), have this value only."""
+    step = max(1, _SCAN // image[0].size)  # lines looked at together: there may be millions
+    for start in range(0, len(image), step):
+        part = image[start : start + step] == value
+        is_plain = part.all(axis=tuple(range(1, part.ndim)))
+        if not is_plain.all():
+            return start + int(is_plain.argmin())
+    return len(image)
 
 
 def _shrink(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
