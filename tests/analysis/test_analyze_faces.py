@@ -152,7 +152,7 @@ def test_messages(photos, cropper):
         (photos[0][..., 0], "got a table of shape"),
         (photos[0], "one image with channels, pass X"),
         (Image.fromarray(photos[0]), r"got one \(Image\)"),
-        (pd.DataFrame({"path": ["a.jpg"]}), "Pass the column that holds their paths"),
+        (pd.DataFrame({"path": ["a.jpg"], "age": [3]}), "Pass the column that holds their paths"),
     ):
         with pytest.raises(InvalidImagesError, match=f"analyze_faces expected .*{match}"):
             analyze_faces(X, cropper=cropper)
