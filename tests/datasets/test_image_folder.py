@@ -229,6 +229,7 @@ def test_zip_entries_that_overlap(faces, tmp_path):
         load_image_folder(path)
 
 
+@pytest.mark.filterwarnings("ignore:load_image_folder left out")
 @pytest.mark.parametrize("hidden", ["", "__MACOSX/"])
 def test_as_deep_a_zip_entry_as_there_may_be(tmp_path, hidden):
     path = tmp_path / "z.zip"
