@@ -322,6 +322,28 @@ def test_keyboard_interrupt_keeps_the_best_so_far(squares, threshold):
     assert_same_weights(net, two_epochs)
 
 
+def test_keyboard_interrupt_while_thresholds_are_tuned_loses_no_epoch(squares, monkeypatch):
+    from emotion_estimators.classifiers import _multilabel_fit
+
+    settings = TINY | {"threshold": "tune", "max_epochs": 2}
+    whole = LightningMultiLabelClassifier(**settings).fit(*squares)
+    tune, calls = _multilabel_fit.tune_thresholds, []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return tune(*arguments)
+
+    monkeypatch.setattr(_multilabel_fit, "tune_thresholds", interrupted)
+    net = LightningMultiLabelClassifier(**settings)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        net.fit(*squares)
+    assert "the best of the 2 that" in caught.value.__notes__[0]
+    assert_array_equal(net.thresholds_, whole.thresholds_)
+    assert_same_weights(net, whole)
+
+
 def assert_as_it_was(net, before):
     assert vars(net) == before
     assert all(value is before[name] for name, value in vars(net).items())

@@ -168,9 +168,14 @@ def fit_multilabel(
         trained = copy.copy(estimator)
         trained.__dict__.update(fitted)
         held_out_pixels = np.stack([images.image(int(row)) for row in held_out])
-        fitted["thresholds_"] = tune_thresholds(
-            trained.predict_proba(held_out_pixels), targets[held_out]
-        )
+
+        def tune() -> NDArray[np.float64]:
+            return tune_thresholds(trained.predict_proba(held_out_pixels), targets[held_out])
+
+        try:
+            fitted["thresholds_"] = tune()
+        except KeyboardInterrupt as interrupt:  # weights are kept with the thresholds of theirs
+            error, fitted["thresholds_"] = interrupt, tune()
     estimator.__dict__.update(fitted)
     if error is not None:
         keep_fitted(
