@@ -61,7 +61,7 @@ USES = {
     "parquet": """
         import tempfile
         from pathlib import Path
-        from emotion_estimators.cli.table_files import open_table
+        from emotion_estimators.cli.tables import open_table
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "table.parquet")
             table, _ = open_table(path, ["image", "score"])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from emotion_estimators.features.hog import kernel
+from emotion_estimators.features.hog import library as hog_library
 from emotion_estimators.features.hog.kernel import hog_descriptors
 
 ROOT = Path(__file__).parents[1]
@@ -108,7 +109,7 @@ def test_compiles_and_loads(hatch_build, tmp_path, monkeypatch):
     hatch_build.compile_library(SOURCE, library, command)
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32), dtype=np.uint8)
     expected = hog_descriptors(images)
-    loops = library.HogLoops(ctypes.CDLL(str(library)), 0)
+    loops = hog_library.HogLoops(ctypes.CDLL(str(library)), 0)
     monkeypatch.setattr(kernel, "load_hog_loops", lambda: loops)
     np.testing.assert_array_equal(hog_descriptors(images), expected)
 
@@ -138,8 +139,8 @@ def test_wheel_and_editable_install(hatch_build, monkeypatch, tmp_path):
     data = {"force_include": {}}
     hook.initialize("editable", data)  # it is for this system, whatever wheels are for
     hook.finalize("editable", data, "")
-    assert [path.name for path in source.iterdir()] == [library._PATH.name]
-    assert "-target" not in (source / library._PATH.name).read_text()
+    assert [path.name for path in source.iterdir()] == [hog_library._PATH.name]
+    assert "-target" not in (source / hog_library._PATH.name).read_text()
     assert data["force_include"] == {}
     assert data["tag"] == f"py3-none-{hatch_build.this_platform()}"
     assert "many" not in data["tag"]

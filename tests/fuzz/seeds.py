@@ -223,7 +223,7 @@ def cache_seeds():
             yield name, b"database\n" + path.read_bytes()
 
 
-CACHE_FILE = "embeddings-v1.sqlite3"
+CACHE_FILE = "embeddings-v2.sqlite3"
 
 
 @functools.cache

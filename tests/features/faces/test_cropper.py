@@ -444,7 +444,7 @@ def test_no_face_gives_no_crop_of_the_right_shape(color, shape):
 def test_a_line_of_millions_of_pixels(data_dir):  # noqa: ARG001
     line = np.zeros((4_000_000, 1), np.uint8)
     line[-1] = 255
-    cropper = FaceCropper(output_size=32, on_no_face="nan", n_threads=1).fit([line])
+    cropper = FaceCropper(image_size=32, on_no_face="nan", n_threads=1).fit([line])
     started = time.process_time()
     assert np.isnan(cropper.transform([line])).all()
     assert time.process_time() - started < 3

@@ -302,7 +302,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
     def _open(self) -> PreparedCropper:
         """Check the parameters against one another and open the detector."""
         name = type(self).__name__
-        size = parse_size(self.output_size, name=name, parameter="output_size")
+        size = parse_size(self.image_size, name=name)
         detector = open_detector(
             name, self.detector, min_score=self.min_score, verbose=self.verbose
         )
