@@ -72,7 +72,7 @@ def test_trains_writes_and_measures(tmp_path):
     _run("average_embedded_models.py", weights, weights, "--out", average)
     one = PretrainedEmotionClassifier(model=out)
     expected = (one.predict_proba(X) + one.predict_proba(_mirrored(X))) / 2
-    joined = PretrainedEmotionClassifier(model=average)
+    joined = PretrainedEmotionClassifier(model=average).fit(X, y.astype(str))
     assert joined.classes_.tolist() == ["happy", "sad"]
     # 8 bits round a weight by at most 1/254 of its channel's largest
     assert_allclose(joined.predict_proba(X), expected, rtol=0, atol=0.02)
