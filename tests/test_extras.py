@@ -64,8 +64,9 @@ USES = {
         from emotion_estimators.cli.tables import open_table
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "table.parquet")
-            table, _ = open_table(path, ["image", "score"])
-            table.write([{"image": "a.png", "score": 0.5}])
+            table, _ = open_table(path, ["row", "image", "score"])
+            table.write([{"row": 0, "image": "a.png", "score": 0.5}])
+            table.finish()
             table.close()
             import pyarrow.parquet
             assert pyarrow.parquet.read_table(path).num_rows == 1

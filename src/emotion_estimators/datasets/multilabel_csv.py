@@ -146,9 +146,9 @@ def load_multilabel_csv(
     ...         "Image_Name,Classes,boat,bus\na.png,boat bus,1,1\nb.png,bus,0,1\n"
     ...     )
     ...     images = load_multilabel_csv(table, folder)
-    >>> pictures.target_names
+    >>> images.target_names
     ['boat', 'bus']
-    >>> pictures.target
+    >>> images.target
     array([[1, 1],
            [0, 1]])
     """

@@ -43,7 +43,7 @@ Failures: TypeAlias = list[tuple[int, InvalidImagesError]]  # rows and what is w
 
 # rows named in a message, as many as fit on a screen; `error.failures` holds all of them
 _N_NAMED = 20
-_N_CHARACTERS = 1_500
+_N_CHARACTERS = 1200
 
 
 def as_sequence(X: Any) -> list[Any] | None:

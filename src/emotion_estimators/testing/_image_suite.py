@@ -195,8 +195,8 @@ def check_image_estimator(
     >>> for row in results[:3]:
     ...     print(row["check_name"], row["status"])
     check_same_pixels passed
+    check_column_of_images failed
     check_memory_layouts passed
-    check_image_size_refused failed
     """
     declared = dict(expected_failed_checks or {})
     checks = list(image_estimator_checks(estimator, X, y, batch_tolerance=batch_tolerance))
