@@ -42,7 +42,7 @@ __all__ = [
 Failures: TypeAlias = list[tuple[int, InvalidImagesError]]  # rows and what is wrong with them
 
 # rows named in a message, as many as fit on a screen; `error.failures` holds all of them
-_N_NAMED = 20
+_N_NAMED = 18
 _N_CHARACTERS = 1200
 
 
