@@ -164,11 +164,10 @@ def _check_emotions(emotions: Sequence[str] | None) -> tuple[str, ...]:
             f"emotions=None for all of {', '.join(EMOTIONS)}."
         )
     names = tuple(canonical_emotion(name) for name in given)
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
     if twice:
         raise ValueError(
-            f"make_faces expected each emotion once in emotions, got {', '.join(twice)} more than "
-            f"once in {given!r}."
+            f"make_faces expected each emotion once in emotions, got {twice} more than once"
         )
     return names
 

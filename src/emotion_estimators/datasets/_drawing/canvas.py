@@ -34,6 +34,9 @@ __all__ = [
 Points = NDArray[np.float64]
 Colour = tuple[int, int, int]
 _XY = tuple[float, float]
+_Traits = Mapping[str, float]
+_Rng = np.random.Generator
+_Pixels = NDArray[np.uint8]
 
 
 def generators(random_state: int | np.random.RandomState | None) -> Iterator[np.random.Generator]:
@@ -47,9 +50,7 @@ def generators(random_state: int | np.random.RandomState | None) -> Iterator[np.
         number += 1
 
 
-def draw_traits(
-    ranges: Mapping[str, tuple[float, float]], rng: np.random.Generator
-) -> dict[str, float]:
+def draw_traits(ranges: Mapping[str, _XY], rng: _Rng) -> dict[str, float]:
     """Draw each trait uniformly within its (low, high)."""
     low, high = np.array(list(ranges.values())).T
     return dict(zip(ranges, rng.uniform(low, high).tolist(), strict=True))
@@ -60,13 +61,7 @@ def enlargement(side: int) -> int:
     return 4 if side <= 64 else 3 if side <= 128 else 2
 
 
-def take(
-    image: Image.Image,
-    times: int,
-    view: Mapping[str, float],
-    light: NDArray[np.float64],
-    rng: np.random.Generator,
-) -> NDArray[np.uint8]:
+def take(image: Image.Image, times: int, view: _Traits, light: Points, rng: _Rng) -> _Pixels:
     """Average an enlarged image, blur it, light it by (height, width), add grain: uint8 RGB."""
     image = image.reduce(times)
     if view["blur"] > 0.3:
@@ -74,7 +69,7 @@ def take(
     grain = rng.standard_normal(light.shape, dtype=np.float32) * view["noise"]
     lit = (np.asarray(image) * light[:, :, None] - 128.0) * view["contrast"]
     lit += (128.0 + view["brightness"] + grain)[:, :, None]
-    taken: NDArray[np.uint8] = np.rint(lit).clip(0.0, 255.0).astype(np.uint8)
+    taken: _Pixels = np.rint(lit).clip(0.0, 255.0).astype(np.uint8)
     return taken
 
 
