@@ -22,7 +22,7 @@ from PIL import Image
 from emotion_estimators import FaceCropper, PretrainedEmotionClassifier, __version__
 from emotion_estimators.analysis import analyze_faces, table_columns
 from emotion_estimators.cli import main
-from emotion_estimators.cli.console import say
+from emotion_estimators.cli.console import report
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.labels import EMOTIONS
 from emotion_estimators.weights import embedded_weights, list_cards
@@ -624,7 +624,7 @@ def test_terminals_get_no_control_characters(photos, tmp_path, capsys):
 
 
 def test_messages_are_never_longer_than_a_screen(capsys):
-    say("\n".join(f"row {i} " + "x" * 500 for i in range(1000)))
+    report("\n".join(f"row {i} " + "x" * 500 for i in range(1000)))
     said = capsys.readouterr().err
     assert len(said) < 1600
     assert said.count("\n") <= 22

@@ -836,7 +836,11 @@ def test_progress_only_when_verbose(classifier, faces, capfd):
         ({"labels": ("a", "a", "b")}, ValueError, "distinct strings"),
         ({"labels": ("Happiness", "sad", "x")}, ValueError, "expected 'happy' .* 'Happiness'"),
         ({"image_size": None}, ValueError, "needs image_size"),
-        ({"image_size": (8, 0)}, ValueError, r"int or \(height, width\), each at least 1, got \(8, 0\)"),
+        (
+            {"image_size": (8, 0)},
+            ValueError,
+            r"int or \(height, width\), each at least 1, got \(8, 0\)",
+        ),
         ({"color": "rgb"}, ValueError, "for a network of 1 channels, got 'rgb'"),
         ({"scaling": (0, 1, 2)}, ValueError, r"expected scaling to be \(low, high\)"),
         ({"scaling": ([0, 0], 1)}, ValueError, r"expected scaling to be \(low, high\)"),

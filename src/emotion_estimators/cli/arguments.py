@@ -17,7 +17,7 @@ from emotion_estimators.cli.console import (
     fill_descriptors,
     flush_output,
     let_go,
-    say,
+    report,
     visible,
 )
 from emotion_estimators.exceptions import one_screen
@@ -49,15 +49,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _run(arguments)
         flush_output()
     except KeyboardInterrupt:
-        say("interrupted.")
+        report("interrupted.")
         status = 128 + signal.SIGINT
     except BrokenPipeError:  # whoever read the results has stopped
         status = FAILED
     except UsageError as error:
-        say(f"{arguments.command}: {error}")
+        report(f"{arguments.command}: {error}")
         status = MISUSED
     except OSError as error:
-        say(f"{arguments.command}: {error}")
+        report(f"{arguments.command}: {error}")
         status = FAILED
     finally:
         let_go(sys.stdout)

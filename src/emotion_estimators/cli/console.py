@@ -20,7 +20,7 @@ __all__ = [
     "flush_output",
     "let_go",
     "print_line",
-    "say",
+    "report",
     "track",
     "visible",
 ]
@@ -32,7 +32,7 @@ class UsageError(Exception):
     """The command cannot do what it was asked to; the message says what to ask for."""
 
 
-def say(message: str) -> None:
+def report(message: str) -> None:
     """Write a message for people, beside the results; nothing fails where that is not possible."""
     with suppress(AttributeError, OSError, ValueError):
         sys.stderr.write(_encodable(f"emotion-estimators: {one_screen(message)}\n", sys.stderr))

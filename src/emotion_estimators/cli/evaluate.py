@@ -19,7 +19,7 @@ from emotion_estimators.cli.console import (
     UsageError,
     check_output,
     print_line,
-    say,
+    report,
     track,
 )
 from emotion_estimators.cli.models import open_classifier, registered_classes
@@ -67,7 +67,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         _draw(figures, arguments.out / "confusion_matrix.png")
     _print(figures)
     if n_unreadable:
-        say(f"evaluate: {n_unreadable} of {len(X)} images cannot be read and were left out.")
+        report(f"evaluate: {n_unreadable} of {len(X)} images cannot be read and were left out.")
     return FAILED if n_unreadable else OK
 
 
@@ -80,7 +80,7 @@ def _load(path: Path, classes: list[str]) -> tuple[NDArray[Any], NDArray[Any]]:
     except (ValueError, FileNotFoundError) as error:
         raise UsageError(str(error)) from error
     for warning in caught:
-        say(f"evaluate: {warning.message}")
+        report(f"evaluate: {warning.message}")
     unknown = sorted(set(y) - set(classes))
     if unknown:
         raise UsageError(
@@ -106,7 +106,7 @@ def _classify(
                     if not error.failures:
                         raise UsageError(str(error)) from error
                     for _, reason in error.failures[: max(0, _N_NAMED - n_bad)]:
-                        say(f"evaluate: {path}: {reason}")
+                        report(f"evaluate: {path}: {reason}")
                     n_bad += len(error.failures)
                     rows = np.delete(rows, [row for row, _ in error.failures])
                 else:

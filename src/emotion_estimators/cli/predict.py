@@ -13,13 +13,13 @@ from typing import Any
 from emotion_estimators._files import whole_file
 from emotion_estimators._progress import is_terminal
 from emotion_estimators.analysis.rows import iterate_faces, standard_cropper, table_columns
-from emotion_estimators.cli.console import FAILED, OK, UsageError, check_output, say, track
+from emotion_estimators.cli.console import FAILED, OK, UsageError, check_output, report, track
 from emotion_estimators.cli.models import open_classifier, registered_classes
 from emotion_estimators.cli.outputs import check_folder, check_writable
 from emotion_estimators.cli.photographs import Found, drawing_targets, find_photographs
 from emotion_estimators.cli.tables import (
     SUFFIXES,
-    Held,
+    ExistingTable,
     Table,
     check_table,
     image_name,
@@ -65,16 +65,16 @@ def predict(arguments: argparse.Namespace) -> int:
 
 def _report_search(found: Found) -> None:
     for path in found.missing[:_N_NAMED]:
-        say(f"predict: there is no file {shorten(path)}.")
+        report(f"predict: there is no file {shorten(path)}.")
     if len(found.missing) > _N_NAMED:
-        say(f"predict: {len(found.missing) - _N_NAMED} more files do not exist.")
+        report(f"predict: {len(found.missing) - _N_NAMED} more files do not exist.")
     for folder in found.empty:
-        say(f"predict: no image in the folder {folder}.")
+        report(f"predict: no image in the folder {folder}.")
     for name in found.unreadable:
-        say(f"predict: the folder {name} cannot be read and is left out.")
+        report(f"predict: the folder {name} cannot be read and is left out.")
     if found.passed_over:
         n = found.passed_over.total()
-        say(f"predict: passed over {n} files: {describe_kinds(found.passed_over)}")
+        report(f"predict: passed over {n} files: {describe_kinds(found.passed_over)}")
 
 
 def _open(arguments: argparse.Namespace) -> tuple[Any, FaceCropper, list[str]]:
@@ -98,7 +98,7 @@ class _Run:
     """What was asked for, and what was done of it."""
 
     def __init__(
-        self, pending: list[str], out: Path | None, held: Held, targets: dict[str, Path]
+        self, pending: list[str], out: Path | None, held: ExistingTable, targets: dict[str, Path]
     ) -> None:
         self.pending = pending
         self.out = out
@@ -132,7 +132,7 @@ class _Run:
             try:
                 _draw(path, faces, self.targets[path])
             except InvalidImagesError as error:  # it was read before
-                say(f"predict: {shorten(path)} cannot be drawn: {error}")
+                report(f"predict: {shorten(path)} cannot be drawn: {error}")
                 self.n_undrawn += 1
         own = {"row": self.held.next_row + self.n_done, "image": image_name(path)}
         table.write([{**values, **own} for values in rows])
@@ -145,16 +145,16 @@ class _Run:
         where = "the table" if self.out is None else str(self.out)
         if is_interrupted:
             hint = "" if self.out is None else " Go on with --resume."
-            say(f"predict: interrupted. {where} holds {self.n_done} of {n} images.{hint}")
+            report(f"predict: interrupted. {where} holds {self.n_done} of {n} images.{hint}")
         if self.n_unreadable:
-            say(
+            report(
                 f"predict: {self.n_unreadable} of {self.n_done} images cannot be read; their rows "
                 f'in {where} say "unreadable", and why.'
             )
         if is_terminal(sys.stderr) and not is_interrupted and self.out is not None:
             skipped = len(self.held.images)
             more = f" ({skipped} more were there already)" if skipped else ""
-            say(f"{self.n_faces} faces in {self.n_done} images{more}: {where}")
+            report(f"{self.n_faces} faces in {self.n_done} images{more}: {where}")
 
 
 def _check_out(arguments: argparse.Namespace) -> None:

@@ -27,7 +27,7 @@ from emotion_estimators.exceptions import printable, shorten
 
 __all__ = [
     "SUFFIXES",
-    "Held",
+    "ExistingTable",
     "Table",
     "check_table",
     "image_name",
@@ -46,7 +46,7 @@ _Cells = list[str]  # of a row of CSV
 
 
 @dataclass
-class Held:
+class ExistingTable:
     """What a table to go on with holds: `images`, by `image_name`, and the `next_row` to add."""
 
     images: set[str] = field(default_factory=set)
@@ -119,14 +119,14 @@ def rows_file(path: Path) -> Path:
 
 def open_table(
     path: Path | None, columns: list[str], *, retry: set[str] | None = None
-) -> tuple[Table, Held]:
+) -> tuple[Table, ExistingTable]:
     """Start a table (path None: CSV to standard output), or go on with one.
 
     `retry` None starts from nothing. Else what there is already is kept, but for the rows of these
     images, by `image_name`, if they say that it is unreadable, and for a last photograph that was
     cut off. Raises UsageError if the table has other columns or is damaged.
     """
-    held = Held()
+    held = ExistingTable()
     if path is not None:
         rows, source = rows_file(path), _source(path)
         old: Iterable[list[_Cells]] = ()
@@ -220,7 +220,9 @@ def _write_parquet(file: BinaryIO, rows: Iterable[_Cells], columns: list[str]) -
             parquet.write_table(arrow.Table.from_pylist(group, schema=schema))
 
 
-def _keep(path: Path, columns: list[str], retry: set[str], held: Held) -> Iterator[list[_Cells]]:
+def _keep(
+    path: Path, columns: list[str], retry: set[str], held: ExistingTable
+) -> Iterator[list[_Cells]]:
     """Yield the rows of each photograph to keep, and note it in `held`."""
     image, status = columns.index("image"), columns.index("status")
     for rows in _photographs(path, columns):

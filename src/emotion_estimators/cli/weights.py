@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from emotion_estimators._progress import is_terminal
-from emotion_estimators.cli.console import FAILED, OK, UsageError, print_line, say
+from emotion_estimators.cli.console import FAILED, OK, UsageError, print_line, report
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.weights import fetch_weights, list_cards
 
@@ -27,7 +27,7 @@ def fetch(arguments: argparse.Namespace) -> int:
         try:
             path = fetch_weights(name, verbose=is_terminal(sys.stderr))
         except (OSError, WeightsError) as error:
-            say(f"fetch: {error}")
+            report(f"fetch: {error}")
             status = FAILED
         else:
             print_line(f"{name}\t{path}")
