@@ -77,10 +77,9 @@ def take(image: Image.Image, times: int, view: _Traits, light: Points, rng: _Rng
 class Pose:
     """Where a head, or a flat thing, stands in the image.
 
-    Head coordinates have x to the right, y down, and 1.0 as half the height of the head; the
-    front of the head bulges towards the viewer. A flat thing has relief 0 everywhere: yaw makes it
-    narrower, and a yaw of pi mirrors it. ``centre`` and ``scale`` (pixels per unit) are in pixels
-    of the raster, angles are in radians.
+    x goes to the right, y down, 1.0 is half the height of the head, whose front bulges towards the
+    viewer. A flat thing has relief 0: yaw makes it narrower, a yaw of pi mirrors it. ``centre`` and
+    ``scale`` are in pixels of the raster, angles in radians.
     """
 
     centre: tuple[float, float]
@@ -90,10 +89,9 @@ class Pose:
     pitch: float = 0.0
 
     def project(self, points: Points, relief: NDArray[np.float64]) -> Points:
-        """Turn points (n, 2) and return them in pixels, (n, 2).
+        """Return points (n, 2), turned, in pixels, (n, 2).
 
-        ``relief`` (n,) says how far each follows the bulge: 1 for the front of the face, 0 for its
-        outline, below 0 for what lies behind.
+        ``relief`` (n,): 1 follows the bulge, 0 is the outline, below 0 lies behind.
         """
         x, y = points.T
         bulge = 0.65 * np.sqrt(np.clip(1.0 - x * x - 0.8 * y * y, 0.0, None))
@@ -161,10 +159,7 @@ def bezier(*control: Sequence[float], n: int = 11) -> Points:
 
 
 def arch(left: _XY, right: _XY, middle: float, *, square: float = 0.5) -> Points:
-    """Points (11, 2) from ``left`` to ``right`` over an arch whose middle lies at y = ``middle``.
-
-    ``square`` moves the shoulders of the arch outwards: 0.5 is round, 0.9 nearly a box.
-    """
+    """Points (11, 2) over an arch with its ``middle`` at y; ``square`` 0.5 is round, 0.9 a box."""
     mean_x, half = 0.5 * (left[0] + right[0]), 0.5 * (right[0] - left[0]) * square
     # a cubic's middle is a quarter of its ends and three quarters of its two inner controls
     shoulder = (middle - 0.125 * (left[1] + right[1])) / 0.75
