@@ -5,7 +5,25 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["BottleneckBlock", "ConvBlock", "ResidualBlock", "make_shortcut"]
+__all__ = ["BottleneckBlock", "ConvBlock", "ResidualBlock", "StridedConv2d", "make_shortcut"]
+
+
+class StridedConv2d(nn.Conv2d):
+    """``nn.Conv2d`` that is right for maps no wider than the stride.
+
+    Differs from torch: for these, kernels of oneDNN (torch 2.13; in bfloat16 with AMX or AVX-512
+    for the weights' gradient, rarely for outputs and float32) read memory that nobody has set.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps (n, n_out, h / stride, w / stride) of maps (n, n_in, h, w)."""
+        down, across = self.stride
+        if across == 1 or x.shape[3] > across:
+            return super().forward(x)
+        maps = nn.functional.conv2d(
+            x, self.weight, self.bias, padding=self.padding, dilation=self.dilation
+        )  # (n, n_out, h, w)
+        return maps[:, :, ::down, ::across]
 
 
 class ConvBlock(nn.Module):
@@ -15,7 +33,7 @@ class ConvBlock(nn.Module):
         self, n_in: int, n_out: int, *, kernel: int = 3, stride: int = 1, activate: bool = True
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, bias=False)
+        self.conv = StridedConv2d(n_in, n_out, kernel, stride, kernel // 2, bias=False)
         self.norm = nn.BatchNorm2d(n_out)
         self.activate = activate
 
