@@ -251,13 +251,10 @@ def test_none_is_told_where_it_is_allowed(owner: str) -> None:
 @each_owner
 def test_what_is_off_is_off_by_the_value_of_the_table(owner: str) -> None:
     for word, parameter, row in shared(owner):
-        off = row.off.partition(":")[0]
+        values = [repr(ast.literal_eval(o.partition(":")[0])) for o in row.off.split("; ") if o]
         default = parameter.default
         if default is None or default is False or (default == 0 and not isinstance(default, str)):
-            assert off, word
-            value = ast.literal_eval(off)
-            assert value == default, word
-            assert isinstance(value, bool) == isinstance(default, bool), word
+            assert repr(default).removesuffix(".0") in values, word
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])

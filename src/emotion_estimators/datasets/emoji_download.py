@@ -87,7 +87,8 @@ def fetch_emoji(
     sequences : {"separate", "first"}, default="separate"
         What an emoji of several characters is to "happy-sad". As for `load_emoji`.
     data_home : str, path-like or None, default=None
-        Where to keep the files, in ``emoji-data/v16.0.0``. None is the folder of `get_data_home`.
+        Folder in which downloads are kept. These are in ``emoji-data/v16.0.0`` there; None is the
+        folder of `get_data_home`.
     base_url : str or None, default=None
         What ``/emoji.json`` and ``/img-<vendor>-64/<image>`` are appended to, such as the
         address of a mirror; one of another version needs a `data_home` of its own too. None is
