@@ -39,7 +39,7 @@ def choose_providers(device: str | Sequence[str], *, needed_by: str) -> tuple[st
         raise ValueError(
             f"{needed_by} expected device to be 'auto', 'cpu', a CUDA device such as 'cuda' or "
             "'cuda:1', or a list of execution providers of ONNX Runtime that are installed "
-            f"({', '.join(available)}), got {shorten(device)}. CUDA needs onnxruntime-gpu; "
+            f"({', '.join(available)}), got {shorten(repr(device))}. CUDA needs onnxruntime-gpu; "
             "device='auto' falls back to the CPU."
         )
     return providers
