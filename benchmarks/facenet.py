@@ -173,7 +173,7 @@ def work_on_paths(precision: str, options: argparse.Namespace) -> None:
         picture.save(path, quality=90)
         paths.append(str(path))
     embedder = FacenetEmbedder(
-        weights="random", precision=precision, n_threads=options.threads, batch_size=BATCH
+        weights=None, precision=precision, n_threads=options.threads, batch_size=BATCH
     )
     network = open_face_network(
         random_state(0), fingerprint="", precision=precision, n_threads=options.threads

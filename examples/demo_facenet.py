@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
         "--data", type=Path, default=os.environ.get("EMOTION_ESTIMATORS_DATA"), help="real faces"
     )
     parser.add_argument("--out", type=Path, default=Path("demo_output"), help="for the PNG")
-    parser.add_argument("--weights", help="a name, a file, or 'random'; None looks for them")
+    parser.add_argument("--weights", help="a name or a file; None looks for published ones")
     parser.add_argument("--image-size", type=int, default=160, help="pixels; 75 at least")
     parser.add_argument("--n-train", type=int, default=500, help="faces to learn from")
     parser.add_argument("--n-test", type=int, default=250, help="faces to measure on")
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
             cache=arguments.cache or Path(temporary),
         )
         # vectors of random weights lie close together: the SVM must look closely
-        grid = {"svc__C": [10, 100] if weights == "random" else [1, 10]}
+        grid = {"svc__C": [10, 100] if weights is None else [1, 10]}
         y_pred = embed_and_search(model, grid, X_train, y_train, X_test)
     dummy = DummyClassifier().fit(np.zeros((len(y_train), 1)), y_train)
     print_scores(y_test, {"FaceNet + SVM": y_pred, "Dummy": dummy.predict(np.zeros(len(y_test)))})
@@ -87,8 +87,8 @@ def find_faces(data: Path | None, n_train: int, n_test: int) -> tuple[Any, Any, 
     return chosen[0][0], chosen[0][1], chosen[1][0], chosen[1][1]
 
 
-def find_weights() -> str:
-    """Return the name of the first published weights that are available, else "random"."""
+def find_weights() -> str | None:
+    """Return the name of the first published weights that are available, or None."""
     for card in list_cards(task="face embedding"):
         try:
             fetch_weights(card.name, verbose=True, timeout=10)
@@ -98,7 +98,7 @@ def find_weights() -> str:
             print(f"Weights: {card.name!r}, trained on {card.training_data}. {card.licence}.")
             return card.name
     print("Weights: random, since none are available. Their figures say nothing about FaceNet.")
-    return "random"
+    return None
 
 
 def embed_and_search(
@@ -129,7 +129,7 @@ def print_scores(y_test: Any, predictions: dict[str, Any]) -> None:
     print()
 
 
-def save_confusion(y_test: Any, y_pred: Any, weights: str, path: Path) -> None:
+def save_confusion(y_test: Any, y_pred: Any, weights: str | None, path: Path) -> None:
     """Write the confusion matrix."""
     figure, ax = plt.subplots(figsize=(5.5, 5), layout="tight")
     ConfusionMatrixDisplay.from_predictions(
@@ -144,7 +144,8 @@ def save_confusion(y_test: Any, y_pred: Any, weights: str, path: Path) -> None:
         ax=ax,
     )
     ax.set_title(
-        f"FaceNet ({weights}) + SVM: share of each true class (rows sum to 1)", fontsize=10
+        f"FaceNet ({weights or 'not trained'}) + SVM: share of each true class (rows sum to 1)",
+        fontsize=10,
     )
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -9,9 +9,9 @@ the network once, however many folds and candidates a search has.
 # %%
 # Data, and weights that mean nothing
 # -----------------------------------
-# ``weights="random"`` are always the same and need no download: right for showing how the parts
-# fit together, wrong for anything else. Leave `weights` out and the trained network is
-# downloaded, once.
+# ``weights=None`` is a network that is not trained, always the same, without a download: right
+# for showing how the parts fit together, wrong for anything else. Leave `weights` out and the
+# trained network is downloaded, once.
 
 import time
 
@@ -32,7 +32,7 @@ X_train, y_train, X_test, y_test = X[:40], y[:40], X[40:], y[40:]
 
 seconds = {}
 for cache in (None, "memory"):
-    model = make_facenet_classifier(weights="random", image_size=80, cache=cache)
+    model = make_facenet_classifier(weights=None, image_size=80, cache=cache)
     search = GridSearchCV(model, {"svc__C": [1e3, 1e4, 1e5]}, cv=2)
     start = time.perf_counter()
     search.fit(X_train, y_train)

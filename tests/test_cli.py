@@ -291,6 +291,7 @@ def test_misuse_of_predict(photos, tmp_path, capsys):
         (["--model", "model_v7"], "expected model to be 'embedded'"),
         (["--model", photos / "no.onnx"], "no.onnx"),
         (["--model", photos / "notes.txt"], "notes.txt"),
+        (["--device", "gpu"], "--device gpu: PretrainedEmotionClassifier expected device to be"),
     ):
         assert run("predict", photos, *arguments) == 2
         assert message in capsys.readouterr().err

@@ -142,6 +142,7 @@ def test_what_users_call_is_documented_whole(thing: Any) -> None:
         optional = parameter.default is not inspect.Parameter.empty
         # `y : None` is scikit-learn's word for an argument that is ignored
         assert optional == ("default=" in kind or kind == "None"), parameter
+        assert parameter.default is not None or "None" in kind, parameter
     if inspect.isclass(thing):
         return
     source = textwrap.dedent(inspect.getsource(inspect.unwrap(thing)))

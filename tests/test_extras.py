@@ -38,7 +38,7 @@ USES = {
         make_hog_classifier().fit(X, y).predict(X)
         MirrorKernelRidgeClassifier().fit(X, y).predict(X)
         PretrainedEmotionClassifier(model="embedded-small").predict(X)
-        FacenetEmbedder(weights="random", image_size=80).fit_transform(X[:1])
+        FacenetEmbedder(weights=None, image_size=80).fit_transform(X[:1])
         FaceCropper(detector=lambda photo: [[0, 0, 9, 9]]).fit_transform(X)
         from emotion_estimators.analysis import iterate_faces
         cropper = FaceCropper(detector=lambda photo: [[0, 0, 9, 9]])

@@ -12,7 +12,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score, make_scorer
 from sklearn.utils import check_consistent_length
 
-from emotion_estimators._sklearn import Interval, validate_params
+from emotion_estimators._sklearn import Interval, constraints, validate_params
 
 __all__ = [
     "expected_calibration_error",
@@ -30,7 +30,7 @@ _N_BINS = 15  # of the calibration error
         "y_true": ["array-like"],
         "y_proba": ["array-like"],
         "sample_weight": ["array-like", None],
-        "labels": ["array-like", None],
+        **constraints("labels"),
         "n_bins": [Interval(Integral, 1, None, closed="left")],
     },
     prefer_skip_nested_validation=True,
@@ -55,10 +55,11 @@ def expected_calibration_error(
         True labels.
     y_proba : array-like of shape (n_samples, n_classes) or (n_samples,)
         As from ``predict_proba``. One column, for two classes, is the probability of the second.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the samples.
-    labels : array-like of shape (n_classes,), default=None
-        As ``classes_``: sorted. None takes the labels that `y_true` holds.
+    labels : array-like of shape (n_classes,) or None, default=None
+        Names of the labels, in the order of the outputs. As ``classes_``, that is sorted; None
+        takes the labels that `y_true` holds.
     n_bins : int, default=15
         Number of bins.
 
@@ -116,7 +117,7 @@ def macro_average_precision(
         1 where a sample has the label, 0 where it has not, NaN where that is unknown.
     y_score : array-like of shape (n_samples, n_labels)
         As from ``decision_function`` or ``predict_proba``.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights of the samples.
 
     Returns

@@ -71,22 +71,22 @@ def check_images(
         array ``(n, 1)`` or a DataFrame; or 2-D rows ``(n, h*w[*3])`` of any finite numbers.
     name : str, default="check_images"
         Who asks, for messages: the name of the estimator.
-    image_shape : tuple of int, default=None
-        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
-        them -1. Not used for images.
-    image_size : int or tuple of int, default=None
-        Size in pixels, or height and width, to which images are resized. None takes them as
-        they are; they must all be of one size then.
-    color : {"grey", "rgb"}, default=None
-        What images are converted to. None keeps what comes.
-    expected_size : tuple of int, default=None
+    image_shape : tuple of int or None, default=None
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
+        Not used for images.
+    image_size : int, (int, int) or None, default=None
+        Height and width of the images in pixels, or one int for both. Others are resized; None
+        takes them as they are, all of one size.
+    color : {"grey", "rgb"} or None, default=None
+        Colour of the images. Others are converted; None keeps what comes.
+    expected_size : tuple of int or None, default=None
         Height and width in pixels of the images of the fit: others are refused.
     mixed_sizes : bool, default=False
         Take images of any sizes, each as it is, for `Images.map`.
     read_headers : bool, default=True
         Look at the headers of all files now, as a fit does. False trusts `image_size` or
         `expected_size`, where there is one, until a file is decoded.
-    check_table : callable, default=None
+    check_table : callable or None, default=None
         Called with a 2-D X, rows or a column, before it is read. Where an estimator is used it
         is ``partial(compare_table, self)``.
 

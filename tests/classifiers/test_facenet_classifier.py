@@ -12,7 +12,7 @@ from emotion_estimators.datasets import make_faces
 from emotion_estimators.testing import check_image_estimator
 
 # the smallest images that the network takes; its random weights give vectors that differ little
-SMALL = {"weights": "random", "image_size": 75, "device": "cpu", "n_threads": 1}
+SMALL = {"weights": None, "image_size": 75, "device": "cpu", "n_threads": 1}
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from emotion_estimators.testing._sample import make_sample
 
 # the smallest images that the network takes
 SMALL = {
-    "weights": "random",
+    "weights": None,
     "image_size": 75,
     "device": "cpu",
     "mixed_precision": False,
@@ -138,7 +138,7 @@ def test_learns_more_than_a_linear_classifier_on_frozen_vectors():
     settings = {"emotions": ["angry", "happy", "surprise"], "image_size": 48}
     X, y = make_faces(192, random_state=0, **settings)
     X_test, y_test = make_faces(300, random_state=1, **settings)
-    embedder = FacenetEmbedder(weights="random", image_size=75, device="cpu", n_threads=1)
+    embedder = FacenetEmbedder(weights=None, image_size=75, device="cpu", n_threads=1)
     vectors, test_vectors = embedder.transform(X), embedder.transform(X_test)
     frozen = max(
         SVC(kernel="linear", C=C).fit(vectors, y).score(test_vectors, y_test)
@@ -158,7 +158,7 @@ def test_learns_more_than_a_linear_classifier_on_frozen_vectors():
 def test_features_before_training_are_those_of_the_embedder(faces, standardization):
     X = faces[0][:3]
     embedder = FacenetEmbedder(
-        weights="random",
+        weights=None,
         image_size=75,
         standardization=standardization,
         normalize=False,
@@ -173,7 +173,7 @@ def test_features_before_training_are_those_of_the_embedder(faces, standardizati
     if pixels is not None:
         unit = (pixels * 128 + 127.5) / 255  # back to 0..1
     else:
-        fixed = FacenetEmbedder(weights="random", image_size=75).preprocess(X)
+        fixed = FacenetEmbedder(weights=None, image_size=75).preprocess(X)
         unit = (fixed * 128 + 127.5) / 255
     with torch.inference_mode():
         vectors = network.features(torch.tensor(unit.transpose(0, 3, 1, 2))).numpy()

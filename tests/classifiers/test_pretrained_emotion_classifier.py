@@ -411,6 +411,36 @@ def test_a_file_of_fixed_batch_size(tmp_path, faces):
         classifier.set_params(batch_size=3).predict(faces[0])
 
 
+@pytest.mark.parametrize("device", ["cpu", ["CPUExecutionProvider"]])
+def test_where_the_network_runs(faces, device):
+    classifier = PretrainedEmotionClassifier(device=device)
+    expected = PretrainedEmotionClassifier().predict_proba(faces[0])
+    np.testing.assert_array_equal(classifier.predict_proba(faces[0]), expected)
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(),
+    reason="ONNX Runtime may find a CUDA device",
+)
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", ["CUDAExecutionProvider"]])
+def test_a_device_that_is_not_there(faces, device):
+    match = "expected device .* that are installed .* CUDA needs onnxruntime-gpu; device='auto'"
+    with pytest.raises(ValueError, match=match):
+        PretrainedEmotionClassifier(device=device).predict(faces[0])
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider':UserWarning")
+def test_onnxruntime_does_not_go_to_the_cpu_unasked(faces, monkeypatch):
+    """A build with CUDA does so, with a line on standard error, where there is no driver."""
+    available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    if available[0] in onnxruntime.get_available_providers():
+        pytest.skip("ONNX Runtime may find a CUDA device")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
+    with pytest.raises(ValueError, match="device='cuda', but ONNX Runtime finds no such CUDA dev"):
+        PretrainedEmotionClassifier(device="cuda").predict(faces[0])
+    PretrainedEmotionClassifier(device="auto").predict(faces[0])
+
+
 def test_a_file_that_describes_itself(tmp_path, faces):
     meta = {"classes": LABELS, "image_size": [20, 22], "color": "grey", "scaling": [-1, 1]}
     path = write_network(tmp_path / "n.onnx", meta=meta)
@@ -844,7 +874,8 @@ def test_progress_only_when_verbose(classifier, faces, capfd):
         ({"color": "rgb"}, ValueError, "for a network of 1 channels, got 'rgb'"),
         ({"scaling": (0, 1, 2)}, ValueError, r"expected scaling to be \(low, high\)"),
         ({"scaling": ([0, 0], 1)}, ValueError, r"expected scaling to be \(low, high\)"),
-        ({"providers": ["NoProvider"]}, ValueError, "that are installed .*CPUExecutionProvider"),
+        ({"device": ["NoProvider"]}, ValueError, "that are installed .*CPUExecutionProvider"),
+        ({"device": "gpu"}, ValueError, "expected device to be 'auto', 'cpu', .* got 'gpu'"),
         ({"model": None}, ValueError, "The 'model' parameter of PretrainedEmotionClassifier"),
         ({"activation": "sotfmax"}, ValueError, "The 'activation' parameter .* 'sotfmax'"),
         ({"batch_size": 0}, ValueError, "The 'batch_size' parameter"),

@@ -129,7 +129,7 @@ def test_only_pictures_with_a_class_are_downloaded(server, tmp_path):
     server.files["/emoji.json"] = (200, json.dumps(rows).encode())
     fetch(server, table_sha256="any", data_home=tmp_path / "a")
     assert "/img-apple-64/1f600.png" not in server.paths
-    emoji = fetch(server, table_sha256="any", data_home=tmp_path / "a", labels="subcategory")
+    emoji = fetch(server, table_sha256="any", data_home=tmp_path / "a", target="subcategory")
     assert len(emoji.data) == 6
     assert server.paths.count("/img-apple-64/1f600.png") == 1
     assert server.n_requests == 1 + 6

@@ -73,13 +73,13 @@ def test_a_sequence_is_its_own_emoji_or_that_of_its_first_code_point(folder):
     emoji = load_emoji(folder, sequences="first", vendor="apple")
     assert dict(zip(emoji.code_points, emoji.target, strict=True))[joined] == "happy"
     for sequences in ("separate", "first"):
-        emoji = load_emoji(folder, labels="subcategory", sequences=sequences)
+        emoji = load_emoji(folder, target="subcategory", sequences=sequences)
         classes = dict(zip(emoji.code_points, emoji.target, strict=True))
         assert classes[joined] == "face-neutral-skeptical"
 
 
 def test_subcategories_of_the_category_alone_sorted_by_numbers(folder):
-    emoji = load_emoji(folder, labels="subcategory", vendor=["google"])
+    emoji = load_emoji(folder, target="subcategory", vendor=["google"])
     assert emoji.code_points.tolist() == [
         "1F9",
         "263A-FE0F",
@@ -192,7 +192,7 @@ def test_the_real_collection(data_dir):
     assert all(read_image(path).shape == (64, 64, 3) for path in emoji.data)
     corner = {path: read_image(path)[0, 0].tolist() for path in emoji.data}
     assert corner[emoji.data[0]] == [255, 255, 255]  # transparent there
-    everything = load_emoji(data_dir / "emoji-data", labels="subcategory", vendor="apple")
+    everything = load_emoji(data_dir / "emoji-data", target="subcategory", vendor="apple")
     assert len(everything.data) == len(set(everything.code_points)) == 169
 
 

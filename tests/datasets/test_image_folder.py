@@ -50,7 +50,7 @@ def test_paths_and_canonical_labels_in_a_fixed_order(faces):
 
 
 def test_folder_names_as_they_are(faces):
-    target = load_image_folder(faces, labels="folders").target
+    target = load_image_folder(faces, target="folders").target
     assert target.tolist() == ["Anger", "happiness", "happy", "sad", "sad"]
 
 
@@ -241,11 +241,11 @@ def test_as_deep_a_zip_entry_as_there_may_be(tmp_path, hidden):
 
     write(31 - len(hidden) // 9)
     with pytest.warns(UserWarning, match="1 hidden") if hidden else nullcontext():
-        faces = load_image_folder(path, labels="folders")
+        faces = load_image_folder(path, target="folders")
     assert len(faces.data) == (1 if hidden else 2)
     write(3000)
     with pytest.raises(ValueError, match=r"refuses '.{60}' in .*it lies in more than 31 folders"):
-        load_image_folder(path, labels="folders")
+        load_image_folder(path, target="folders")
 
 
 def test_a_zip_of_too_many_folders(tmp_path):
@@ -254,7 +254,7 @@ def test_a_zip_of_too_many_folders(tmp_path):
         for number in range(2600):  # 78,000 folders, whose names have 1 kB each
             archive.writestr(f"a/{number}" + f"/{'x' * 66}" * 28 + "/0.png", b"")
     with pytest.raises(ValueError, match=r"one of its folders asks for more than is left"):
-        load_image_folder(path, labels="folders")
+        load_image_folder(path, target="folders")
 
 
 def test_of_two_zip_entries_of_one_name_the_last_counts(tmp_path):
@@ -309,8 +309,8 @@ def test_a_zip_without_a_readable_directory(faces, tmp_path):
 
 
 def test_bad_parameter():
-    with pytest.raises(ValueError, match="'labels' parameter of load_image_folder"):
-        load_image_folder(".", labels="numbers")
+    with pytest.raises(ValueError, match="'target' parameter of load_image_folder"):
+        load_image_folder(".", target="numbers")
 
 
 def test_real_faces(data_dir):
@@ -333,7 +333,7 @@ def test_folders_that_link_to_each_other_are_refused(tmp_path):
         for other in set(names) - {name}:
             (tmp_path / name / other).symlink_to(tmp_path / other, target_is_directory=True)
     with pytest.raises(ValueError, match=r"^load_image_folder was led by links .*Remove links"):
-        load_image_folder(tmp_path, labels="folders")
+        load_image_folder(tmp_path, target="folders")
 
 
 def test_deep_folders_take_time_in_proportion(tmp_path, monkeypatch):
@@ -353,7 +353,7 @@ def test_many_classes_may_link_to_one_folder(tmp_path):
     write_images(tmp_path, ["pool/0.png", *(f"root/class{number}/0.png" for number in range(120))])
     for folder in (tmp_path / "root").iterdir():
         (folder / "more").symlink_to(tmp_path / "pool", target_is_directory=True)
-    assert len(load_image_folder(tmp_path / "root", labels="folders").filenames) == 240
+    assert len(load_image_folder(tmp_path / "root", target="folders").filenames) == 240
 
 
 def test_folders_that_cannot_be_read_are_named(tmp_path, monkeypatch):

@@ -78,7 +78,7 @@ def test_search_over_hog(client, faces, face_files, scorer, kind):
 def test_search_over_embeddings_with_a_folder_for_all_workers(client, faces, scorer, tmp_path):
     X, y = faces[0][:12], faces[1][:12]
     score, folder = scorer
-    embedder = FacenetEmbedder(weights="random", image_size=80, n_threads=1)
+    embedder = FacenetEmbedder(weights=None, image_size=80, n_threads=1)
     classifier = LogisticRegression(max_iter=1000)
     expected = GridSearchCV(classifier, {"C": [0.1, 1, 10]}, cv=2).fit(embedder.transform(X), y)
 

@@ -144,7 +144,7 @@ def test_embedders_of_the_same_file_share_a_folder(file, images, tmp_path, monke
         ScaledColorEmbedder(weights=file, factor=5.0),
         MeanColorEmbedder(weights=write_network(tmp_path / "colors.onnx", others)),
         MeanColorEmbedder(weights=file, image_size=4),
-        FacenetEmbedder(weights="random", image_size=75, device="cpu", n_threads=1),
+        FacenetEmbedder(weights=None, image_size=75, device="cpu", n_threads=1),
     ]
     expected = [embedder.transform(images) for embedder in embedders]
     for i, vectors in enumerate(expected):

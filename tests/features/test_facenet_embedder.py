@@ -31,7 +31,7 @@ from emotion_estimators.testing._behaviour_checks import check_batches
 from emotion_estimators.testing._sample import make_sample
 
 # the smallest images that the network takes, since the cost grows with their area
-SMALL = {"weights": "random", "image_size": 75, "device": "cpu", "n_threads": 1}
+SMALL = {"weights": None, "image_size": 75, "device": "cpu", "n_threads": 1}
 # for the suites, which embed the same few images hundreds of times
 CACHED = SMALL | {"cache": "memory"}
 
@@ -146,6 +146,16 @@ def test_bfloat16_is_near(faces):
     assert not np.array_equal(exact, near)
 
 
+def test_images_of_any_size_as_they_are(faces):
+    X, _ = make_faces(2, image_size=(76, 90), color="rgb", random_state=0)
+    as_they_are = FacenetEmbedder(**SMALL | {"image_size": None}).fit(X)
+    assert as_they_are.image_size_ == (76, 90)
+    resized = FacenetEmbedder(**SMALL | {"image_size": (76, 90)})
+    np.testing.assert_array_equal(as_they_are.transform(X), resized.transform(X))
+    with pytest.raises(InvalidImagesError, match="images of at least 75 x 75 px, got 48 x 48"):
+        as_they_are.fit(faces[0])
+
+
 def test_feature_names():
     names = FacenetEmbedder().get_feature_names_out()
     assert len(names) == 512
@@ -174,6 +184,8 @@ def test_a_search_embeds_each_image_once(passes, tmp_path, kind):
     embedder = search.best_estimator_[0]
     clone(embedder).set_params(normalize=False).fit_transform(X)
     assert sum(passes) == 19
+    clone(embedder).set_params(precision="float32").transform(X)  # that of the weights
+    assert sum(passes) == 19
     clone(embedder).set_params(standardization="prewhiten").transform(X)
     assert sum(passes) == 38
 
@@ -184,7 +196,7 @@ class CountingEmbedder(FacenetEmbedder):
     log = None
 
     def __init__(
-        self, *, log=None, weights="random", image_size=75, device="cpu", n_threads=1, cache=None
+        self, *, log=None, weights=None, image_size=75, device="cpu", n_threads=1, cache=None
     ):
         super().__init__(
             weights=weights,
@@ -333,11 +345,11 @@ def test_devices_that_are_none(monkeypatch):
     X = np.zeros((1, 80, 80), np.uint8)
     pytest.importorskip("torch", reason="the message lists what torch finds")
     with pytest.raises(ValueError, match="expected device to be 'auto', 'cpu' or a CUDA device"):
-        FacenetEmbedder(weights="random", device="gpu").fit(X)
+        FacenetEmbedder(weights=None, device="gpu").fit(X)
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "emotion_estimators.training.device", raising=False)
     with pytest.raises(MissingDependencyError, match=r"device='cuda' needs torch\. Install it"):
-        FacenetEmbedder(weights="random", device="cuda").fit(X)
+        FacenetEmbedder(weights=None, device="cuda").fit(X)
 
 
 # ---- what is loaded, when
@@ -350,7 +362,7 @@ import numpy as np
 from sklearn.base import clone
 from emotion_estimators import FacenetEmbedder
 from emotion_estimators.networks.pool import pool
-embedder = FacenetEmbedder(weights="random", image_size=75, device="cpu", n_threads=1)
+embedder = FacenetEmbedder(weights=None, image_size=75, device="cpu", n_threads=1)
 heavy = {"torch", "onnxruntime", "onnx", "h5py", "tqdm"}
 after_init = sorted(heavy & set(sys.modules))
 X = np.zeros((2, 80, 80), np.uint8)

@@ -94,7 +94,7 @@ def onnx(data: bytes, folder: Path) -> bool:
         demand("model.onnx" in str(error), f"an error that does not name the file: {error}")
         return False
     settings = {"labels": None, "classes": None, "image_size": None, "scaling": None}
-    settings |= {"color": None, "activation": None, "providers": None}
+    settings |= {"color": None, "activation": None, "device": "auto"}
     try:
         load_model("Fuzzed", model=path, verbose=False, **settings)
     except (ValueError, OSError) as error:
@@ -152,17 +152,17 @@ def folders(data: bytes, folder: Path) -> bool:
     if kind == b"zip":
         path = folder / "archive.zip"
         path.write_bytes(content)
-        return refusals(lambda: load_image_folder(path, labels="folders"), "load_image_folder")
+        return refusals(lambda: load_image_folder(path, target="folders"), "load_image_folder")
     if kind == b"emoji":
         (folder / "img-apple-64").mkdir()
         (folder / "img-apple-64" / "1f600.png").touch()
         (folder / "emoji.json").write_bytes(content)
         kinds = ("happy-sad", "subcategory")
-        taken = [refusals(partial(load_emoji, folder, labels=k), "load_emoji") for k in kinds]
+        taken = [refusals(partial(load_emoji, folder, target=k), "load_emoji") for k in kinds]
         return any(taken)
     plant(content, folder)
     taken = [
-        refusals(partial(load_image_folder, folder, labels="folders"), "load_image_folder"),
+        refusals(partial(load_image_folder, folder, target="folders"), "load_image_folder"),
         refusals(partial(load_image_folder, folder), "load_image_folder"),
     ]
     return any(taken)

@@ -27,14 +27,14 @@ def analyze_faces(
     X : iterable
         Paths, encoded bytes, PIL images or arrays ``(height, width)`` or ``(height, width, 3)``
         of any sizes, uint8 in 0..255 or float in 0..1. A list, array, Series or generator.
-    cropper : FaceCropper, default=None
+    cropper : FaceCropper or None, default=None
         What finds and cuts the faces; its `select` and `on_no_face` do not matter here. None is
         ``FaceCropper(image_size=96, jpeg_draft=True)``.
-    classifier : fitted classifier, default=None
+    classifier : fitted classifier or None, default=None
         What takes the crops and has ``predict_proba`` and ``classes_``. None is
         ``PretrainedEmotionClassifier()``.
     verbose : int, default=0
-        Show a progress bar.
+        Above 0, show progress bars.
 
     Returns
     -------

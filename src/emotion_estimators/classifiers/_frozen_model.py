@@ -171,8 +171,8 @@ def load_model(
     scaling: Any,
     color: str | None,
     activation: str | None,
-    providers: Any,
-    verbose: bool | int,
+    device: Any,
+    verbose: int,
 ) -> FrozenModel:
     """Find the file, open its network, and settle what the parameters leave open.
 
@@ -198,7 +198,14 @@ def load_model(
         if files_sha256(files) != sha256:
             raise WeightsError(f"{owner}: {path} changed while it was read. Try again.")
 
-    network = open_network(path, sha256, providers=choose_providers(providers), check=check)
+    providers = choose_providers(device, needed_by=owner)
+    network = open_network(path, sha256, providers=providers, check=check)
+    # ONNX Runtime goes to the CPU by itself where its library finds no device
+    if str(device).startswith("cuda") and not network.on_device:
+        raise ValueError(
+            f"{owner} got device={device!r}, but ONNX Runtime finds no such CUDA device. Use "
+            "device='auto' to fall back to the CPU."
+        )
     known = {**_read_metadata(network, path), **(known or {})}
     settled = {name: known.get(name) if value is None else value for name, value in chosen.items()}
     low, high = _settle_scaling(owner, settled["scaling"], network)
@@ -272,7 +279,7 @@ def check_vocabulary(
 
 
 def _find(
-    owner: str, model: str | os.PathLike[str], *, verbose: bool | int
+    owner: str, model: str | os.PathLike[str], *, verbose: int
 ) -> tuple[Path, dict[str, Any] | None]:
     """Return the file, and what is known of it if it goes by a name."""
     name = os.fspath(model)

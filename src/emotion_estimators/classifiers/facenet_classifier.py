@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from sklearn.calibration import CalibratedClassifierCV
@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
-from emotion_estimators._sklearn import HasMethods, Interval, StrOptions, validate_params
+from emotion_estimators._sklearn import Interval, StrOptions, constraints, validate_params
 from emotion_estimators.features import FacenetEmbedder
 
 __all__ = ["make_facenet_classifier"]
@@ -26,15 +26,10 @@ _SEARCHED = [
 @validate_params(
     {
         "preset": [StrOptions({"original", "search"})],
-        "weights": [str, os.PathLike, HasMethods("state_dict")],
-        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
-        "image_shape": [tuple, list, None],
+        **constraints("weights", "image_size", "image_shape"),
         "C": [Interval(Real, 0, None, closed="neither")],
         "probability": ["boolean"],
-        "cache": [str, os.PathLike, None],
-        "device": [str],
-        "n_threads": [Integral, None],
-        "verbose": ["boolean"],
+        **constraints("cache", "device", "n_threads", "verbose"),
     },
     prefer_skip_nested_validation=True,
 )
@@ -42,48 +37,49 @@ def make_facenet_classifier(
     preset: str = "original",
     *,
     weights: Any = "vggface2",
-    image_size: int | tuple[int, int] = 160,
+    image_size: int | tuple[int, int] | None = 160,
     image_shape: tuple[int, ...] | None = None,
     C: float = 1.0,
     probability: bool = False,
     cache: str | os.PathLike[str] | None = "memory",
     device: str = "auto",
     n_threads: int | None = None,
-    verbose: bool = False,
+    verbose: int = 0,
 ) -> Any:
     """Return a classifier of face crops that stands on FaceNet's vectors.
 
     Parameters
     ----------
     preset : {"original", "search"}, default="original"
-        "original" is a :class:`~sklearn.pipeline.Pipeline` of `FacenetEmbedder` (vectors of length
-        1; step ``facenet``) and a linear :class:`~sklearn.svm.SVC` (step ``svc``), as it is
-        usual on such vectors.
+        Which recipe to set up. "original" is a :class:`~sklearn.pipeline.Pipeline` of
+        `FacenetEmbedder` (vectors of length 1; step ``facenet``) and a linear
+        :class:`~sklearn.svm.SVC` (step ``svc``), as it is usual on such vectors.
 
         "search" is a :class:`~sklearn.model_selection.GridSearchCV` of that pipeline, which
         chooses a linear or an RBF kernel and `C` from 0.1 to 100 by the accuracy in 5-fold
         stratified cross-validation. With a cache each face goes through the network once.
-    weights : str, path-like or module, default="vggface2"
-        As for `FacenetEmbedder`.
-    image_size : int or tuple of int, default=160
-        Size in pixels, or height and width, to which images are resized.
-    image_shape : tuple of int, default=None
-        How to read 2-D rows, as for `FacenetEmbedder`.
+    weights : str, path-like, module or None, default="vggface2"
+        Pretrained weights: a registered name, or the path of a file. As for `FacenetEmbedder`.
+    image_size : int, (int, int) or None, default=160
+        Height and width of the images in pixels, or one int for both. As for `FacenetEmbedder`.
+    image_shape : tuple of int or None, default=None
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
     C : float, default=1.0
         The smaller, the smoother the SVM. Not used with the preset "search".
     probability : bool, default=False
         Give `predict_proba`, by a sigmoid fitted on the decisions of 5-fold cross-validation
         (:class:`~sklearn.calibration.CalibratedClassifierCV`). The step ``svc`` is the
         calibrated classifier then. Only with the preset "original".
-    cache : "memory" or path-like, default="memory"
-        Where vectors are kept, as for `FacenetEmbedder`. Give a folder for searches with
-        ``n_jobs`` above 1; None keeps none.
+    cache : "memory", path-like or None, default="memory"
+        Where to keep vectors, so that each distinct image goes through the network once. As for
+        `FacenetEmbedder`; give a folder for searches with ``n_jobs`` above 1.
     device : str, default="auto"
-        As for `FacenetEmbedder`.
-    n_threads : int, default=None
-        As for `FacenetEmbedder`.
-    verbose : bool, default=False
-        Show progress.
+        Where the network runs: "cpu", "cuda", "cuda:1" and so on; "auto" is CUDA if there is a
+        device, else the CPU.
+    n_threads : int or None, default=None
+        Threads that work at the same time. As for `FacenetEmbedder`.
+    verbose : int, default=0
+        Above 0, show progress bars. The steps are printed, too, as scikit-learn does it.
 
     Returns
     -------
@@ -102,7 +98,7 @@ def make_facenet_classifier(
 
     Notes
     -----
-    Vectors that differ little, such as those of ``weights="random"``, need a larger `C`.
+    Vectors that differ little, such as those of ``weights=None``, need a larger `C`.
 
     References
     ----------
@@ -114,7 +110,7 @@ def make_facenet_classifier(
     >>> from emotion_estimators import make_facenet_classifier
     >>> from emotion_estimators.datasets import make_faces
     >>> X, y = make_faces(8, emotions=["happy", "sad"], random_state=0)
-    >>> model = make_facenet_classifier(weights="random", image_size=75, C=1e4).fit(X, y)
+    >>> model = make_facenet_classifier(weights=None, image_size=75, C=1e4).fit(X, y)
     >>> model.score(X, y)
     1.0
     """
@@ -130,11 +126,11 @@ def make_facenet_classifier(
         device=device,
         cache=cache,
         n_threads=n_threads,
-        verbose=int(verbose),
+        verbose=verbose,
     )
     svc = SVC(kernel="linear", C=C)
     classifier = CalibratedClassifierCV(svc, ensemble=False) if probability else svc
-    pipeline = Pipeline([("facenet", embedder), ("svc", classifier)], verbose=verbose)
+    pipeline = Pipeline([("facenet", embedder), ("svc", classifier)], verbose=bool(verbose))
     if preset == "original":
         return pipeline
     return GridSearchCV(pipeline, _SEARCHED, cv=5, verbose=int(verbose))

@@ -49,7 +49,7 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    weights : str, path-like or module, default="vggface2"
+    weights : str, path-like, module or None, default="vggface2"
         Where to begin, as for `FacenetEmbedder`.
     fine_tune_blocks : int, default=6
         How many of the network's 23 blocks are trained, from the end; 6 are all blocks of the
@@ -176,14 +176,14 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
     >>> from emotion_estimators.datasets import make_faces
     >>> X, y = make_faces(4, emotions=["happy", "sad"], random_state=0)
     >>> model = FineTunedFacenetClassifier(
-    ...     weights="random", image_size=75, max_epochs=1, early_stopping=False, random_state=0
+    ...     weights=None, image_size=75, max_epochs=1, early_stopping=False, random_state=0
     ... )
     >>> model.fit(X, y).predict_proba(X).shape
     (4, 2)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "weights": [str, os.PathLike, HasMethods("state_dict")],
+        "weights": [str, os.PathLike, HasMethods("state_dict"), None],
         "fine_tune_blocks": [Interval(Integral, 0, 23, closed="both")],
         "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
         "image_shape": [tuple, list, None],

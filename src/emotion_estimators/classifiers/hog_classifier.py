@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 
-from emotion_estimators._sklearn import Interval, StrOptions, validate_params
+from emotion_estimators._sklearn import StrOptions, constraints, validate_params
 from emotion_estimators.classifiers.mirror_kernel_ridge_classifier import (
     MirrorKernelRidgeClassifier,
 )
@@ -23,11 +22,7 @@ __all__ = ["make_hog_classifier"]
 @validate_params(
     {
         "preset": [StrOptions({"original", "fer2013"})],
-        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
-        "image_shape": [tuple, list, None],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "random_state": ["random_state"],
-        "verbose": ["boolean"],
+        **constraints("image_size", "image_shape", "n_threads", "random_state", "verbose"),
     },
     prefer_skip_nested_validation=True,
 )
@@ -38,35 +33,35 @@ def make_hog_classifier(
     image_shape: tuple[int, ...] | None = None,
     n_threads: int | None = None,
     random_state: int | np.random.RandomState | None = None,
-    verbose: bool = False,
+    verbose: int = 0,
 ) -> Any:
     """Return a classifier of face crops that stands on HOG features.
 
     Parameters
     ----------
     preset : {"original", "fer2013"}, default="original"
-        "original" is a :class:`~sklearn.pipeline.Pipeline` of `HOGTransformer` (9 orientations,
-        cells of 8 x 8 px, blocks of 2 x 2 cells; step ``hog``) and
-        :class:`~sklearn.svm.LinearSVC` (step ``svc``): fits in seconds.
+        Which recipe to set up. "original" is a :class:`~sklearn.pipeline.Pipeline` of
+        `HOGTransformer` (9 orientations, cells of 8 x 8 px, blocks of 2 x 2 cells; step
+        ``hog``) and :class:`~sklearn.svm.LinearSVC` (step ``svc``): fits in seconds.
 
         "fer2013" is a `MirrorKernelRidgeClassifier` on two scales of HOG, their square roots
         and principal components, with settings chosen by validation on FER2013's Training
         split: much stronger, fits in minutes, wants at least 150 images. Memory grows with
         ``2 * n_samples ** 2`` bytes; the 28,709 faces of that split took 5.4 GB in all, more
         than half of it for their HOG features.
-    image_size : int or tuple of int, default=48
-        Size in pixels, or height and width, to which images are resized. None takes them as
-        they are.
-    image_shape : tuple of int, default=None
-        How to read 2-D rows, as for `HOGTransformer`.
-    n_threads : int, default=None
-        Threads that decode files and describe images. None is the number of CPUs that the
-        process may use, or ``OMP_NUM_THREADS`` where that is less.
+    image_size : int, (int, int) or None, default=48
+        Height and width of the images in pixels, or one int for both. Others are resized; None
+        takes them as they are, all of one size.
+    image_shape : tuple of int or None, default=None
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
+    n_threads : int or None, default=None
+        Threads that work at the same time. They decode files and describe images. None is
+        the number of CPUs that the process may use, or ``OMP_NUM_THREADS`` where that is less.
     random_state : int, RandomState instance or None, default=None
-        For the solver of the linear SVM, or of the principal components. Pass an int for
-        results that repeat.
-    verbose : bool, default=False
-        Show progress.
+        Seed of what is drawn at random; an int gives the same result each time. It goes to the
+        solver of the linear SVM, or of the principal components.
+    verbose : int, default=0
+        Above 0, show progress bars. The pipeline's steps are printed, as scikit-learn does it.
 
     Returns
     -------
@@ -101,7 +96,7 @@ def make_hog_classifier(
             n_threads=n_threads,
         )
         svc = LinearSVC(random_state=random_state)
-        return Pipeline([("hog", hog), ("svc", svc)], verbose=verbose)
+        return Pipeline([("hog", hog), ("svc", svc)], verbose=bool(verbose))
 
     # enlarged twice: cells of 8 and 6 px of the original, whose gradients are smoothed
     scales = [

@@ -6,7 +6,7 @@ Imports the image door and the checks of `training`; `make_hog_classifier` is bu
 from __future__ import annotations
 
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -17,7 +17,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators._progress import progress_bar
-from emotion_estimators._sklearn import HasMethods, Interval, fit_context
+from emotion_estimators._sklearn import HasMethods, Interval, constraints, fit_context
 from emotion_estimators.classifiers._blocked_cholesky import solve_in_blocks
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.features import HOGTransformer
@@ -42,7 +42,7 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    transformer : transformer, default=None
+    transformer : transformer or None, default=None
         Describes images: an estimator, or Pipeline, that takes images and gives 2-D features.
         It is fitted on the images and their mirror images, and given floats: uint8 levels are
         divided by 255. None is ``HOGTransformer()``.
@@ -51,19 +51,19 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
     gamma : float, default=1.8
         Coefficient of the RBF kernel, after the features of an image and its mirror image have
         been scaled to a total variance of 1.
-    image_size : int or tuple of int, default=None
-        Size in pixels, or height and width, to which images are resized before anything else.
-        None takes images as they are; they must all be of one size then.
-    image_shape : tuple of int, default=None
-        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
-        them -1. Where it is set the transformer is given rows, too: each `image_shape` that is
-        None in it, or in its steps, is set to the shape of the images then.
-    n_threads : int, default=None
-        Threads that decode files. None is the number of CPUs that the process may use, or
-        ``OMP_NUM_THREADS`` where that is less. The linear algebra takes the threads that
-        NumPy's BLAS takes.
-    verbose : bool, default=False
-        Show progress bars.
+    image_size : int, (int, int) or None, default=None
+        Height and width of the images in pixels, or one int for both. Others are resized before
+        anything else; None takes them as they are, all of one size.
+    image_shape : tuple of int or None, default=None
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
+        Where it is set the transformer is given rows, too: each `image_shape` that is None in
+        it, or in its steps, is set to the shape of the images then.
+    n_threads : int or None, default=None
+        Threads that work at the same time. They decode files; the linear algebra takes the
+        threads that NumPy's BLAS takes. None is the number of CPUs that the process may use, or
+        ``OMP_NUM_THREADS`` where that is less.
+    verbose : int, default=0
+        Above 0, show progress bars.
 
     Attributes
     ----------
@@ -130,10 +130,7 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         "transformer": [HasMethods(["fit_transform", "transform"]), None],
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "gamma": [Interval(Real, 0, None, closed="neither")],
-        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
-        "image_shape": [tuple, list, None],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "verbose": ["boolean"],
+        **constraints("image_size", "image_shape", "n_threads", "verbose"),
     }
 
     def __init__(
@@ -145,7 +142,7 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
         image_size: int | tuple[int, int] | None = None,
         image_shape: tuple[int, ...] | None = None,
         n_threads: int | None = None,
-        verbose: bool = False,
+        verbose: int = 0,
     ) -> None:
         self.transformer = transformer
         self.alpha = alpha

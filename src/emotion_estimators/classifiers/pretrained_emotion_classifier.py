@@ -20,6 +20,7 @@ from emotion_estimators._sklearn import (
     Interval,
     StrOptions,
     check_feature_names_in,
+    constraints,
     fit_context,
 )
 from emotion_estimators.classifiers._frozen_model import (
@@ -44,7 +45,7 @@ _MODEL_PARAMETERS = (
     "scaling",
     "color",
     "activation",
-    "providers",
+    "device",
     "verbose",
 )
 
@@ -58,49 +59,51 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     Parameters
     ----------
     model : str or path-like, default="embedded"
-        ``"embedded"``, which comes with the package, or ``"embedded-small"``, four times as
-        fast and a little less accurate; a name of `list_cards`, such as
-        ``"model_v6_23"``, which is downloaded once; or the path of a file ``.onnx``, ``.hdf5``
-        or ``.h5`` (Keras 1, 2 or 3).
-    labels : sequence of str, default=None
-        For a file of one's own: the class of each output, in the order of the outputs.
-        Emotions are spelled as in ``emotion_estimators.labels.EMOTIONS``; other classes have
-        names of their own. None takes those that the file states.
-    classes : array-like of str of shape (n_classes,), default=None
+        Frozen network: a registered name, or the path of a file. ``"embedded"`` comes with the
+        package, as does ``"embedded-small"``, four times as fast and a little less accurate;
+        other names of `list_cards`, such as ``"model_v6_23"``, are downloaded once. Files are
+        ``.onnx``, ``.hdf5`` or ``.h5`` (Keras 1, 2 or 3).
+    labels : sequence of str or None, default=None
+        Names of the labels, in the order of the outputs. For a file of one's own; emotions are
+        spelled as in ``emotion_estimators.labels.EMOTIONS``, other classes have names of their
+        own. None takes those that the file states.
+    classes : array-like of str of shape (n_classes,) or None, default=None
         Those of the model's classes that answers may have, in this order. The probabilities of
         the others are dropped, and each row is divided by its sum. Integers in y are positions
         in it. None: all classes, and integers in y are refused. See Notes.
-    image_size : int or tuple of int, default=None
-        For a file of one's own: size in pixels, or height and width, to which images are
-        resized. None takes what the network wants.
-    image_shape : tuple of int, default=None
-        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
-        them -1. Not used for images.
-    scaling : tuple of (float or array-like of shape (3,)), default=None
+    image_size : int, (int, int) or None, default=None
+        Height and width of the images in pixels, or one int for both. For a file of one's own:
+        others are resized. None takes what the network wants.
+    image_shape : tuple of int or None, default=None
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
+        Not used for images.
+    scaling : tuple of (float or array-like of shape (3,)) or None, default=None
         For a file of one's own: ``(low, high)``, the values that black and white take in the
         input. ``(0, 1)``, ``(-1, 1)`` and ``(0, 255)`` are usual; standardisation by a mean
         and a standard deviation of pixels in 0..1 is ``(-mean / std, (1 - mean) / std)``.
         None takes what the file states, else ``(0, 1)``.
-    color : {"grey", "rgb"}, default=None
-        For a file of one's own: what images are converted to. None takes what the file states
-        or its channels tell.
-    activation : {"softmax"}, default=None
+    color : {"grey", "rgb"} or None, default=None
+        Colour of the images. For a file of one's own; None takes what the file states or its
+        channels tell.
+    activation : {"softmax"} or None, default=None
         For a file of one's own: what turns the outputs into probabilities. None takes them as
         they are; so must a network that ends in a softmax itself. One that ends in sigmoids is
         for several labels at once, and cannot be used here.
-    batch_size : int, default=None
-        Images in one run of the network; a last run with fewer is padded. None is 1 on the
-        CPU, 64 on a device, or what the file fixes.
-    n_threads : int, default=None
-        Threads that decode files and run the network. None is the number of CPUs that the
-        process may use, or ``OMP_NUM_THREADS`` where that is less. The results do not depend
-        on it. Two share an image that comes alone, which then takes 0.6 of the time; 1 is
-        better where other threads keep all CPUs busy, such as those of torch.
-    providers : list of str, default=None
-        Execution providers of ONNX Runtime in order of preference. None takes CUDA where
-        onnxruntime-gpu is installed, else the CPU.
+    batch_size : int or "auto", default="auto"
+        Images that go through the network at once. Where there are fewer the rest is padded;
+        "auto" is 1 on the CPU, 64 on a device, or what the file fixes.
+    n_threads : int or None, default=None
+        Threads that work at the same time. They decode files and run the network; the results
+        do not depend on their number. None is the number of CPUs that the process may use, or
+        ``OMP_NUM_THREADS`` where that is less. Two share an image that comes alone, which then
+        takes 0.6 of the time; 1 is better where other threads keep all CPUs busy, such as
+        those of torch.
+    device : str or list of str, default="auto"
+        Where the network runs: "cpu", "cuda", "cuda:1" and so on; "auto" is CUDA if there is a
+        device, else the CPU. CUDA needs onnxruntime-gpu. A list names execution providers of
+        ONNX Runtime, in order of preference.
     verbose : int, default=0
-        Show progress bars, while downloading and while predicting.
+        Above 0, show progress bars. Also while downloading.
 
     Attributes
     ----------
@@ -168,17 +171,16 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "model": [str, os.PathLike],
-        "labels": ["array-like", None],
+        **constraints("labels"),
         "classes": ["array-like", None],
-        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
-        "image_shape": [tuple, list, None],
+        **constraints("image_size", "image_shape"),
         "scaling": [tuple, list, None],
         "color": [StrOptions({"grey", "rgb"}), None],
         "activation": [StrOptions({"softmax"}), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "providers": [list, tuple, None],
-        "verbose": ["verbose"],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        **constraints("n_threads"),
+        "device": [str, list, tuple],
+        **constraints("verbose"),
     }
 
     def __init__(
@@ -192,9 +194,9 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         scaling: tuple[ArrayLike, ArrayLike] | None = None,
         color: str | None = None,
         activation: str | None = None,
-        batch_size: int | None = None,
+        batch_size: int | str = "auto",
         n_threads: int | None = None,
-        providers: list[str] | None = None,
+        device: str | list[str] = "auto",
         verbose: int = 0,
     ) -> None:
         self.model = model
@@ -207,7 +209,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         self.activation = activation
         self.batch_size = batch_size
         self.n_threads = n_threads
-        self.providers = providers
+        self.device = device
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -218,7 +220,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         ----------
         X : array-like
             Images, see Notes. Of files only the headers are read.
-        y : array-like of shape (n_samples,), default=None
+        y : array-like of shape (n_samples,) or None, default=None
             Labels, see Notes.
 
         Returns
@@ -324,7 +326,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
             Images, see Notes.
         y : array-like of shape (n_samples,)
             True labels.
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the images.
 
         Returns
@@ -400,12 +402,14 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
 
     def _run_size(self, model: FrozenModel) -> int:
         fixed = model.network.batch_size
-        if self.batch_size is not None and fixed not in (None, self.batch_size):
+        if self.batch_size == "auto":
+            return model.network.default_batch_size()
+        if fixed not in (None, self.batch_size):
             raise ValueError(
                 f"{type(self).__name__} got batch_size={self.batch_size} for a network that "
-                f"takes {fixed} images at once. Leave it None."
+                f"takes {fixed} images at once. Leave it at 'auto'."
             )
-        return int(self.batch_size or model.network.default_batch_size())
+        return int(self.batch_size)
 
     def _probabilities(self, model: FrozenModel, X: Any) -> NDArray[np.float64]:
         """Return probabilities, (n, n_classes)."""

@@ -127,7 +127,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="write each photograph that shows faces into this folder, with boxes and labels",
     )
-    _add_n_threads(predict)
 
     evaluate = commands.add_parser(
         "evaluate", help="how good a model is", description=_EVALUATE, epilog=_STATUSES
@@ -143,7 +142,6 @@ def _parser() -> argparse.ArgumentParser:
         help="write the figures (evaluation.json) and an image (confusion_matrix.png; needs "
         "matplotlib) into this folder",
     )
-    _add_n_threads(evaluate)
 
     fetch = commands.add_parser(
         "fetch",
@@ -171,8 +169,12 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         ".hdf5 or .h5",
     )
 
-
-def _add_n_threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="where the model runs: cpu, cuda, cuda:1 and so on; auto (default) is CUDA if there "
+        "is a device, else the CPU",
+    )
     parser.add_argument(
         "--n-threads", type=_positive, metavar="N", help="threads; by default one for each CPU"
     )

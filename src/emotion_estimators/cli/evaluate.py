@@ -48,11 +48,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     else:
         check_folder("--out", arguments.out)
         _import_matplotlib()
+    settings = {"n_threads": arguments.n_threads, "device": arguments.device}
     classes = registered_classes(arguments.model)
     if classes is None:
-        _, classes = open_classifier(arguments.model, arguments.n_threads)
+        _, classes = open_classifier(arguments.model, **settings)
     X, y = _load(arguments.path, classes)  # before a registered model is downloaded
-    classifier, classes = open_classifier(arguments.model, arguments.n_threads)
+    classifier, classes = open_classifier(arguments.model, **settings)
     probabilities, is_read = _classify(classifier, len(classes), X, arguments.path)
     if not is_read.any():
         raise UsageError(f"no image in {arguments.path} can be read.")
@@ -72,11 +73,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _load(path: Path, classes: list[str]) -> tuple[NDArray[Any], NDArray[Any]]:
-    labels = "emotions" if set(classes) <= set(EMOTIONS) else "folders"
+    target = "emotions" if set(classes) <= set(EMOTIONS) else "folders"
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            X, y = load_image_folder(path, labels=labels, return_X_y=True)
+            X, y = load_image_folder(path, target=target, return_X_y=True)
     except (ValueError, FileNotFoundError) as error:
         raise UsageError(str(error)) from error
     for warning in caught:

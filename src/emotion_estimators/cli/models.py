@@ -17,19 +17,20 @@ __all__ = ["open_classifier", "registered_classes"]
 
 
 def open_classifier(
-    model: str, n_threads: int | None
+    model: str, *, n_threads: int | None, device: str
 ) -> tuple[PretrainedEmotionClassifier, list[str]]:
     """Return a classifier whose network is there and can be read, and its classes.
 
     Raises UsageError if there is no such model, ConnectionError if it cannot be downloaded.
     """
-    classifier = PretrainedEmotionClassifier(model=model, n_threads=n_threads)
+    classifier = PretrainedEmotionClassifier(model=model, n_threads=n_threads, device=device)
     try:
         if registered_classes(model) is not None:
             fetch_weights(model, verbose=is_terminal(sys.stderr))
         classes: list[str] = open_classes(classifier).tolist()
     except (ValueError, FileNotFoundError, IsADirectoryError) as error:
-        raise UsageError(f"--model {shorten(model)}: {error}") from error
+        where = "" if device == "auto" else f" --device {shorten(device)}"
+        raise UsageError(f"--model {shorten(model)}{where}: {error}") from error
     return classifier, classes
 
 

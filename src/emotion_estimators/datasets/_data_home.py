@@ -19,7 +19,7 @@ def get_data_home(data_home: str | os.PathLike[str] | None = None) -> Path:
 
     Parameters
     ----------
-    data_home : str or path-like, default=None
+    data_home : str or path-like or None, default=None
         The folder; ``~`` is the user's home. None is ``$EMOTION_ESTIMATORS_CACHE``, or the user's
         cache folder where that is not set.
 
@@ -44,7 +44,7 @@ def clear_data_home(data_home: str | os.PathLike[str] | None = None) -> None:
 
     Parameters
     ----------
-    data_home : str or path-like, default=None
+    data_home : str or path-like or None, default=None
         The folder, as for `get_data_home`.
 
     Examples

@@ -23,7 +23,7 @@ def load_emoji_sample(
     Parameters
     ----------
     vendor : {"google", "twitter"}, sequence of them or None, default=None
-        Whose images to take: Noto's ("google"), Twemoji's ("twitter"), or, with None, both.
+        Whose images to take. Noto's ("google"), Twemoji's ("twitter") or, with None, both.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
 

@@ -85,9 +85,9 @@ def parse_code_points(text: str) -> tuple[int, ...]:
     return tuple(int(part, 16) for part in text.split("-"))
 
 
-def class_of_row(emoji: Emoji, labels: str, sequences: str) -> str | None:
+def class_of_row(emoji: Emoji, target: str, sequences: str) -> str | None:
     """Return the class of an emoji, or None where it has none."""
-    if labels == "subcategory":
+    if target == "subcategory":
         return emoji.subcategory
     numbers = [n for n in parse_code_points(emoji.code_points) if n != _PICTURE_STYLE]
     if len(numbers) > 1 and sequences == "separate":

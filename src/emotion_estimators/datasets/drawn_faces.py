@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from emotion_estimators._sklearn import Interval, StrOptions, validate_params
+from emotion_estimators._sklearn import Interval, constraints, validate_params
 from emotion_estimators.datasets._drawing.canvas import (
     Pose,
     draw_traits,
@@ -56,11 +56,11 @@ _VIEW: Mapping[str, tuple[float, float]] = {
 
 @validate_params(
     {
-        "n_samples": [Interval(Integral, 1, None, closed="left")],
+        **constraints("n_samples"),
         "emotions": ["array-like", None],
         "image_size": [Interval(Integral, _SMALLEST, None, closed="left"), tuple, list],
-        "color": [StrOptions({"grey", "rgb"})],
-        "random_state": ["random_state"],
+        **constraints("color"),
+        **constraints("random_state"),
     },
     prefer_skip_nested_validation=True,
 )
@@ -84,17 +84,17 @@ def make_faces(
     Parameters
     ----------
     n_samples : int, default=140
-        Number of images, at least 1.
-    emotions : sequence of str, default=None
+        Number of images.
+    emotions : sequence of str or None, default=None
         The emotions to draw, by any name that `~emotion_estimators.labels.canonical_emotion`
         knows. None draws all seven of `~emotion_estimators.labels.EMOTIONS`.
     image_size : int or (int, int), default=48
-        Side of the square images, or their (height, width), in pixels, at least 24.
+        Height and width of the images in pixels, or one int for both. At least 24.
     color : {"grey", "rgb"}, default="grey"
-        Grey or colour images. The grey image is the luma of the colour image.
+        Colour of the images. The grey image is the luma of the colour image.
     random_state : int, RandomState instance or None, default=None
-        The same int gives the same images. None draws new ones each time; it neither reads nor
-        changes NumPy's global random state.
+        Seed of what is drawn at random; an int gives the same result each time. None neither
+        reads nor changes NumPy's global random state.
 
     Returns
     -------

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from emotion_estimators._sklearn import Interval, validate_params
+from emotion_estimators._sklearn import Interval, constraints, validate_params
 from emotion_estimators.datasets._drawing.canvas import (
     Pose,
     Sketch,
@@ -49,9 +49,9 @@ _VIEW: Mapping[str, tuple[float, float]] = {
 
 @validate_params(
     {
-        "n_samples": [Interval(Integral, 1, None, closed="left")],
+        **constraints("n_samples"),
         "image_size": [Interval(Integral, _SMALLEST, None, closed="left"), tuple, list],
-        "random_state": ["random_state"],
+        **constraints("random_state"),
     },
     prefer_skip_nested_validation=True,
 )
@@ -73,12 +73,12 @@ def make_scenes(
     Parameters
     ----------
     n_samples : int, default=100
-        Number of images, at least 1.
+        Number of images.
     image_size : int or (int, int), default=64
-        Side of the square images, or their (height, width), in pixels, at least 32.
+        Height and width of the images in pixels, or one int for both. At least 32.
     random_state : int, RandomState instance or None, default=None
-        The same int gives the same images. None draws new ones each time; it neither reads nor
-        changes NumPy's global random state.
+        Seed of what is drawn at random; an int gives the same result each time. None neither
+        reads nor changes NumPy's global random state.
 
     Returns
     -------

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from io import BytesIO
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +20,7 @@ from emotion_estimators._downloads import (
     readable_address,
 )
 from emotion_estimators._progress import progress_bar
-from emotion_estimators._sklearn import Interval, StrOptions, validate_params
+from emotion_estimators._sklearn import Interval, StrOptions, constraints, validate_params
 from emotion_estimators.datasets._data_home import EMOJI_FOLDER, get_data_home
 from emotion_estimators.datasets._emoji_table import (
     Emoji,
@@ -30,6 +30,7 @@ from emotion_estimators.datasets._emoji_table import (
 )
 from emotion_estimators.datasets.emoji_folder import check_vendors, gather_emoji
 from emotion_estimators.exceptions import DownloadError
+from emotion_estimators.images.threads import count_threads
 
 __all__ = ["fetch_emoji"]
 
@@ -49,57 +50,58 @@ _IF_UNWRITABLE = (
 
 @validate_params(
     {
-        "vendor": [str, "array-like", None],
-        "labels": [StrOptions({"happy-sad", "subcategory"})],
+        **constraints("vendor"),
+        "target": [StrOptions({"happy-sad", "subcategory"})],
         "sequences": [StrOptions({"separate", "first"})],
         "data_home": [str, os.PathLike, None],
         "base_url": [str, None],
         "table_sha256": [str, None],
-        "n_threads": [Interval(Integral, 1, None, closed="left")],
+        **constraints("n_threads"),
         "timeout": [Interval(Real, 0, None, closed="neither")],
-        "verbose": ["verbose"],
-        "return_X_y": ["boolean"],
+        **constraints("verbose", "return_X_y"),
     },
     prefer_skip_nested_validation=True,
 )
 def fetch_emoji(
     *,
     vendor: str | Sequence[str] | None = None,
-    labels: str = "happy-sad",
+    target: str = "happy-sad",
     sequences: str = "separate",
     data_home: str | os.PathLike[str] | None = None,
     base_url: str | None = None,
     table_sha256: str | None = None,
-    n_threads: int = 8,
+    n_threads: int | None = 8,
     timeout: float = 30.0,
-    verbose: bool | int = False,
+    verbose: int = 0,
     return_X_y: bool = False,
 ) -> Any:
     """Download images of smileys, once, and load them.
 
     Parameters
     ----------
-    vendor : str or sequence of str, default=None
-        Whose images to take: "apple", "facebook", "google", "twitter" or several of these.
-        None takes all four.
-    labels : {"happy-sad", "subcategory"}, default="happy-sad"
-        The classes, as for `load_emoji`. Only images that have one are downloaded.
+    vendor : str, sequence of str or None, default=None
+        Whose images to take. "apple", "facebook", "google", "twitter" or several of these; None
+        takes all four.
+    target : {"happy-sad", "subcategory"}, default="happy-sad"
+        What y names. As for `load_emoji`; only images that have such a class are downloaded.
     sequences : {"separate", "first"}, default="separate"
-        What an emoji of several characters is to "happy-sad", as for `load_emoji`.
-    data_home : str or path-like, default=None
-        Where to keep the files, in ``emoji-data/v16.0.0``. None is the folder of `get_data_home`.
-    base_url : str, default=None
+        What an emoji of several characters is to "happy-sad". As for `load_emoji`.
+    data_home : str, path-like or None, default=None
+        Folder in which downloads are kept. These are in ``emoji-data/v16.0.0`` there; None is the
+        folder of `get_data_home`.
+    base_url : str or None, default=None
         What ``/emoji.json`` and ``/img-<vendor>-64/<image>`` are appended to, such as the
         address of a mirror; one of another version needs a `data_home` of its own too. None is
         tag v16.0.0 of the collection, at raw.githubusercontent.com.
-    table_sha256 : str, default=None
+    table_sha256 : str or None, default=None
         SHA-256 that ``emoji.json`` must have, or "any". None is that of tag v16.0.0.
-    n_threads : int, default=8
-        Downloads at a time.
+    n_threads : int or None, default=8
+        Threads that work at the same time. Each has a download; None is the number of CPUs that
+        the process may use, or ``OMP_NUM_THREADS`` where that is less.
     timeout : float, default=30.0
         Longest wait for the server, in seconds: for the connection and between two pieces.
-    verbose : bool or int, default=False
-        Show a progress bar.
+    verbose : int, default=0
+        Above 0, show progress bars.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
 
@@ -180,13 +182,13 @@ def fetch_emoji(
             f"{picture_folder(name)}/{emoji.picture}"
             for name in vendors
             for emoji in table
-            if name not in emoji.lacking and class_of_row(emoji, labels, sequences) is not None
+            if name not in emoji.lacking and class_of_row(emoji, target, sequences) is not None
         ],
-        n_threads=n_threads,
+        n_threads=count_threads(n_threads),
         verbose=bool(verbose),
     )
     bunch = gather_emoji(
-        root, table, vendors, labels=labels, sequences=sequences, needed_by="fetch_emoji"
+        root, table, vendors, kind=target, sequences=sequences, needed_by="fetch_emoji"
     )
     return (bunch.data, bunch.target) if return_X_y else bunch
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from emotion_estimators._sklearn import StrOptions, validate_params
+from emotion_estimators._sklearn import StrOptions, constraints, validate_params
 from emotion_estimators.datasets._emoji_table import (
     Emoji,
     class_of_row,
@@ -27,7 +27,7 @@ _FOLDER = re.compile(r"img-([0-9a-z]+)-64")
 _DESCR = """\
 Emoji of Unicode's category 'Smileys & Emotion'
 -----------------------------------------------
-{n_samples} images of {n_emoji} emoji by {vendors}; classes ({labels}): {classes}.
+{n_samples} images of {n_emoji} emoji by {vendors}; classes ({kind}): {classes}.
 
 Each image is a PNG of 64 x 64 px with opacity. Estimators of this package show it on white.
 
@@ -38,11 +38,10 @@ and stand under the vendors' own terms.
 
 @validate_params(
     {
-        "path": [str, os.PathLike],
-        "vendor": [str, "array-like", None],
-        "labels": [StrOptions({"happy-sad", "subcategory"})],
+        **constraints("path", "vendor"),
+        "target": [StrOptions({"happy-sad", "subcategory"})],
         "sequences": [StrOptions({"separate", "first"})],
-        "return_X_y": ["boolean"],
+        **constraints("return_X_y"),
     },
     prefer_skip_nested_validation=True,
 )
@@ -50,7 +49,7 @@ def load_emoji(
     path: str | os.PathLike[str],
     *,
     vendor: str | Sequence[str] | None = None,
-    labels: str = "happy-sad",
+    target: str = "happy-sad",
     sequences: str = "separate",
     return_X_y: bool = False,
 ) -> Any:
@@ -61,14 +60,14 @@ def load_emoji(
     Parameters
     ----------
     path : str or path-like
-        A folder with ``emoji.json`` and ``img-<vendor>-64/<code points>.png``.
-    vendor : str or sequence of str, default=None
-        Whose images to take, such as "apple" or ``["apple", "google"]``. None takes all
-        whose folders are there.
-    labels : {"happy-sad", "subcategory"}, default="happy-sad"
-        "happy-sad" takes the emoji that `emoji_class` knows;
-        "subcategory" takes all of the category 'Smileys & Emotion', with Unicode's subcategory
-        as class, such as "face-concerned" or "heart".
+        Where the data lie. A folder with ``emoji.json`` and ``img-<vendor>-64/<code points>.png``.
+    vendor : str, sequence of str or None, default=None
+        Whose images to take. One such as "apple", or several, such as ``["apple", "google"]``;
+        None takes all whose folders are there.
+    target : {"happy-sad", "subcategory"}, default="happy-sad"
+        What y names. "happy-sad" takes the emoji that `emoji_class` knows; "subcategory" takes
+        all of the category 'Smileys & Emotion', with Unicode's subcategory as class, such as
+        "face-concerned" or "heart".
     sequences : {"separate", "first"}, default="separate"
         What an emoji of several characters is to "happy-sad". With "separate" it is an emoji of
         its own and has no class; with "first" it has that of its first code point. That concerns
@@ -165,7 +164,7 @@ def load_emoji(
     if not vendors:
         raise FileNotFoundError(f"load_emoji found no folder img-<vendor>-64 in {root}.")
     bunch = gather_emoji(
-        root, table, vendors, labels=labels, sequences=sequences, needed_by="load_emoji"
+        root, table, vendors, kind=target, sequences=sequences, needed_by="load_emoji"
     )
     return (bunch.data, bunch.target) if return_X_y else bunch
 
@@ -175,7 +174,7 @@ def gather_emoji(
     table: list[Emoji],
     vendors: list[str],
     *,
-    labels: str,
+    kind: str,
     sequences: str,
     needed_by: str,
 ) -> Bunch:
@@ -183,7 +182,7 @@ def gather_emoji(
     rows, missing, lost = [], [], []
     for vendor in vendors:
         for emoji in table:
-            label = class_of_row(emoji, labels, sequences)
+            label = class_of_row(emoji, kind, sequences)
             if label is None:
                 continue
             file = root / picture_folder(vendor) / emoji.picture
@@ -218,7 +217,7 @@ def gather_emoji(
             n_samples=len(data),
             n_emoji=len(set(code_points)),
             vendors=", ".join(vendors),
-            labels=labels,
+            kind=kind,
             classes=", ".join(f"{name} ({(target == name).sum()})" for name in target_names),
         ),
     )

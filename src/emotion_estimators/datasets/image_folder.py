@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from emotion_estimators._sklearn import StrOptions, validate_params
+from emotion_estimators._sklearn import StrOptions, constraints, validate_params
 from emotion_estimators._untrusted import failed_download
 from emotion_estimators.datasets._zip_folder import read_zip, walk_zip
 from emotion_estimators.datasets.folder_files import (
@@ -31,25 +31,25 @@ _OWNER = "load_image_folder"
 
 @validate_params(
     {
-        "path": [str, os.PathLike],
-        "labels": [StrOptions({"emotions", "folders"})],
-        "return_X_y": ["boolean"],
+        **constraints("path"),
+        "target": [StrOptions({"emotions", "folders"})],
+        **constraints("return_X_y"),
     },
     prefer_skip_nested_validation=True,
 )
 def load_image_folder(
-    path: str | os.PathLike[str], *, labels: str = "emotions", return_X_y: bool = False
+    path: str | os.PathLike[str], *, target: str = "emotions", return_X_y: bool = False
 ) -> Any:
     """Load images that are sorted into one folder for each class.
 
     Parameters
     ----------
     path : str or path-like
-        A folder with the layout ``path/<class>/**/<image>``, or a ``.zip`` file of such a
-        folder. Where a folder holds nothing but one folder of folders (``train/<class>/...``),
-        that one is taken.
-    labels : {"emotions", "folders"}, default="emotions"
-        "emotions" spells the names of the class folders as in
+        Where the data lie. A folder with the layout ``path/<class>/**/<image>``, or a ``.zip``
+        file of such a folder. Where a folder holds nothing but one folder of folders
+        (``train/<class>/...``), that one is taken.
+    target : {"emotions", "folders"}, default="emotions"
+        What y names. "emotions" spells the names of the class folders as in
         `emotion_estimators.labels.EMOTIONS` ("Happiness" becomes "happy"; two folders of one
         emotion become one class); "folders" takes any names as they are.
     return_X_y : bool, default=False
@@ -83,7 +83,7 @@ def load_image_folder(
     ValueError
         If `path` is neither a folder nor a zip file, is a damaged zip file or one that unpacks
         to far more than images would, holds no class folder or no image, has links to folders that
-        lead to each other too often, or, with ``labels="emotions"``, a folder's name is not one of
+        lead to each other too often, or, with ``target="emotions"``, a folder's name is not one of
         an emotion.
     OSError
         If a folder in `path` cannot be read; nothing is left out silently.
@@ -133,7 +133,7 @@ def load_image_folder(
 
     top = _top_folder(files, folders)
     class_names = {
-        folder: _class_name(PurePosixPath(folder).name, labels, path)
+        folder: _class_name(PurePosixPath(folder).name, target, path)
         for folder in sorted(folders)
         if _parent(folder) == top
     }
@@ -155,13 +155,13 @@ def load_image_folder(
         contents = list(read_zip(path, names, owner=_OWNER))
     # as objects: NumPy's own strings and bytes have one width, and lose zeros at the end
     data = np.array(contents, dtype=object)
-    target = np.array([label for label, _, _ in rows], dtype=object)
+    y = np.array([label for label, _, _ in rows], dtype=object)
     if return_X_y:
-        return data, target
+        return data, y
     return Bunch(
         data=data,
-        target=target,
-        target_names=sorted(set(target)),
+        target=y,
+        target_names=sorted(set(y)),
         filenames=np.array(names, dtype=object),
         ignored=ignored,
     )
@@ -187,15 +187,15 @@ def _top_folder(files: list[str], folders: set[str]) -> str:
     return top
 
 
-def _class_name(folder: str, labels: str, path: Path) -> str:
-    if labels == "folders":
+def _class_name(folder: str, target: str, path: Path) -> str:
+    if target == "folders":
         return folder
     try:
         return canonical_emotion(folder)
     except ValueError as error:
         raise ValueError(
             f"load_image_folder found the class folder {folder!r} in {path}, which names no "
-            'emotion. Rename it, or pass labels="folders" to take the names as they are.'
+            'emotion. Rename it, or pass target="folders" to take the names as they are.'
         ) from error
 
 

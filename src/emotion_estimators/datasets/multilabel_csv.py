@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from emotion_estimators._sklearn import HasMethods, validate_params
+from emotion_estimators._sklearn import HasMethods, constraints, validate_params
 from emotion_estimators.datasets._table import Table, read_table
 from emotion_estimators.exceptions import InvalidTableError
 
@@ -30,13 +30,13 @@ _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
 @validate_params(
     {
         "table": [str, os.PathLike, HasMethods(["itertuples"])],
-        "path": [str, os.PathLike],
+        **constraints("path"),
         "image_column": [str],
         "label_columns": ["array-like", None],
         "partial_labels": ["boolean"],
         "delimiter": [str, None],
         "encoding": [str, None],
-        "return_X_y": ["boolean"],
+        **constraints("return_X_y"),
     },
     prefer_skip_nested_validation=True,
 )
@@ -56,22 +56,22 @@ def load_multilabel_csv(
     Parameters
     ----------
     table : str, path-like or DataFrame
-        The table: a header, then one row for each image, its file name in `image_column` and 0
+        The table. A header, then one row for each image, its file name in `image_column` and 0
         or 1 (also 0.0, 1.0, false, true) in the column of each label.
     path : str or path-like
-        The folder in which the file names lie; they may hold folders.
+        Where the data lie. The folder in which the file names are; they may hold folders.
     image_column : str, default="Image_Name"
         Name of the column with the file names.
-    label_columns : sequence of str, default=None
+    label_columns : sequence of str or None, default=None
         Names of the label columns, in the order wanted. None takes, in the order of the table,
         every other column of which more than half the filled cells are 0 or 1.
     partial_labels : bool, default=False
         Whether a label may be unknown: an empty cell, ``NA``, ``N/A``, ``NaN``, ``null`` or
         ``none``, in any case, becomes NaN. False takes that for a fault.
-    delimiter : str, default=None
+    delimiter : str or None, default=None
         What parts the cells of a file. None finds out whether it is a comma, a semicolon, a tab
         or ``|``.
-    encoding : str, default=None
+    encoding : str or None, default=None
         Encoding of a file. None reads UTF-8, with or without a byte order mark, and UTF-16 with
         one.
     return_X_y : bool, default=False

@@ -10,7 +10,6 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -19,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
-from emotion_estimators._sklearn import Interval, check_feature_names_in, fit_context
+from emotion_estimators._sklearn import check_feature_names_in, constraints, fit_context
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.features._cache import compute_rows, open_cache
 from emotion_estimators.images.threads import count_threads
@@ -70,12 +69,9 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "image_shape": [tuple, list, None],
+        **constraints("image_shape"),
         "normalize": ["boolean"],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "cache": [str, os.PathLike, None],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "verbose": ["verbose"],
+        **constraints("batch_size", "cache", "n_threads", "verbose"),
     }
 
     _color: ClassVar[str | None] = "rgb"  # what the network wants

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimators._sklearn import HasMethods, Interval, StrOptions
+from emotion_estimators._sklearn import StrOptions, constraints
 from emotion_estimators.exceptions import MissingDependencyError
 from emotion_estimators.features._embedding import BaseEmbedder, EmbeddingNetwork, Weights
 from emotion_estimators.features._facenet_inputs import (
@@ -41,40 +40,44 @@ class FacenetEmbedder(BaseEmbedder):
 
     Parameters
     ----------
-    weights : str, path-like or module, default="vggface2"
-        ``"vggface2"`` (of facenet-pytorch), ``"keras-facenet-vggface2"`` or
-        ``"keras-facenet-casia-webface"``, which are downloaded once; the path of a file
-        ``.pt``, ``.pth`` (a state dict of facenet-pytorch) or ``.h5``, ``.hdf5`` (of
-        keras-facenet); an ``InceptionResnetV1``, also facenet-pytorch's own; or ``"random"``,
+    weights : str, path-like, module or None, default="vggface2"
+        Pretrained weights: a registered name, or the path of a file. The names are
+        ``"vggface2"`` (of facenet-pytorch), ``"keras-facenet-vggface2"`` and
+        ``"keras-facenet-casia-webface"``, which are downloaded once; the files ``.pt``,
+        ``.pth`` (a state dict of facenet-pytorch) and ``.h5``, ``.hdf5`` (of keras-facenet). It
+        may also be an ``InceptionResnetV1``, also facenet-pytorch's own. None: not trained,
         always the same meaningless weights, for tests.
-    image_size : int or tuple of int, default=160
-        Size in pixels, or height and width, to which images are resized; 75 at least. The
-        published weights were trained on 160.
-    image_shape : tuple of int, default=None
-        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
-        them -1. Not used for images.
+    image_size : int, (int, int) or None, default=160
+        Height and width of the images in pixels, or one int for both. At least 75; the published
+        weights were trained on 160. Others are resized; None takes them as they are, all of one
+        size.
+    image_shape : tuple of int or None, default=None
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
+        Not used for images.
     standardization : {"fixed", "prewhiten"}, default="fixed"
-        "fixed" is ``(x - 127.5) / 128`` of pixels in 0..255: what all the weights named above
-        want. "prewhiten" takes each image to mean 0 and standard deviation 1, as FaceNet
-        models of 2017 want it.
+        How pixels are scaled: "fixed" is ``(x - 127.5) / 128`` of pixels in 0..255, "prewhiten"
+        takes each image to mean 0 and standard deviation 1. All the weights named above want
+        "fixed", FaceNet models of 2017 "prewhiten".
     normalize : bool, default=True
         Scale each vector to length 1.
     batch_size : int, default=32
-        Images in one run of the network.
+        Images that go through the network at once.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1"...; "auto" is CUDA where torch finds a device, else the CPU.
-    precision : {"float32", "bfloat16"}, default="float32"
-        What the network computes in. bfloat16 needs torch, and hardware that multiplies in it
-        to be faster; see Notes for what it does to vectors and accuracy.
-    cache : "memory" or path-like, default=None
-        Where to keep vectors, so that each distinct image goes through the network once:
+        Where the network runs: "cpu", "cuda", "cuda:1" and so on; "auto" is CUDA if there is a
+        device, else the CPU. It is torch that must find the device.
+    precision : {"float32", "bfloat16"} or None, default=None
+        Numbers that the network computes in. None is that of the weights, float32. bfloat16
+        needs torch, and hardware that multiplies in it to be faster; see Notes for what it does
+        to vectors and accuracy.
+    cache : "memory", path-like or None, default=None
+        Where to keep vectors, so that each distinct image goes through the network once.
         "memory" is one cache for all estimators of the process, a path names a folder for all
-        processes.
-    n_threads : int, default=None
-        Threads that decode files and run the network. None is the number of CPUs that the
-        process may use, or ``OMP_NUM_THREADS`` where that is less.
+        processes; None keeps none.
+    n_threads : int or None, default=None
+        Threads that work at the same time. They decode files and run the network. None is
+        the number of CPUs that the process may use, or ``OMP_NUM_THREADS`` where that is less.
     verbose : int, default=0
-        Show progress bars, while downloading and while embedding.
+        Above 0, show progress bars. Also while downloading.
 
     Attributes
     ----------
@@ -140,17 +143,14 @@ class FacenetEmbedder(BaseEmbedder):
     >>> from emotion_estimators import FacenetEmbedder
     >>> from emotion_estimators.datasets import make_faces
     >>> X, y = make_faces(2, random_state=0)
-    >>> FacenetEmbedder(weights="random", image_size=80).transform(X).shape
+    >>> FacenetEmbedder(weights=None, image_size=80).transform(X).shape
     (2, 512)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseEmbedder._parameter_constraints,
-        "weights": [str, os.PathLike, HasMethods("state_dict")],
-        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
-        "standardization": [StrOptions({"fixed", "prewhiten"})],
-        "device": [str],
-        "precision": [StrOptions({"float32", "bfloat16"})],
+        **constraints("weights", "image_size", "standardization", "device"),
+        "precision": [StrOptions({"float32", "bfloat16"}), None],
     }
 
     _version = 1
@@ -160,13 +160,13 @@ class FacenetEmbedder(BaseEmbedder):
         self,
         *,
         weights: Any = "vggface2",
-        image_size: int | tuple[int, int] = 160,
+        image_size: int | tuple[int, int] | None = 160,
         image_shape: tuple[int, ...] | None = None,
         standardization: str = "fixed",
         normalize: bool = True,
         batch_size: int = 32,
         device: str = "auto",
-        precision: str = "float32",
+        precision: str | None = None,
         cache: str | os.PathLike[str] | None = None,
         n_threads: int | None = None,
         verbose: int = 0,
@@ -186,10 +186,11 @@ class FacenetEmbedder(BaseEmbedder):
         self.precision = precision
 
     def _settings(self) -> Mapping[str, Any]:
-        device = self._choose_device()
-        on_torch = device != "cpu" or self.precision != "float32"
+        device, precision = self._choose_device(), self.precision or "float32"
+        on_torch = device != "cpu" or precision != "float32"
         return {
             "device": device.partition(":")[0],
+            "precision": precision,
             # the size of a batch may change torch's last bits
             "batch_size": self.batch_size if on_torch else None,
         }
@@ -210,7 +211,7 @@ class FacenetEmbedder(BaseEmbedder):
             weights.read,
             fingerprint=weights.hash,
             device=self._choose_device(),
-            precision=self.precision,
+            precision=self.precision or "float32",
             n_threads=count_threads(self.n_threads),
             needed_by=type(self).__name__,
         )

@@ -57,13 +57,14 @@ class FacesDisplay:
         Parameters
         ----------
         estimator : fitted classifier
-            Has ``predict_proba`` and ``classes_``, as for
+            What is asked. Has ``predict_proba`` and ``classes_``, as for
             `~emotion_estimators.analysis.iterate_faces`.
         image : path, bytes, PIL image or ndarray
-            The photograph.
-        cropper : FaceCropper, default=None
-            What finds the faces, as for `~emotion_estimators.analysis.iterate_faces`.
-        ax : matplotlib Axes, default=None
+            One image. It is the photograph.
+        cropper : FaceCropper or None, default=None
+            What finds and cuts the faces; its `select` and `on_no_face` do not matter here. As
+            for `~emotion_estimators.analysis.iterate_faces`.
+        ax : matplotlib Axes or None, default=None
             Where to draw; None makes a figure.
 
         Returns
@@ -84,10 +85,10 @@ class FacesDisplay:
         Parameters
         ----------
         image : path, bytes, PIL image or ndarray
-            The photograph.
+            One image. It is the photograph.
         table : pandas.DataFrame or list of dict
-            Its rows, as for `draw_faces`.
-        ax : matplotlib Axes, default=None
+            The table. Rows of the photograph, as for `draw_faces`.
+        ax : matplotlib Axes or None, default=None
             Where to draw; None makes a figure.
 
         Returns
@@ -101,7 +102,7 @@ class FacesDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
+        ax : matplotlib Axes or None, default=None
             Where to draw; None makes a figure.
 
         Returns

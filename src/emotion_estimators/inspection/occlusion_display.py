@@ -93,16 +93,16 @@ class OcclusionDisplay:
         Parameters
         ----------
         estimator : fitted classifier
-            Has ``classes_``, and ``predict_proba`` or else ``decision_function``.
+            What is asked. Has ``classes_``, and ``predict_proba`` or else ``decision_function``.
         image : path, bytes, PIL image or ndarray
             One image.
-        label : object, default=None
+        label : object or None, default=None
             The class to explain; None takes the one of the highest score.
-        cover_size : int, default=None
+        cover_size : int or None, default=None
             Side of the covering square in pixels; None is a sixth of the image's shorter side.
-        stride : int, default=None
+        stride : int or None, default=None
             Distance in pixels from one cover to the next; None is a third of `cover_size`.
-        ax : matplotlib Axes, default=None
+        ax : matplotlib Axes or None, default=None
             Where to draw; None makes a figure.
 
         Returns
@@ -156,7 +156,7 @@ class OcclusionDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
+        ax : matplotlib Axes or None, default=None
             Where to draw; None makes a figure.
         cmap : str, default="coolwarm"
             Colours, from what speaks against the class to what speaks for it.

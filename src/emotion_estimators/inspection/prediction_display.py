@@ -30,7 +30,7 @@ class PredictionDisplay:
         The images shown, in the order shown.
     y_true, y_pred : ndarray of shape (n_images,)
         Their labels, and what was predicted.
-    confidence : ndarray of shape (n_images,), default=None
+    confidence : ndarray of shape (n_images,) or None, default=None
         Score of the predicted class, written under each image; None writes nothing.
 
     Attributes
@@ -85,20 +85,21 @@ class PredictionDisplay:
         Parameters
         ----------
         estimator : fitted classifier
-            Its ``predict_proba`` or ``decision_function``, where it has one, gives the
-            confidence.
+            What is asked. Its ``predict_proba`` or ``decision_function``, where it has one, gives
+            the confidence.
         X : array-like
             Images, or 2-D rows with `image_shape`, as for the estimators.
         y : array-like of shape (n_samples,)
             True labels.
         n_wrong, n_right : int, default=16
             Largest number of wrong and of right predictions to show.
-        image_size : int or tuple of int, default=96
-            Size in pixels, or height and width, to which the images are resized.
-        image_shape : tuple of int, default=None
-            How to read 2-D rows, as for the estimators.
-        ax : matplotlib Axes, default=None
-            Where to draw the sheet; None makes a figure.
+        image_size : int or (int, int), default=96
+            Height and width of the images in pixels, or one int for both. Others are resized.
+        image_shape : tuple of int or None, default=None
+            How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be
+            -1.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
 
         Returns
         -------
@@ -142,17 +143,18 @@ class PredictionDisplay:
             Images, or 2-D rows with `image_shape`, as for the estimators.
         y_true, y_pred : array-like of shape (n_samples,)
             Labels, and what was predicted.
-        confidence : array-like of shape (n_samples,), default=None
+        confidence : array-like of shape (n_samples,) or None, default=None
             Score of the predicted class. Errors are sorted by it, the largest first; None
             keeps the order of X. The right ones shown are spread evenly over X.
         n_wrong, n_right : int, default=16
             Largest number of wrong and of right predictions to show.
-        image_size : int or tuple of int, default=96
-            Size in pixels, or height and width, to which the images are resized.
-        image_shape : tuple of int, default=None
-            How to read 2-D rows, as for the estimators.
-        ax : matplotlib Axes, default=None
-            Where to draw the sheet; None makes a figure.
+        image_size : int or (int, int), default=96
+            Height and width of the images in pixels, or one int for both. Others are resized.
+        image_shape : tuple of int or None, default=None
+            How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be
+            -1.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
 
         Returns
         -------
@@ -203,7 +205,7 @@ class PredictionDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
+        ax : matplotlib Axes or None, default=None
             Where to draw: an Axes of a grid, as ``plt.subplots`` makes it, that the sheet is laid
             out in. None makes a figure.
         n_columns : int, default=8

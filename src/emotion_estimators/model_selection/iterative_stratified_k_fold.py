@@ -27,8 +27,8 @@ class IterativeStratifiedKFold(BaseCrossValidator):
     shuffle : bool, default=False
         Whether to deal out the samples in random order.
     random_state : int, RandomState instance or None, default=None
-        Seed of the order where ``shuffle=True``; an int gives the same folds each time. None
-        draws new ones and leaves NumPy's global random state alone.
+        Seed of what is drawn at random; an int gives the same result each time. That is the
+        order, where ``shuffle=True``. None leaves NumPy's global random state alone.
 
     See Also
     --------
@@ -87,7 +87,7 @@ class IterativeStratifiedKFold(BaseCrossValidator):
         ----------
         X : array-like of length n_samples
             Only its length counts; it may be a list of paths.
-        y : array-like or sparse matrix, shape (n_samples, n_labels), or label sets, default=None
+        y : array-like or sparse matrix of shape (n_samples, n_labels), or None, default=None
             Indicator matrix of 0, 1 and NaN, or a sequence of n_samples sets of labels (or of
             lists and tuples of strings); None is an error.
         groups : None

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state, indexable
 
 from emotion_estimators._sklearn import (
     Interval,
+    constraints,
     safe_indexing,
     train_test_sizes,
     validate_params,
@@ -31,7 +32,7 @@ _SIZE = [
 
 
 @validate_params(
-    {"test_size": _SIZE, "train_size": _SIZE, "random_state": ["random_state"]},
+    {"test_size": _SIZE, "train_size": _SIZE, **constraints("random_state")},
     prefer_skip_nested_validation=True,
 )
 def multilabel_train_test_split(
@@ -53,14 +54,14 @@ def multilabel_train_test_split(
         as 0 here.
     *arrays : array-like of length n_samples
         What else is to be split in the same way.
-    test_size : float or int, default=None
+    test_size : float or int or None, default=None
         Share (0 to 1) or number of the rows to test on. None takes what `train_size` leaves, or
         0.25.
-    train_size : float or int, default=None
+    train_size : float or int or None, default=None
         Share or number of the rows to train on. None takes what `test_size` leaves.
     random_state : int, RandomState instance or None, default=None
-        Seed of the order of the rows; an int gives the same split each time. None draws a new
-        one and leaves NumPy's global random state alone.
+        Seed of what is drawn at random; an int gives the same result each time. That is the
+        order of the rows. None leaves NumPy's global random state alone.
 
     Returns
     -------

@@ -22,7 +22,7 @@ def all_estimators(type_filter: str | None = None) -> list[tuple[str, type[BaseE
 
     Parameters
     ----------
-    type_filter : {"classifier", "transformer"}, default=None
+    type_filter : {"classifier", "transformer"} or None, default=None
         The kind to return; None returns both.
 
     Returns

@@ -80,10 +80,10 @@ def image_estimator_checks(
     ----------
     estimator : estimator instance
         A transformer, classifier or pipeline; it is cloned, not changed.
-    X : array-like of uint8, shape (n, height, width) or (n, height, width, 3), default=None
+    X : array-like of uint8, shape (n, height, width) or (n, height, width, 3) or None, default=None
         Images in 0..255 to check with, at least 12 of one size. None draws 36 faces with
         `~emotion_estimators.datasets.make_faces`, 40 x 48 pixels, in grey and in colour.
-    y : array-like of shape (n,) or (n, n_outputs), default=None
+    y : array-like of shape (n,) or (n, n_outputs) or None, default=None
         Their targets. None gives the names of emotions, or three columns of 0 and 1 to an
         estimator whose tags say ``multi_label=True`` and ``single_output=False``.
     batch_tolerance : float, default=0.0
@@ -142,13 +142,13 @@ def check_image_estimator(
     estimator : estimator instance
         A transformer, classifier or pipeline; it is cloned, not changed. It is fitted about 100
         times: make it small.
-    X : array-like of uint8, shape (n, height, width) or (n, height, width, 3), default=None
+    X : array-like of uint8, shape (n, height, width) or (n, height, width, 3) or None, default=None
         Images in 0..255 to check with, at least 12 of one size. None draws 36 faces with
         `~emotion_estimators.datasets.make_faces`, 40 x 48 pixels, in grey and in colour.
-    y : array-like of shape (n,) or (n, n_outputs), default=None
+    y : array-like of shape (n,) or (n, n_outputs) or None, default=None
         Their targets. None gives the names of emotions, or three columns of 0 and 1 to an
         estimator whose tags say ``multi_label=True`` and ``single_output=False``.
-    expected_failed_checks : dict of str to str, default=None
+    expected_failed_checks : dict of str to str or None, default=None
         Names of checks that must fail, with the reason. One that passes counts as failed.
     batch_tolerance : float, default=0.0
         Largest difference allowed between the outputs for an image in one batch and in another.
@@ -227,9 +227,9 @@ def parametrize_with_image_checks(
     ----------
     estimators : sequence of estimator instances
         What to check.
-    X, y : array-like, default=None
+    X, y : array-like or None, default=None
         As for `check_image_estimator`.
-    expected_failed_checks : callable, default=None
+    expected_failed_checks : callable or None, default=None
         Given an estimator, returns the names of the checks that must fail, with the reason.
     batch_tolerance : float, default=0.0
         As for `check_image_estimator`.

@@ -47,7 +47,7 @@ def check_sklearn_estimator(
         It must take 2-D rows of 1 to 40 numbers. Where its ``image_shape`` is None it is set
         to ``(1, -1)``: each row is an image of one line. Choose the other parameters so that
         such images are large enough.
-    expected_failed_checks : dict of str to str, default=None
+    expected_failed_checks : dict of str to str or None, default=None
         Names of checks that must fail, with the reason. One that passes counts as failed.
     min_checks : int, default=40
         Least number of checks that must have run.

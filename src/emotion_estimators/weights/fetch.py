@@ -19,15 +19,15 @@ __all__ = ["fetch_all", "fetch_weights", "find_weights"]
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
-def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30.0) -> Path:
+def fetch_weights(name: str, *, verbose: int = 0, timeout: float = 30.0) -> Path:
     """Return the file of registered weights; download it if it is not on this machine.
 
     Parameters
     ----------
     name : str
         One of the names that `list_cards` gives.
-    verbose : bool or int, default=False
-        Show a progress bar while downloading.
+    verbose : int, default=0
+        Above 0, show progress bars. Here while downloading.
     timeout : float, default=30.0
         Longest wait for the server, in seconds: for the connection and between two pieces.
 
@@ -113,7 +113,7 @@ def find_weights(name: str) -> Path | None:
 
 
 def fetch_all(
-    task: str | None = None, *, verbose: bool | int = False, timeout: float = 30.0
+    task: str | None = None, *, verbose: int = 0, timeout: float = 30.0
 ) -> dict[str, Path]:
     """Fetch all registered weights, for images of machines and for use without network.
 
@@ -121,8 +121,10 @@ def fetch_all(
     ----------
     task : {"emotion", "face embedding", "face detection"} or None, default=None
         Take only weights for that task.
-    verbose, timeout
-        As for `fetch_weights`.
+    verbose : int, default=0
+        Above 0, show progress bars. Here while downloading.
+    timeout : float, default=30.0
+        Longest wait for the server, in seconds: for the connection and between two pieces.
 
     Returns
     -------

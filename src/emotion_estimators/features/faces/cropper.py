@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
 from emotion_estimators._progress import progress_bar
-from emotion_estimators._sklearn import Interval, StrOptions, fit_context
+from emotion_estimators._sklearn import Interval, StrOptions, constraints, fit_context
 from emotion_estimators.exceptions import short_messages
 from emotion_estimators.features.faces.detection import open_detector
 from emotion_estimators.features.faces.faces import Faces
@@ -53,17 +53,17 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         Turn each crop until the eyes are level. Needs a detector that finds landmarks. With
         YuNet the face is enlarged and looked at three times more, since its landmarks of small
         faces are too upright.
-    image_size : int or tuple of int, default=160
-        Size of the crops in pixels, or height and width.
+    image_size : int or (int, int), default=160
+        Height and width of the images in pixels, or one int for both. The images are the crops.
     color : {"rgb", "grey"}, default="rgb"
-        Colour of the crops.
+        Colour of the images. They are the crops.
     on_no_face : {"raise", "whole", "nan"}, default="raise"
         What to do with photographs in which no face is found: raise an error that names all of
         them; resize the whole photograph; or return NaN for all pixels of the crop. NaN needs
         floats: crops of uint8 photographs come as float32 in 0..1 then.
     min_score : float, default=0.7
         Least score of a face, in 0..1, for detectors that give scores.
-    max_size : int, default=1024
+    max_size : int or None, default=1024
         Photographs whose longer side is longer by more than a quarter, in pixels, are shrunk to
         it to find the faces, not to cut them out. The smallest faces found have about 10 px then.
         None never shrinks.
@@ -72,15 +72,15 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         where that is still `max_size` or more, and to cut them out, where all faces still have
         `image_size` or more. Up to three times as fast for large photographs; boxes move by a
         pixel or two, of those of the shrunken photograph, and crops with them.
-    image_shape : tuple of int, default=None
-        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
-        them -1. Not used for images.
-    n_threads : int, default=None
-        Photographs worked on at the same time. None is the number of CPUs that the process may
-        use, or ``OMP_NUM_THREADS`` where that is less. ``"cascade"`` and callables get one
-        photograph at a time.
+    image_shape : tuple of int or None, default=None
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
+        Not used for images.
+    n_threads : int or None, default=None
+        Threads that work at the same time. Each has a photograph of its own; ``"cascade"``
+        and callables get one photograph at a time. None is the number of CPUs that the process
+        may use, or ``OMP_NUM_THREADS`` where that is less.
     verbose : int, default=0
-        Show progress bars, while downloading and while working.
+        Above 0, show progress bars. Also while downloading.
 
     Attributes
     ----------
@@ -144,14 +144,12 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         "margin": [Interval(Real, -1, None, closed="neither")],
         "align": ["boolean"],
         "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
-        "color": [StrOptions({"rgb", "grey"})],
+        **constraints("color"),
         "on_no_face": [StrOptions({"raise", "whole", "nan"})],
         "min_score": [Interval(Real, 0, 1, closed="both")],
         "max_size": [Interval(Integral, 1, None, closed="left"), None],
         "jpeg_draft": ["boolean"],
-        "image_shape": [tuple, list, None],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "verbose": ["verbose"],
+        **constraints("image_shape", "n_threads", "verbose"),
     }
 
     def __init__(

@@ -18,6 +18,7 @@ from emotion_estimators._sklearn import (
     Interval,
     StrOptions,
     check_feature_names_in,
+    constraints,
     fit_context,
 )
 from emotion_estimators.exceptions import InvalidImagesError
@@ -58,17 +59,18 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         How a block is normalised.
     transform_sqrt : bool, default=False
         Take the square root of the pixels first. They must not be negative then.
-    image_size : int or tuple of int, default=None
-        Size in pixels, or height and width, to which images are resized. None takes images as
-        they are; they must all be of one size then.
-    image_shape : tuple of int, default=None
-        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``, at most one of
-        them -1. Not used for images.
-    dtype : {"float32", "float64"} or dtype, default=None
+    image_size : int, (int, int) or None, default=None
+        Height and width of the images in pixels, or one int for both. Others are resized; None
+        takes them as they are, all of one size.
+    image_shape : tuple of int or None, default=None
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
+        Not used for images.
+    dtype : {"float32", "float64"}, dtype or None, default=None
         Type of the descriptors. None gives float32 for float32 images and float64 otherwise.
-    n_threads : int, default=None
-        Threads that decode files and describe images. None is the number of CPUs that the
-        process may use, or ``OMP_NUM_THREADS`` where that is less.
+    n_threads : int or None, default=None
+        Threads that work at the same time. They decode files and describe images. None
+        is the number of CPUs that the process may use, or ``OMP_NUM_THREADS`` where that is
+        less.
 
     Attributes
     ----------
@@ -124,10 +126,9 @@ class HOGTransformer(TransformerMixin, BaseEstimator):
         "cells_per_block": [Interval(Integral, 1, None, closed="left"), tuple, list],
         "block_norm": [StrOptions({"L1", "L1-sqrt", "L2", "L2-Hys"})],
         "transform_sqrt": ["boolean"],
-        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
-        "image_shape": [tuple, list, None],
+        **constraints("image_size", "image_shape"),
         "dtype": [StrOptions({"float32", "float64"}), type, np.dtype, None],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        **constraints("n_threads"),
     }
 
     def __init__(

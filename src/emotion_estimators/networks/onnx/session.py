@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.exceptions import WeightsError, shorten
 from emotion_estimators.networks.onnx.reader import check_self_contained
 
 __all__ = ["CPU", "TwoThreadSession", "choose_providers", "first_words", "start_session"]
@@ -18,22 +18,41 @@ _CUDA = "CUDAExecutionProvider"
 _OPTIONS = {_CUDA: {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}}
 
 
-def choose_providers(providers: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the execution providers of ONNX Runtime to use.
+def choose_providers(device: str | Sequence[str], *, needed_by: str) -> tuple[str, ...]:
+    """Return the execution providers of ONNX Runtime to use; "name:1" is the second device of one.
 
-    Raises ValueError if one is not in the installed build.
+    Raises ValueError if `device` names none, or one that the installed build does not have.
     """
     from onnxruntime import get_available_providers
 
     available = get_available_providers()
-    if providers is None:
+    if device == "auto":
         return (_CUDA, CPU) if _CUDA in available else (CPU,)
-    if isinstance(providers, str) or not providers or not set(providers) <= set(available):
+    kind, _, number = device.partition(":") if isinstance(device, str) else ("", "", "")
+    if device == "cpu":
+        providers: tuple[str, ...] = (CPU,)
+    elif kind == "cuda" and (number.isdecimal() or device == "cuda"):
+        providers = (f"{_CUDA}:{number or 0}",)
+    else:
+        providers = () if isinstance(device, str) else tuple(device)
+    if not providers or not all(_is_among(available, provider) for provider in providers):
         raise ValueError(
-            f"providers must be a list of execution providers of ONNX Runtime that are installed "
-            f"({', '.join(available)}), got {providers!r}. CUDA needs onnxruntime-gpu."
+            f"{needed_by} expected device to be 'auto', 'cpu', a CUDA device such as 'cuda' or "
+            "'cuda:1', or a list of execution providers of ONNX Runtime that are installed "
+            f"({', '.join(available)}), got {shorten(repr(device))}. CUDA needs onnxruntime-gpu; "
+            "device='auto' falls back to the CPU."
         )
-    return tuple(providers)
+    return providers
+
+
+def _is_among(available: list[str], provider: Any) -> bool:
+    return isinstance(provider, str) and provider.partition(":")[0] in available
+
+
+def _with_options(provider: str) -> tuple[str, dict[str, str]]:
+    """Return the name of a provider, and its options."""
+    name, _, number = provider.partition(":")
+    return name, _OPTIONS.get(name, {}) | ({"device_id": number} if number else {})
 
 
 def start_session(
@@ -63,7 +82,7 @@ def start_session(
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         return onnxruntime.InferenceSession(
-            serialised, options, providers=[(name, _OPTIONS.get(name, {})) for name in providers]
+            serialised, options, providers=[*map(_with_options, providers)]
         )
     except Exception as error:  # its errors share no base class
         raise WeightsError(
