@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from emotion_estimators.networks.emotion import EmotionCNN
+from emotion_estimators.networks.facenet.fine_tuned import FineTunedFacenet
 from emotion_estimators.networks.multi_label import MultiLabelNetwork
 from emotion_estimators.networks.residual import RESIDUAL_NETWORKS, ResidualNetwork
 from emotion_estimators.networks.torch_onnx import torch_onnx
@@ -119,6 +120,52 @@ def test_multi_label(name, size, n_labels, head_hidden, mirrored):
     (given,) = run(model, x)
     wanted = expected(lambda x: torch.sigmoid(network(x)), x, mirrored=mirrored)
     assert_allclose(given, wanted, rtol=0, atol=ATOL)
+
+
+def facenet(state, standardization, n_classes):
+    def build():
+        network = FineTunedFacenet(n_classes, n_trained=3, standardization=standardization)
+        nn.init.normal_(network.head.weight, 0, 0.01)
+        nn.init.normal_(network.head.bias, 0, 0.3)
+        return network
+
+    network = random_network(build)
+    arrays = {name: torch.tensor(values) for name, values in state.items()}
+    network.facenet.load_state_dict(arrays, strict=False)  # counters of batches are not in it
+    return network
+
+
+@pytest.mark.parametrize(
+    ("standardization", "size", "n_classes", "mirrored"),
+    [
+        ("fixed", (75, 80), 7, False),
+        ("fixed", (75, 80), 2, True),
+        ("prewhiten", (75, 80), 7, True),
+        ("prewhiten", (101, 160), 1, False),
+    ],
+)
+def test_fine_tuned_facenet(face_state, standardization, size, n_classes, mirrored):
+    network = facenet(face_state, standardization, n_classes)
+    model = torch_onnx([network], size, features=True, mirrored=mirrored)
+    x = random_images(3, size)
+    x[1] = 0.3 + x[1] / 1000  # hardly any contrast
+    x[2] = 0.5
+    given, features = run(model, x, ("probabilities", "features"))
+    wanted = expected(softmax_of(network), x, mirrored=mirrored)
+    assert_allclose(given, wanted, rtol=0, atol=ATOL)
+    wanted = expected(network.features, x, mirrored=mirrored)
+    assert_allclose(features, wanted, rtol=0, atol=ATOL * np.abs(wanted).max())
+    assert n_classes == 1 or np.ptp(given) > 0.1
+
+
+def test_fine_tuned_facenet_in_float16(face_state):
+    network = facenet(face_state, "prewhiten", 7)
+    x = random_images(3, (75, 80))
+    model = torch_onnx([network], (75, 80), stored="float16")
+    assert len(model) < 50_000_000  # 23.5 million weights
+    (given,) = run(model, x)
+    # as above
+    assert_allclose(given, expected(softmax_of(network), x, mirrored=False), rtol=0, atol=0.01)
 
 
 @pytest.mark.parametrize("name", sorted(RESIDUAL_NETWORKS))

@@ -1,7 +1,8 @@
 """Our own torch networks as ONNX models, written node by node.
 
-One walk over the modules of `layers` serves all of them. Batch normalisation is folded into the
-convolutions. Imports torch, so import this module only where it is needed.
+One walk over the modules of `layers` serves them; FaceNet has a table of its own. Batch
+normalisation is folded into the convolutions. Imports torch, so import this module only where it
+is needed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from emotion_estimators.networks._batch_norm import fold_batch_norm
+from emotion_estimators.networks.facenet.fine_tuned import FineTunedFacenet
+from emotion_estimators.networks.facenet.onnx_model import (
+    add_inception_resnet_v1,
+    add_standardization,
+)
 from emotion_estimators.networks.layers import BottleneckBlock, ConvBlock, ResidualBlock
 from emotion_estimators.networks.onnx.graph import OnnxGraph
 from emotion_estimators.networks.onnx.views import add_views, mean_of_views
@@ -54,7 +60,7 @@ def torch_onnx(
     images, n_views = add_views(graph, "images", mirrored=mirrored)
     given: dict[str, list[tuple[str, int]]] = {}
     for i, (network, named_heads) in enumerate(zip(networks, heads, strict=True)):
-        pooled = graph.features(f"{i}.", network, images)  # (n, n_features, 1, 1)
+        pooled = graph.features(f"{i}.", network, images, image_size)  # (n, n_features, 1, 1)
         for name, head in named_heads.items():
             scores = graph.node("Flatten", [graph.layer(f"{i}.{name}", head, pooled)])
             value = graph.node(operator, [scores], **attributes)
@@ -85,8 +91,12 @@ def torch_onnx(
 class _Graph(OnnxGraph):
     """A graph that adds whole modules; every method returns the name of its output."""
 
-    def features(self, prefix: str, network: Any, x: str) -> str:
+    def features(self, prefix: str, network: Any, x: str, image_size: tuple[int, int]) -> str:
         """Add the standardisation, the layers and the pooling of a network, (n, c, 1, 1)."""
+        if isinstance(network, FineTunedFacenet):
+            x = add_standardization(self, x, network.standardization, image_size)
+            state = {name: _array(values) for name, values in network.facenet.state_dict().items()}
+            return add_inception_resnet_v1(self, state, x, source="torch_onnx", prefix=prefix)
         mean = self.constant(f"{prefix}pixel_mean", _array(network.pixel_mean))
         std = self.constant(f"{prefix}pixel_std", _array(network.pixel_std))
         x = self.node("Div", [self.node("Sub", [x, mean]), std])

@@ -8,9 +8,15 @@ import numpy as np
 
 from emotion_estimators.networks.onnx.graph import OnnxGraph
 
-__all__ = ["add_views", "mean_of_views"]
+__all__ = ["add_views", "mean_of_views", "small_shifts"]
 
 _END = np.iinfo(np.int64).max
+
+
+def small_shifts(image_size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the shifts by 1/24 of the size down, up, right and left, in pixels."""
+    y, x = (round(size / 24) for size in image_size)
+    return [(y, 0), (-y, 0), (0, x), (0, -x)]
 
 
 def add_views(
@@ -18,8 +24,8 @@ def add_views(
 ) -> tuple[str, int]:
     """Add images as they are, moved by `shifts`, and the mirror images of all; and their number.
 
-    `images` (n, c, h, w); returns the views one after the other, (n_views * n, c, h, w). Shifts are
-    (down, across) in pixels; the border is repeated outwards.
+    `images` (n, c, h, w); returns the views one after the other, (n_views * n, c, h, w). A shift is
+    how far (down, across) one looks, in pixels; the border is repeated outwards.
     """
     views = [images]
     y, x = (max((abs(shift[axis]) for shift in shifts), default=0) for axis in (0, 1))
