@@ -31,20 +31,23 @@ def original(size, n_classes):
     return build_original_network(size, n_classes, keras.Sequential)
 
 
-def convert(model, **settings):
-    """Give a model random weights, and return it as ONNX."""
+def random_weights(model):
+    """Give a model weights, and return them by name."""
     rng = np.random.default_rng(0)
     weights = {}
-    for layer in model.layers:
-        for variable in layer.weights:
-            spread = np.sqrt(2 / max(np.prod(variable.shape[:-1]), 1))  # He et al. (2015)
-            values = rng.normal(0, spread / 2, variable.shape)
-            if variable.name == "moving_variance":
-                values = rng.uniform(0.5, 2, variable.shape)
-            variable.assign(values)
-            weights[f"{layer.name}/{variable.name}"] = values.astype(np.float32)
-    architecture = json.loads(model.to_json())
-    return keras_onnx(architecture, weights, "A network", **settings)
+    for variable in model.weights:
+        spread = np.sqrt(2 / max(np.prod(variable.shape[:-1]), 1))  # He et al. (2015)
+        values = rng.normal(0, spread / 2, variable.shape)
+        if variable.name == "moving_variance":
+            values = rng.uniform(0.5, 2, variable.shape)
+        variable.assign(values)
+        weights["/".join(variable.path.split("/")[-2:])] = values.astype(np.float32)
+    return weights
+
+
+def convert(model, **settings):
+    weights = random_weights(model)
+    return keras_onnx(json.loads(model.to_json()), weights, "A network", **settings)
 
 
 def ask(model, images):
@@ -53,7 +56,7 @@ def ask(model, images):
 
 def run(serialised, images):
     session = onnxruntime.InferenceSession(serialised, providers=["CPUExecutionProvider"])
-    (probabilities,) = session.run(["probabilities"], {"images": images})
+    (probabilities,) = session.run(["probabilities"], {"images": images[:, np.newaxis]})
     return probabilities
 
 
@@ -82,6 +85,47 @@ def test_equals_keras(build, size, n_classes):
         assert n_classes == 1 or np.ptp(wanted) > 0.01
 
 
+def test_functional_and_nested_networks():
+    layers = keras.layers
+    inner = keras.Sequential(
+        [
+            keras.Input((8, 10, 4)),
+            layers.SeparableConv2D(4, 3, padding="same", name="inner"),
+            layers.DepthwiseConv2D(3, padding="same", name="deep"),
+        ]
+    )
+    images = keras.Input((8, 10, 1))
+    x = layers.Conv2D(4, 3, padding="same", name="first")(images)
+    x = layers.Add()([x, inner(x), inner(layers.ReLU()(x))])
+    x = layers.GlobalAveragePooling2D()(layers.BatchNormalization(name="norm")(x))
+    model = keras.Model(images, layers.Dense(3, activation="softmax", name="last")(x))
+    x = random_images((8, 10))
+    given = run(convert(model, shifts=[(1, 0)], mirrored=True), x)
+    assert_allclose(given, expected(model, x, [(1, 0)], mirrored=True), rtol=0, atol=ATOL)
+    assert np.ptp(given, axis=0).max() > 0.001
+
+
+def test_layers_of_one_name_are_not_mistaken():
+    block = [
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="dense")], name=name)
+        for name in ("a", "b")
+    ]
+    model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), *block])
+    with pytest.raises(WeightsError, match="two layers with weights are called 'dense'"):
+        convert(model)
+
+
+def test_missing_weights():
+    model = original((8, 8), 2)
+    weights = random_weights(model)
+    del weights["conv_2/bias"]
+    with pytest.raises(WeightsError, match="A network: expected weights conv_2/bias"):
+        keras_onnx(json.loads(model.to_json()), weights, "A network")
+    weights["conv_2/bias"] = np.zeros(3, np.float32)
+    with pytest.raises(WeightsError, match=r"conv_2/bias: expected shape \(64,\), got \(3,\)"):
+        keras_onnx(json.loads(model.to_json()), weights, "A network")
+
+
 def test_shifts_are_the_24th_part():
     assert small_shifts((33, 48)) == [(1, 0), (-1, 0), (0, 2), (0, -2)]
     assert set(small_shifts((8, 8))) == {(0, 0)}
@@ -107,7 +151,7 @@ def test_interface_and_metadata():
     serialised = convert(emoji((12, 15), 2), n_classes=1, metadata={"answer": "42"})
     session = onnxruntime.InferenceSession(serialised, providers=["CPUExecutionProvider"])
     (images,), (probabilities,) = session.get_inputs(), session.get_outputs()
-    assert (images.name, images.shape) == ("images", ["n", 12, 15])
+    assert (images.name, images.shape) == ("images", ["n", 1, 12, 15])
     assert (probabilities.name, probabilities.shape) == ("probabilities", ["n", 1])
     assert session.get_modelmeta().custom_metadata_map == {"answer": "42"}
     assert_array_equal(run(serialised, random_images((12, 15))), 1)
