@@ -138,7 +138,6 @@ def facenet(state, standardization, n_classes):
 @pytest.mark.parametrize(
     ("standardization", "size", "n_classes", "mirrored"),
     [
-        ("fixed", (75, 80), 7, False),
         ("fixed", (75, 80), 2, True),
         ("prewhiten", (75, 80), 7, True),
         ("prewhiten", (101, 160), 1, False),
