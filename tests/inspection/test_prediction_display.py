@@ -132,7 +132,7 @@ def test_shares_of_people_are_drawn_beside_the_model(images):
         confidence=PROBA.max(axis=1),
         votes=votes,
         y_proba=PROBA,
-        classes=list("abc"),
+        labels=list("abc"),
     )
     assert rows_shown(display) == [1, 0, 2, 3, 4, 5]
     # the only wrong one, about which nobody was asked, has a row of its own
@@ -153,9 +153,9 @@ def test_the_estimator_gives_the_probabilities(images):
     display = PredictionDisplay.from_estimator(dummy, images, y, votes=VOTES)
     np.testing.assert_allclose(display.y_proba, np.tile([1 / 2, 1 / 3, 1 / 6], (6, 1)))
     np.testing.assert_allclose(display.shares.sum(axis=1), [1, 1, 1, 1, 0, 1])
-    assert display.classes.tolist() == list("abc")
+    assert display.labels.tolist() == list("abc")
     plain = PredictionDisplay.from_estimator(dummy, images, y)
-    assert (plain.shares, plain.y_proba, plain.classes) == (None, None, None)
+    assert (plain.shares, plain.y_proba, plain.labels) == (None, None, None)
     assert not any(ax.child_axes for ax in plain.axes_.flat)
     ridge = RidgeClassifier().fit(rows, y)
     with pytest.raises(TypeError, match=r"that has predict_proba, .* got Ridge"):
@@ -165,14 +165,14 @@ def test_the_estimator_gives_the_probabilities(images):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"votes": VOTES}, "expected votes, y_proba and classes, or none of them, got no y_proba"),
-        ({"y_proba": PROBA}, "got no votes and no classes"),
-        ({"votes": VOTES[:5], "y_proba": PROBA, "classes": "abc"}, r"got shape \(5, 3\)"),
-        ({"votes": VOTES, "y_proba": PROBA[:5], "classes": "abc"}, r"expected y_proba .* \(5, 3\)"),
-        ({"votes": -VOTES, "y_proba": PROBA, "classes": "abc"}, "got in row 0: -9 for 'a'"),
+        ({"votes": VOTES}, "expected votes, y_proba and labels, or none of them, got no y_proba"),
+        ({"y_proba": PROBA}, "got no votes and no labels"),
+        ({"votes": VOTES[:5], "y_proba": PROBA, "labels": "abc"}, r"got shape \(5, 3\)"),
+        ({"votes": VOTES, "y_proba": PROBA[:5], "labels": "abc"}, r"expected y_proba .* \(5, 3\)"),
+        ({"votes": -VOTES, "y_proba": PROBA, "labels": "abc"}, "got in row 0: -9 for 'a'"),
     ],
 )
 def test_votes_that_do_not_fit(images, options, match):
-    options = {key: list(v) if key == "classes" else v for key, v in options.items()}
+    options = {key: list(v) if key == "labels" else v for key, v in options.items()}
     with pytest.raises(ValueError, match=f"^PredictionDisplay .*{match}"):
         PredictionDisplay.from_predictions(images, list("aabbbc"), list("aabbbc"), **options)

@@ -60,10 +60,10 @@ def load_fer2013(path: str | os.PathLike[str], votes: Any = None) -> Any:
     Parameters
     ----------
     path : str or path-like
-        The file: the columns emotion, an integer in 0..6, pixels, 2,304 integers in 0..255, and
-        Usage, one of Training, PublicTest and PrivateTest, in any order.
-    votes : str, path-like or DataFrame, default=None
-        What people voted, a row for each row of the file, in its order: FER+'s table
+        Where the data lie. A file with the columns emotion, an integer in 0..6, pixels, 2,304
+        integers in 0..255, and Usage, one of Training, PublicTest and PrivateTest, in any order.
+    votes : str, path-like, DataFrame or None, default=None
+        What people voted, a row for each image. In the order of the file: FER+'s table
         ``fer2013new.csv``, or what `load_votes` or `fetch_votes` return of it. None loads none.
 
     Returns

@@ -43,24 +43,25 @@ def fetch_votes(
     data_home: str | os.PathLike[str] | None = None,
     url: str | None = None,
     timeout: float = 30.0,
-    verbose: bool | int = False,
+    verbose: int = 0,
 ) -> Any:
     """Download what ten people voted for each face of FER2013, once, and load it.
 
     Parameters
     ----------
-    files : sequence of str or path-like, default=None
-        Images for which the votes are returned, named as in FER+ ("fer0000000.png"), as for
+    files : array-like of str or path-like, or None, default=None
+        Images whose votes are returned, in this order. Named as in FER+ ("fer0000000.png"), as for
         `load_votes`. None returns all 35,887 rows, in the order of ``fer2013.csv``.
-    data_home : str or path-like, default=None
-        Where to keep the file, in ``ferplus``. None is the folder of `get_data_home`.
-    url : str, default=None
+    data_home : str, path-like or None, default=None
+        Folder in which downloads are kept. This one is kept in ``ferplus`` there; None is the
+        folder of `get_data_home`.
+    url : str or None, default=None
         Address of the file, such as that of a mirror. None is that of FER+'s repository, at
         raw.githubusercontent.com.
     timeout : float, default=30.0
         Longest wait for the server, in seconds: for the connection and between two pieces.
-    verbose : bool or int, default=False
-        Show a progress bar.
+    verbose : int, default=0
+        Above 0, show progress bars.
 
     Returns
     -------

@@ -51,13 +51,13 @@ def load_votes(path: str | os.PathLike[str], files: Iterable[Any] | None = None)
     Parameters
     ----------
     path : str or path-like
-        A table as a file: FER+'s ``fer2013new.csv``, with the columns Usage, Image name, neutral,
-        happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, NF, or one with the
-        columns file, neutral, happy, surprise, sad, angry, disgust, fear, contempt, unknown,
-        no_face. Their order does not matter.
-    files : sequence of str or path-like, default=None
-        Images, such as ``data`` of `load_image_folder`, or ``filenames`` of a zip file: the votes
-        are returned for these, in their order. None returns all rows of the table.
+        Where the data lie. A table as a file: FER+'s ``fer2013new.csv``, with the columns Usage,
+        Image name, neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown,
+        NF, or one with the columns file, neutral, happy, surprise, sad, angry, disgust, fear,
+        contempt, unknown, no_face. Their order does not matter.
+    files : array-like of str or path-like, or None, default=None
+        Images whose votes are returned, in this order. Such as ``data`` of `load_image_folder`,
+        or ``filenames`` of a zip file. None returns all rows of the table.
 
     Returns
     -------

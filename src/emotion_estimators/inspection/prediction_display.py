@@ -38,8 +38,8 @@ class PredictionDisplay:
     shares, y_proba : ndarray of shape (n_images, n_classes), default=None
         Share of people who voted for each class, and probability that the model gives it: two
         bars under each image for the classes where one of both is largest. None draws none.
-    classes : ndarray of shape (n_classes,), default=None
-        The classes of these columns.
+    labels : ndarray of shape (n_classes,), default=None
+        Names of the classes of these columns.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class PredictionDisplay:
         confidence: NDArray[Any] | None = None,
         shares: NDArray[Any] | None = None,
         y_proba: NDArray[Any] | None = None,
-        classes: NDArray[Any] | None = None,
+        labels: NDArray[Any] | None = None,
     ) -> None:
         self.images = images
         self.y_true = y_true
@@ -79,7 +79,7 @@ class PredictionDisplay:
         self.confidence = confidence
         self.shares = shares
         self.y_proba = y_proba
-        self.classes = classes
+        self.labels = labels
 
     @classmethod
     def from_estimator(
@@ -106,10 +106,10 @@ class PredictionDisplay:
             Images, or 2-D rows with `image_shape`, as for the estimators.
         y : array-like of shape (n_samples,)
             True labels.
-        votes : array-like or DataFrame of shape (n_samples, n_classes), default=None
-            What people voted, counts or shares in the order of ``classes_``, or a frame as from
-            `emotion_estimators.datasets.load_votes`: their shares are drawn beside the
-            probabilities of the estimator. None draws neither.
+        votes : array-like, DataFrame or None, default=None
+            What people voted, a row for each image. Counts or shares in the order of ``classes_``,
+            or a frame as from `emotion_estimators.datasets.load_votes`: their shares are drawn
+            beside the probabilities of the estimator. None draws neither.
         n_wrong, n_right : int, default=16
             Largest number of wrong and of right predictions to show.
         image_size : int or tuple of int, default=96
@@ -144,7 +144,7 @@ class PredictionDisplay:
             confidence=None if scores is None else scores.max(axis=1),
             votes=votes,
             y_proba=None if votes is None else scores,
-            classes=None if votes is None else estimator.classes_,
+            labels=None if votes is None else estimator.classes_,
             n_wrong=n_wrong,
             n_right=n_right,
             image_size=image_size,
@@ -162,7 +162,7 @@ class PredictionDisplay:
         confidence: ArrayLike | None = None,
         votes: Any = None,
         y_proba: ArrayLike | None = None,
-        classes: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
         n_wrong: int = 16,
         n_right: int = 16,
         image_size: int | tuple[int, int] = 96,
@@ -180,14 +180,15 @@ class PredictionDisplay:
         confidence : array-like of shape (n_samples,), default=None
             Score of the predicted class. Errors are sorted by it, the largest first; None
             keeps the order of X. The right ones shown are spread evenly over X.
-        votes : array-like or DataFrame of shape (n_samples, n_classes), default=None
-            What people voted, counts or shares in the order of `classes`, or a frame as from
-            `emotion_estimators.datasets.load_votes`: their shares are drawn beside `y_proba`. A
-            row of zeros has none. None draws neither.
-        y_proba : array-like of shape (n_samples, n_classes), default=None
+        votes : array-like, DataFrame or None, default=None
+            What people voted, a row for each image. Counts or shares in the order of `labels`, or
+            a frame as from `emotion_estimators.datasets.load_votes`: their shares are drawn beside
+            `y_proba`. A row of zeros has none. None draws neither.
+        y_proba : array-like of shape (n_samples, n_classes) or None, default=None
             Probabilities, needed with `votes`.
-        classes : array-like of shape (n_classes,), default=None
-            The classes of the columns of `y_proba`, needed with `votes`.
+        labels : array-like of shape (n_classes,) or None, default=None
+            Names of the labels, in the order of the outputs. Needed with `votes`: the classes of
+            the columns of `y_proba`.
         n_wrong, n_right : int, default=16
             Largest number of wrong and of right predictions to show.
         image_size : int or tuple of int, default=96
@@ -205,7 +206,7 @@ class PredictionDisplay:
         ------
         ValueError
             If the lengths differ, a number is negative, nothing is to be shown, votes are negative
-            or of other classes, or there are only some of `votes`, `y_proba` and `classes`.
+            or of other classes, or there are only some of `votes`, `y_proba` and `labels`.
         InvalidImagesError
             If images that are to be shown cannot be read.
         """
@@ -215,7 +216,7 @@ class PredictionDisplay:
         true, predicted = np.asarray(y_true), np.asarray(y_pred)
         scores = None if confidence is None else np.asarray(confidence)
         check_consistent_length(X, true, predicted, scores)
-        beside = cls._shares_beside(votes, y_proba, classes, len(true))
+        beside = cls._shares_beside(votes, y_proba, labels, len(true))
         wrong, right = np.flatnonzero(true != predicted), np.flatnonzero(true == predicted)
         if scores is not None:
             wrong = wrong[np.argsort(-scores[wrong], kind="stable")]
@@ -240,33 +241,33 @@ class PredictionDisplay:
             y_true=true[rows],
             y_pred=predicted[rows],
             confidence=None if scores is None else scores[rows],
-            **{key: part[rows] for key, part in beside.items() if key != "classes"},
-            classes=beside.get("classes"),
+            **{key: part[rows] for key, part in beside.items() if key != "labels"},
+            labels=beside.get("labels"),
         )
         return display.plot(ax=ax)
 
     @classmethod
     def _shares_beside(
-        cls, votes: Any, y_proba: Any, classes: Any, n_samples: int
+        cls, votes: Any, y_proba: Any, labels: Any, n_samples: int
     ) -> dict[str, NDArray[Any]]:
-        """Return shares of people, probabilities, (n_samples, n_classes), and the classes."""
-        given = {"votes": votes, "y_proba": y_proba, "classes": classes}
+        """Return shares of people, probabilities, (n_samples, n_classes), and names of classes."""
+        given = {"votes": votes, "y_proba": y_proba, "labels": labels}
         missing = [name for name, value in given.items() if value is None]
         if len(missing) == len(given):
             return {}
         if missing:
             raise ValueError(
-                f"{cls.__name__} expected votes, y_proba and classes, or none of them, got no "
+                f"{cls.__name__} expected votes, y_proba and labels, or none of them, got no "
                 f"{' and no '.join(missing)}."
             )
-        proba, names = np.asarray(y_proba), np.asarray(classes)
+        proba, names = np.asarray(y_proba), np.asarray(labels)
         shares, _ = check_votes(votes, names, n_samples=n_samples, name=cls.__name__)
         if proba.shape != shares.shape:
             raise ValueError(
                 f"{cls.__name__} expected y_proba (n_samples, n_classes) = {shares.shape}, got "
                 f"shape {proba.shape}."
             )
-        return {"shares": shares, "y_proba": proba, "classes": names}
+        return {"shares": shares, "y_proba": proba, "labels": names}
 
     def plot(self, *, ax: Any = None, n_columns: int = 8) -> PredictionDisplay:
         """Draw the sheet.
@@ -343,7 +344,7 @@ class PredictionDisplay:
 
     def _draw_bars(self, ax: Any, i: int) -> None:
         """Draw what people and the model say, of the classes where one of both is largest."""
-        shares, y_proba, classes = map(np.asarray, (self.shares, self.y_proba, self.classes))
+        shares, y_proba, labels = map(np.asarray, (self.shares, self.y_proba, self.labels))
         said = np.stack([shares[i], y_proba[i]])  # (2, n_classes)
         largest = np.argsort(-said.max(axis=0), kind="stable")[:_N_BARS]
         bars = ax.inset_axes((0.44, -_BAR_HEIGHT, 0.56, _BAR_HEIGHT - 0.05))
@@ -351,7 +352,7 @@ class PredictionDisplay:
         places = np.arange(len(largest))
         for row, color, offset in ((0, _PEOPLE, -0.19), (1, _MODEL, 0.19)):
             bars.barh(places + offset, said[row, largest], height=0.36, color=color)
-        bars.set_yticks(places, [str(classes[k]) for k in largest], fontsize=6)
+        bars.set_yticks(places, [str(labels[k]) for k in largest], fontsize=6)
         bars.tick_params(axis="y", length=0, pad=1)
         bars.set(xlim=(0, 1), ylim=(_N_BARS - 0.5, -0.5), xticks=[])
         for side in ("top", "right", "bottom"):
