@@ -51,7 +51,8 @@ def test_equals_the_classifier_that_was_given_the_prior():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_what_changes_nothing(dtype):
     proba = np.random.default_rng(0).dirichlet([1, 1, 1], size=50).astype(dtype)
-    np.testing.assert_array_equal(adjust_class_prior(proba, [3, 2, 1], None), proba)
+    for learned in ([3, 2, 1], None):
+        np.testing.assert_array_equal(adjust_class_prior(proba, learned, None), proba)
     tolerance = 4 * np.finfo(dtype).eps  # of a division
     for prior in ("uniform", [2, 2, 2]):
         got = adjust_class_prior(proba, "uniform", prior)
@@ -91,8 +92,8 @@ def test_few_turns_are_said():
         ([[0.5, 0.5], [0.5, 0.6]], "uniform", None, {}, "1 of 2 rows, the first of them row 1, wi"),
         ([[1.5, -0.5]], "uniform", None, {}, "in 1 of 1 rows"),
         ([[np.nan, 1]], "uniform", None, {}, "with a sum of nan"),
-        ([[0.5, 0.5]], None, None, {}, "expected training_prior to be known, got None"),
-        ([[0.5, 0.5]], [1, 0], None, {}, "expected training_prior to give each class .* got 1: 0"),
+        ([[0.5, 0.5]], None, "uniform", {}, "expected training_prior to be known, got None"),
+        ([[0.5, 0.5]], [1, 0], [1, 1], {}, "training_prior to give each class .* got 1: 0"),
         ([[0.5, 0.5]], "uniform", [1, 2, 3], {}, "expected class_prior to have 2 numbers"),
         ([[0.5, 0.5]], "uniform", {"a": 1, "b": 1}, {}, "none for 0, 1 and also 'a', 'b'"),
         ([[0.5, 0.5]], "uniform", None, {"classes": ["a"]}, "expected classes of all 2 columns"),

@@ -160,7 +160,7 @@ def _passes(path: Path, check: Any) -> bool:
 
 def _check(url: str, file: BinaryIO) -> None:
     """Raise DownloadError for another file, CutOffError for a part of one."""
-    content = file.read()
+    content = file.read(_SIZE + 1)
     if len(content) < _SIZE:
         raise CutOffError(f"the body ended after {len(content)} of {_SIZE} bytes")
     digest = hashlib.sha256(content).hexdigest()

@@ -84,10 +84,10 @@ def adjust_class_prior(
             f"adjust_class_prior expected classes of all {proba.shape[1]} columns of y_proba, got "
             f"shape {np.shape(classes)}."
         )
-    training = _check_training_prior(training_prior, classes, "adjust_class_prior")
     prior = check_class_prior(class_prior, classes, name="adjust_class_prior")
-    if prior is None:
+    if prior is None:  # then that of the training does not matter
         return proba
+    training = _check_training_prior(training_prior, classes, "adjust_class_prior")
     adjusted = _adjust(proba.astype(np.float64), prior / training)
     return adjusted.astype(proba.dtype)
 
