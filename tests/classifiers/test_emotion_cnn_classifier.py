@@ -29,7 +29,7 @@ from emotion_estimators.datasets import make_faces
 from emotion_estimators.exceptions import MissingDependencyError, WeightsError
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
 from emotion_estimators.training import classifier_training, training_recipe
-from emotion_estimators.training.training_set import hold_out
+from emotion_estimators.training.targets import hold_out
 
 TINY = {
     "image_size": None,

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 
 from emotion_estimators.classifiers._interrupted import keeping_best
 from emotion_estimators.training.classifier_training import train_classifier
-from emotion_estimators.training.training_set import hold_out
+from emotion_estimators.training.targets import hold_out
 
 if TYPE_CHECKING:
     from torch import nn

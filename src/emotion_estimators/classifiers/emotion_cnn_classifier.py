@@ -26,7 +26,7 @@ from emotion_estimators._sklearn import (
     StrOptions,
     fit_context,
 )
-from emotion_estimators.training.training_set import check_weights, stack_images
+from emotion_estimators.training.targets import check_weights, stack_images
 from emotion_estimators.validation import (
     Images,
     check_images,

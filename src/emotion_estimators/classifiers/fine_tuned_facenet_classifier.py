@@ -25,7 +25,7 @@ from emotion_estimators._sklearn import (
     fit_context,
 )
 from emotion_estimators.features._facenet_inputs import check_face_size
-from emotion_estimators.training.training_set import check_weights, stack_images
+from emotion_estimators.training.targets import check_weights, stack_images
 from emotion_estimators.validation import (
     Images,
     check_images,

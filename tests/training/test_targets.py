@@ -7,7 +7,7 @@ from PIL import Image
 from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
 
-from emotion_estimators.training.training_set import check_weights, hold_out, stack_images
+from emotion_estimators.training.targets import check_weights, hold_out, stack_images
 from emotion_estimators.validation import check_images, check_labels
 
 
@@ -72,7 +72,7 @@ def test_nothing_to_hold_out(n, fraction):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 def test_stack(dtype, monkeypatch, tmp_path):
-    monkeypatch.setattr("emotion_estimators.training.training_set._LOADING_BATCH", 3)
+    monkeypatch.setattr("emotion_estimators.training.targets._LOADING_BATCH", 3)
     X = np.random.default_rng(0).integers(0, 256, (7, 4, 5), dtype=np.uint8)
     X = X if dtype == np.uint8 else (X / 255).astype(dtype)
     expected = X if dtype == np.uint8 else X.astype(np.float32)

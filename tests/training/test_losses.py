@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="losses are written in torch")
 
 import torch
 
-from emotion_estimators.training.multilabel_losses import make_loss, masked_mean
+from emotion_estimators.training.losses import make_loss, masked_mean
 
 SCORES = np.random.default_rng(0).normal(0, 3, (40, 5))
 TARGETS = (np.random.default_rng(1).random((40, 5)) < 0.4).astype(float)
