@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from numbers import Integral, Real
+from os import PathLike
 from typing import Any, cast
 
 import numpy as np
@@ -28,6 +30,7 @@ __all__ = [
     "Interval",
     "StrOptions",
     "check_feature_names_in",
+    "constraints",
     "estimator_check",
     "fit_context",
     "get_feature_names",
@@ -38,6 +41,53 @@ __all__ = [
     "validate_data",
     "validate_params",
 ]
+
+
+# One word, one constraint: the table of the glossary in code.
+_CONSTRAINTS: dict[str, list[Any]] = {
+    "augmentation": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "cache": [str, PathLike, None],
+    "callbacks": [list, tuple, None],
+    "checkpoint_dir": [str, PathLike, None],
+    "class_weight": [dict, StrOptions({"balanced"}), None],
+    "color": [StrOptions({"grey", "rgb"})],
+    "device": [str],
+    "ema_decay": [Interval(Real, 0, 1, closed="neither"), None],
+    "erasing": [Interval(Real, 0, 1, closed="both")],
+    "image_shape": [tuple, list, None],
+    "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+    "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    "labels": ["array-like", None],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "max_time": [Interval(Real, 0, None, closed="neither"), None],
+    "mixup": [Interval(Real, 0, None, closed="left")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+    "n_samples": [Interval(Integral, 1, None, closed="left")],
+    "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    "network": [str, dict, callable],
+    "optimizer": [callable, None],
+    "path": [str, PathLike],
+    "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+    "random_state": ["random_state"],
+    "resume": ["boolean", str, PathLike],
+    "return_X_y": ["boolean"],
+    "standardization": [StrOptions({"fixed", "prewhiten"})],
+    "test_time_augmentation": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+    "vendor": [str, "array-like", None],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "warmup": [Interval(Real, 0, 1, closed="both"), None],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "weights": [str, PathLike, HasMethods("state_dict"), None],
+}
+
+
+def constraints(*words: str) -> dict[str, list[Any]]:
+    """Return the constraints of parameters that several classes have, in the order asked for."""
+    return {word: _CONSTRAINTS[word] for word in words}
 
 
 def validate_params(
