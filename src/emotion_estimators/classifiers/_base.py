@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -18,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from emotion_estimators import __version__
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
-from emotion_estimators._sklearn import Interval, StrOptions, fit_context, keep_fitted
+from emotion_estimators._sklearn import fit_context, keep_fitted
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.pool import pool
 from emotion_estimators.training.checkpoints import Checkpoints, describe, digest
@@ -38,11 +37,9 @@ from emotion_estimators.validation import (
     record_table,
 )
 
-__all__ = ["CLASS_WEIGHT", "NetworkClassifier"]
+__all__ = ["NetworkClassifier"]
 
 Network = TypeVar("Network")
-
-CLASS_WEIGHT: list[Any] = [dict, StrOptions({"balanced"}), None]
 
 # Parameters that change nothing in the result, and those that `_parts` describes otherwise.
 _NOT_DESCRIBED = frozenset(
@@ -62,26 +59,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     restored and asked.
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
-        "image_shape": [tuple, list, None],
-        "augmentation": [Interval(Real, 0, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "warmup": [Interval(Real, 0, 1, closed="both"), None],
-        "optimizer": [callable, None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
-        "test_time_augmentation": ["boolean"],
-        "callbacks": [list, tuple, None],
-        "warm_start": ["boolean"],
-        "checkpoint_dir": [str, Path, None],
-        "resume": ["boolean", str, Path],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-    }
     _extra: ClassVar[str]  # of the distribution, which brings the libraries
     _libraries: ClassVar[tuple[str, ...]]  # that a fit imports
     _color: ClassVar[str]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimators._sklearn import Interval, StrOptions
-from emotion_estimators.classifiers._base import CLASS_WEIGHT, NetworkClassifier
+from emotion_estimators.classifiers._base import NetworkClassifier
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,12 +23,6 @@ __all__ = ["SkorchNetworkClassifier", "TorchNetworkClassifier"]
 class TorchNetworkClassifier(NetworkClassifier):
     """A classifier whose network is a module of torch."""
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **NetworkClassifier._parameter_constraints,
-        "device": [str],
-        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
-        "ema_decay": [Interval(Real, 0, 1, closed="neither"), None],
-    }
     # Every prediction runs in batches of this many images, the last one padded, so that it cannot
     # depend on how many images come with it.
     _batch: ClassVar[int] = 32
@@ -95,15 +87,6 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
     A new one is one file: a signature, `_architecture`, `_build_first`, `_build_fitted`.
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **TorchNetworkClassifier._parameter_constraints,
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "class_weight": CLASS_WEIGHT,
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "erasing": [Interval(Real, 0, 1, closed="both")],
-        "mixup": [Interval(Real, 0, None, closed="left")],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
-    }
     _extra: ClassVar[str] = "torch"
     _libraries: ClassVar[tuple[str, ...]] = ("torch", "skorch")
 
