@@ -84,7 +84,8 @@ class TorchNetworkClassifier(NetworkClassifier):
 class SkorchNetworkClassifier(TorchNetworkClassifier):
     """A classifier of one class for each image that skorch trains.
 
-    A new one is one file: a signature, `_architecture`, `_build_first`, `_build_fitted`.
+    A new one is one file: a signature, `_architecture`, `_builder`, `_build_fitted`,
+    `_is_own`, `_onnx`.
     """
 
     _extra: ClassVar[str] = "torch"
@@ -102,7 +103,7 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
 
         train_with_skorch(
             task,
-            partial(self._build_first, architecture),
+            self._builder(architecture),
             device=self.device,
             precision=self.precision,
             ema_decay=self.ema_decay,
@@ -113,13 +114,14 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
         )
 
     @abstractmethod
-    def _build_first(
-        self,
-        architecture: dict[str, Any],
-        mean: NDArray[np.float64],
-        std: NDArray[np.float64],
-    ) -> nn.Module:
-        """Return the network with which a training begins; `mean` and `std` are of its pixels."""
+    def _builder(
+        self, architecture: dict[str, Any]
+    ) -> Callable[[NDArray[np.float64], NDArray[np.float64]], nn.Module]:
+        """Return what builds the network with which a training begins.
+
+        It is called with mean and standard deviation of the channels of the training pixels, when
+        torch is seeded.
+        """
 
     def _answer(self, network: Any, batch: NDArray[Any]) -> NDArray[np.float64]:
         """Return the probabilities, (n, n_classes), of a batch (n, height, width[, 3])."""
