@@ -57,7 +57,7 @@ def standardize_faces(images: NDArray[Any], standardization: str) -> NDArray[np.
     return whitened
 
 
-_SEED = 0  # of the weights "random"
+_SEED = 0  # of the weights where none are given
 
 
 def find_face_weights(owner: str, weights: Any, *, verbose: bool) -> Weights:
@@ -66,6 +66,8 @@ def find_face_weights(owner: str, weights: Any, *, verbose: bool) -> Weights:
     Raises ValueError if there are no weights of that name; FileNotFoundError if there is no such
     file; WeightsError, OSError if they are not available, or are of another network.
     """
+    if weights is None:
+        return Weights(f"random {_SEED}", partial(random_state, _SEED))
     if hasattr(weights, "state_dict"):
         state = {
             name: tensor.detach().cpu().float().numpy()
@@ -73,16 +75,14 @@ def find_face_weights(owner: str, weights: Any, *, verbose: bool) -> Weights:
         }
         return Weights(state_fingerprint(state), lambda: state)
     name = os.fspath(weights)
-    if name == "random":
-        return Weights(f"random {_SEED}", partial(random_state, _SEED))
     names = [card.name for card in list_cards(task="face embedding")]
     path = fetch_weights(name, verbose=verbose) if name in names else Path(name)
     if path.is_file() and path.suffix.lower() in FACE_SUFFIXES:
         return Weights(file_sha256(path), partial(read_face_weights, path))
-    choices = ", ".join(repr(choice) for choice in [*names, "random"])
+    choices = ", ".join(map(repr, names))
     wanted = (
         f"{owner} expected weights to be {choices}, the path of a file "
-        f"{', '.join(FACE_SUFFIXES)}, or an InceptionResnetV1"
+        f"{', '.join(FACE_SUFFIXES)}, an InceptionResnetV1, or None"
     )
     if path.suffix.lower() in FACE_SUFFIXES and not path.exists():
         raise FileNotFoundError(f"{wanted}; there is no file {name}.")

@@ -146,7 +146,7 @@ class FacenetEmbedder(BaseEmbedder):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseEmbedder._parameter_constraints,
-        "weights": [str, os.PathLike, HasMethods("state_dict")],
+        "weights": [str, os.PathLike, HasMethods("state_dict"), None],
         "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
         "standardization": [StrOptions({"fixed", "prewhiten"})],
         "device": [str],
