@@ -394,6 +394,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
 
     def _onnx(self, *, views: bool, stored: str) -> bytes:
         """Return the fitted network as an ONNX file."""
+        self._import("torch")
         from emotion_estimators.networks.torch_onnx import emotion_cnn_to_onnx
 
         return emotion_cnn_to_onnx(
