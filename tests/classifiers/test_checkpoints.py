@@ -87,7 +87,10 @@ def emotion_cnn():
             "rate": ({"learning_rate": 0.5}, r"learning_rate=0\.1 \(now 0\.5\)"),
             "seed": ({"random_state": 1}, "other random_state"),
             "no seed": ({"random_state": None}, "other random_state"),
-            "mixup": ({"mixup": 0.1, "erasing": 0}, r"erasing=0\.3 \(now 0\), mixup=0\.3"),
+            "mixup": (
+                {"mixup": 0.1, "erasing": 0},
+                r"erasing=0\.3 \(now 0\), parameters\.mixup",
+            ),
             "average": ({"ema_decay": None}, r"ema_decay=0\.999 \(now None\)"),
             "optimizer": ({"optimizer": torch.optim.Adam}, r"optimizer=None \(now 'torch"),
             "network": ({"network": "small"}, r"architecture\.n_blocks=\[1\] \(now \[0, 1, 1\]\)"),
