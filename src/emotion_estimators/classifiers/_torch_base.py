@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -85,7 +86,7 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
     """A classifier of one class for each image that skorch trains.
 
     A new one is one file: a signature, `_architecture`, `_builder`, `_build_fitted`,
-    `_is_own`, `_onnx`.
+    `_is_own`.
     """
 
     _extra: ClassVar[str] = "torch"
@@ -129,4 +130,22 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
 
         return class_probabilities(
             network, batch, batch_size=self._batch, mirrored=self.test_time_augmentation
+        )
+
+    def _onnx(self, *, views: bool, stored: str) -> bytes:
+        """Return the fitted network as an ONNX file."""
+        self._import("torch")
+        from emotion_estimators.networks.torch_onnx import torch_onnx
+
+        return torch_onnx(
+            [self.network_],
+            self.image_size_,
+            mirrored=views,
+            stored=stored,
+            metadata={
+                "classes": json.dumps(self.classes_.tolist()),
+                "image_size": json.dumps(self.image_size_),
+                "color": json.dumps(self._color),
+                "scaling": json.dumps([0, 1]),
+            },
         )

@@ -6,7 +6,6 @@ Imports torch and skorch inside functions only, through `training` and `networks
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
@@ -391,24 +390,6 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         labels = targets.columns["labels"].copy()
         labels[train] = (1 - share) * labels[train] + share * taught
         return targets.columns | {"labels": labels}
-
-    def _onnx(self, *, views: bool, stored: str) -> bytes:
-        """Return the fitted network as an ONNX file."""
-        self._import("torch")
-        from emotion_estimators.networks.torch_onnx import emotion_cnn_to_onnx
-
-        return emotion_cnn_to_onnx(
-            [self.network_],
-            self.image_size_,
-            flip=views,
-            stored=stored,
-            metadata={
-                "classes": json.dumps(self.classes_.tolist()),
-                "image_size": json.dumps(self.image_size_),
-                "color": json.dumps("grey"),
-                "scaling": json.dumps([0, 1]),
-            },
-        )
 
 
 def _described(network: Any) -> Any:

@@ -322,7 +322,3 @@ class FineTunedFacenetClassifier(SkorchNetworkClassifier):
     def _is_own(self) -> bool:
         """Return whether the network is one of this library: always."""
         return True
-
-    def _onnx(self, *, views: bool, stored: str) -> bytes:
-        """Return the fitted network as an ONNX file."""
-        raise NotImplementedError
