@@ -1,5 +1,6 @@
 """FineTunedFacenetClassifier: the image contract, what it trains and what it leaves alone."""
 
+import json
 import pickle
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 
 import joblib
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
@@ -29,6 +31,7 @@ from emotion_estimators.networks.facenet.fine_tuned import MAX_TRAINED_BLOCKS, F
 from emotion_estimators.testing import check_image_estimator, check_sklearn_estimator
 from emotion_estimators.testing._behaviour_checks import check_batches, check_same_seed_same_fit
 from emotion_estimators.testing._sample import make_sample
+from emotion_estimators.validation import check_images
 
 # the smallest images that the network takes
 SMALL = {
@@ -301,3 +304,25 @@ def test_the_optimizer_gets_the_frozen_part_without_effect(faces):
         if not np.array_equal(array, plain.weights_[name])
     }
     assert changed == {"head.weight", "head.bias"}
+
+
+@pytest.mark.parametrize("views", [None, True])
+def test_export_onnx_equals_predict_proba(faces, tmp_path, views):
+    X = faces[0][:3]
+    model = FineTunedFacenetClassifier(**SMALL, fine_tune_blocks=1).fit(*faces)
+    path = model.export_onnx(tmp_path / "model.onnx", test_time_augmentation=views)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    images = check_images(X, image_size=75, color="rgb")
+    _, pixels = next(iter(images.batches(3)))
+    unit = (pixels / 255).astype(np.float32).transpose(0, 3, 1, 2)
+    (got,) = session.run(None, {"images": unit})
+    expected = model.set_params(test_time_augmentation=views is True).predict_proba(X)
+    # the graph multiplies in float32 and folds the normalisation into the kernels
+    assert_allclose(got, expected, rtol=0, atol=1e-5)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert {key: json.loads(value) for key, value in metadata.items()} == {
+        "classes": ["happy", "sad"],
+        "image_size": [75, 75],
+        "color": "rgb",
+        "scaling": [0, 1],
+    }
