@@ -36,7 +36,7 @@ from skorch.callbacks import (
 )
 from torch import nn
 
-from emotion_estimators.classifiers import EmotionCNNClassifier
+from emotion_estimators.classifiers import EmotionCNNClassifier, PretrainedEmotionClassifier
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.exceptions import MissingDependencyError, WeightsError
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
@@ -450,6 +450,28 @@ def test_a_network_of_ones_own(faces, network):
     cnn.set_params(warm_start=True).fit(X, y)
     assert cnn.history_[:1] == before
     assert len(cnn.history_) == 2
+
+
+@pytest.mark.parametrize("views", [True, False])
+def test_export_of_a_network_of_ones_own(faces, tmp_path, views):
+    pytest.importorskip("onnxscript", reason="torch exports by onnxscript")
+    X, y = faces
+    cnn = _own(build, max_epochs=1).fit(X, y)
+    path = cnn.export_onnx(tmp_path / "own.onnx", test_time_augmentation=views)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (got,) = session.run(None, {"images": (X / 255).astype(np.float32)[:, None]})
+    expected = cnn.set_params(test_time_augmentation=views).predict_proba(X)
+    assert_allclose(got, expected, rtol=0, atol=1e-5)  # float32
+    model = PretrainedEmotionClassifier(model=path)
+    assert_allclose(model.predict_proba(X), expected, rtol=0, atol=1e-5)
+
+
+def test_what_exports_a_network_of_ones_own_is_missing(faces, tmp_path, monkeypatch):
+    cnn = _own(build, max_epochs=1).fit(*faces)
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(MissingDependencyError, match="export_onnx of a network of one's own needs"):
+        cnn.export_onnx(tmp_path / "own.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_network_of_ones_own_that_has_changed_since_the_fit(faces, fitted):

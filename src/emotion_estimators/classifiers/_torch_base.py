@@ -135,17 +135,24 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
     def _onnx(self, *, views: bool, stored: str) -> bytes:
         """Return the fitted network as an ONNX file."""
         self._import("torch")
-        from emotion_estimators.networks.torch_onnx import torch_onnx
+        metadata = {
+            "classes": json.dumps(self.classes_.tolist()),
+            "image_size": json.dumps(self.image_size_),
+            "color": json.dumps(self._color),
+            "scaling": json.dumps([0, 1]),
+        }
+        network, size = self.network_, self.image_size_
+        if self._is_own():
+            from emotion_estimators.networks.torch_onnx import torch_onnx
 
-        return torch_onnx(
-            [self.network_],
-            self.image_size_,
+            return torch_onnx([network], size, mirrored=views, stored=stored, metadata=metadata)
+        from emotion_estimators.networks.torch_export import export_with_torch
+
+        return export_with_torch(
+            network,
+            (1 if self._color == "grey" else 3, *size),
             mirrored=views,
             stored=stored,
-            metadata={
-                "classes": json.dumps(self.classes_.tolist()),
-                "image_size": json.dumps(self.image_size_),
-                "color": json.dumps(self._color),
-                "scaling": json.dumps([0, 1]),
-            },
+            metadata=metadata,
+            needed_by=f"{type(self).__name__}.export_onnx of a network of one's own",
         )
