@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ class Case:
     variants: dict[str, dict[str, Any]] = field(default_factory=dict)  # each resumed to the bit
     others: dict[str, tuple[dict[str, Any], str]] = field(default_factory=dict)  # each refused
     free: dict[str, Any] = field(default_factory=dict)  # changes no weights
+    prepare: Callable[[pytest.MonkeyPatch], Any] = lambda _: None  # before anything else
 
     def make(self, **settings: Any) -> Any:
         return self.kind(**self.settings | settings)
@@ -132,14 +134,28 @@ class _Opinion:
 
 def fine_tuned_facenet():
     pytest.importorskip("skorch", reason="FineTunedFacenetClassifier needs skorch")
-    X, y = draw(14, (8, 8))
+    from emotion_estimators.features import _facenet_inputs
+    from emotion_estimators.networks.facenet import layers, module
+
+    def shrink(patch):
+        """Put a network of two layers in the place of FaceNet's thirty, of 94 MB."""
+        few = (
+            layers._stem("conv2d_1a", 3, 8, 3, stride=2),
+            layers._block("block8", "8_6", 8, [[(4, 1, 1)], [(4, 1, 1), (4, 3, 3)]], scale=1.0),
+        )
+        for part in (layers, module):
+            patch.setattr(part, "LAYERS", few)
+            patch.setattr(part, "N_POOLED", 8)
+        patch.setattr(_facenet_inputs, "MIN_IMAGE_SIZE", 3)
+
+    X, y = draw(30, (8, 8))
     settings = {
         "weights": None,
         "fine_tune_blocks": 1,
-        "image_size": 75,
+        "image_size": 8,
         "augmentation": 0.5,
         "max_epochs": 4,
-        "batch_size": 4,
+        "batch_size": 8,
         "validation_fraction": 0.15,
         "n_iter_no_change": None,
         "device": "cpu",
@@ -152,10 +168,11 @@ def fine_tuned_facenet():
         X,
         y,
         others={
-            "blocks": ({"fine_tune_blocks": 2}, r"architecture\.n_trained=1 \(now 2\)"),
+            "blocks": ({"fine_tune_blocks": 0}, r"architecture\.n_trained=1 \(now 0\)"),
             "dropout": ({"dropout": 0.1}, r"dropout=0\.2 \(now 0\.1\)"),
         },
         free={"test_time_augmentation": True},
+        prepare=shrink,
     )
 
 
@@ -171,8 +188,10 @@ def name(request):
 
 
 @pytest.fixture
-def case(name):
-    return FACTORIES[name]()
+def case(name, monkeypatch):
+    made = FACTORIES[name]()
+    made.prepare(monkeypatch)
+    return made
 
 
 @pytest.fixture(autouse=True)
@@ -242,6 +261,7 @@ def train_until_killed(name, folder):
         time.sleep(1000)
 
     case = FACTORIES[name]()
+    case.prepare(pytest.MonkeyPatch())
     with at_step(2, wait):
         case.make(checkpoint_dir=folder).fit(case.X, case.y)
 
@@ -390,7 +410,7 @@ def test_a_stop_of_the_users_is_the_end(tmp_path):
 
 
 @pytest.mark.parametrize("n_saved", [0, 2])
-def test_a_full_disk(case, tmp_path, monkeypatch, n_saved):
+def test_a_full_disk(case, tmp_path, n_saved):
     files = []
 
     def refuse(file):
@@ -398,16 +418,16 @@ def test_a_full_disk(case, tmp_path, monkeypatch, n_saved):
         if len(files) > n_saved:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "fsync", refuse)
     net = case.make(checkpoint_dir=tmp_path)
     match = r"The checkpoint of .*No space left .*Free some space there.*last\.npz"
-    with pytest.raises(OSError, match=match) as caught:
-        net.fit(case.X, case.y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        with pytest.raises(OSError, match=match) as caught:
+            net.fit(case.X, case.y)
     assert caught.value.__notes__[0].endswith(f"of the {n_saved + 1} that this fit had finished.")
     assert net.n_iter_ == len(net.history_) == n_saved + 1
     assert net.predict(case.X).shape == (len(case.X),)
     assert len(files_in(tmp_path)) == bool(n_saved)
-    monkeypatch.undo()
     if n_saved:
         resumed = net.set_params(resume=True).fit(case.X, case.y)
         assert_same_fit(resumed, case.make().fit(case.X, case.y))

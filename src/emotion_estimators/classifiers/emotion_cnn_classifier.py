@@ -41,14 +41,14 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
     network : str, dict, callable or module, default="small"
         Architecture of the network: a name, a dict of settings of the own one, or a function that
-        builds it; or a module of torch, which is copied. "small" takes 68 million multiplications
-        a face of 48 x 48 px, "large" 170 million: it sees the face at full resolution. The
-        settings, with their values in "small", which are those of a dict that leaves them out:
-        ``stem_width`` (32, channels of the first convolution, 5 x 5), ``stem_stride`` (2, which
-        halves the resolution; 1 keeps it and takes several times as long), ``widths`` ((48, 96,
-        192), channels of the stages of 3 x 3 convolutions, between which stands a max pooling),
-        ``n_blocks`` ((0, 1, 1), residual blocks of each stage) and ``dropout`` (0.3, share of the
-        pooled features dropped in training). A function is called as
+        builds it. It may also be a module of torch, which is copied. "small" takes 68 million
+        multiplications a face of 48 x 48 px, "large" 170 million: it sees the face at full
+        resolution. The settings, with their values in "small", which are those of a dict that
+        leaves them out: ``stem_width`` (32, channels of the first convolution, 5 x 5),
+        ``stem_stride`` (2, which halves the resolution; 1 keeps it and takes several times as
+        long), ``widths`` ((48, 96, 192), channels of the stages of 3 x 3 convolutions, between
+        which stands a max pooling), ``n_blocks`` ((0, 1, 1), residual blocks of each stage) and
+        ``dropout`` (0.3, share of the pooled features dropped in training). A function is called as
         ``network(image_size, n_classes)`` and returns a module. A network of one's own gets grey
         images (n, 1, height, width), scaled to mean 0 and standard deviation 1 by the training
         pixels, and gives scores (logits) (n, n_classes).
@@ -101,7 +101,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         Epochs without improvement after which training stops. Of the held-out part, or of the
         training loss where nothing is held out; None never stops early.
     test_time_augmentation : bool, default=True
-        Average the probabilities over views of each image: itself and its mirror image.
+        Average the probabilities over views of each image. They are itself and its mirror image.
     callbacks : list, tuple or None, default=None
         Callbacks of the wrapped library, copied for each fit. They are skorch's, see Notes.
     warm_start : bool, default=False
