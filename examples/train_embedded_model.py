@@ -7,10 +7,11 @@ One command, seeded::
 The settings are the defaults of `EmotionCNNClassifier`; what is passed below is the length of
 the training, the part held out and, with ``--large``, a network of 170 million multiplications
 a face in place of 68, which sees it at full resolution. After an epoch the averaged weights are
-scored on that part; the file is written again when they are the best so far, so that a crash
-loses little. Ctrl-C ends the training and goes on with the best epoch. The history of the
-training and its figures land beside it as JSON. With ``--test`` the finished file is measured,
-once, on another folder of faces that has had no part in any choice.
+scored on that part. With ``--checkpoint-dir`` the state is written after each epoch, and the same
+command goes on where it was stopped, to the same bits. Ctrl-C ends the training and goes on with
+the best epoch. The history of the training and its figures land beside the model as JSON. With
+``--test`` the finished file is measured, once, on another folder of faces that has had no part in
+any choice.
 """
 
 from __future__ import annotations
@@ -25,44 +26,32 @@ from typing import Any
 
 import numpy as np
 import torch
+from skorch.callbacks import Callback
 
 from emotion_estimators.classifiers import EmotionCNNClassifier, PretrainedEmotionClassifier
 from emotion_estimators.datasets import load_image_folder
 from emotion_estimators.metrics import measure_probabilities
 
-LARGE = {
-    "stem_width": 16,
-    "stem_stride": 1,
-    "widths": (32, 64, 128, 256),
-    "n_blocks": (0, 1, 1, 1),
-}
 
+class Report(Callback):
+    """Print each epoch."""
 
-class Checkpoint:
-    """Print each epoch, and write the model when it has got better."""
-
-    def __init__(self, out: Path, every: int) -> None:
-        self.out = out
-        self.every = every
+    def __init__(self) -> None:
         self.start = time.perf_counter()
-        self.written = 0
 
-    def __call__(self, cnn: EmotionCNNClassifier) -> None:
+    def on_epoch_end(self, net: Any, **_: Any) -> None:
         """Look at an epoch of the training."""
-        values = [f"{k} {v:.4f}" for k, v in cnn.history_[-1].items() if k != "epoch"]
+        row = net.history[-1]
+        names = ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
+        values = [f"{name} {row[name]:.4f}" for name in names]
         seconds = time.perf_counter() - self.start
-        print(
-            f"epoch {cnn.n_iter_:3d}", *values, f"best {cnn.best_epoch_}", f"{seconds:.0f} s",
-            sep="  ", flush=True,
-        )  # fmt: skip
-        if cnn.best_epoch_ > self.written and cnn.n_iter_ % self.every == 0:
-            self.written = cnn.best_epoch_
-            write(cnn, self.out)
+        best = "best" if row["score_best"] else "    "
+        print(f"epoch {row['epoch']:3d}", *values, best, f"{seconds:.0f} s", sep="  ", flush=True)
 
 
 def write(cnn: EmotionCNNClassifier, out: Path) -> None:
     """Write the file to be shipped, the weights as trained, and the history."""
-    cnn.export_onnx(out, flip=False, half=True)
+    cnn.export_onnx(out, test_time_augmentation=False, stored="float16")
     unfinished = out.with_suffix(".part.npz")
     described = {"architecture": cnn.architecture_, "classes": cnn.classes_.tolist()}
     np.savez(unfinished, description=json.dumps(described), **cnn.weights_)
@@ -91,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--mixup", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--every", type=int, default=3, help="epochs between two checkpoints")
+    parser.add_argument("--checkpoint-dir", type=Path, help="go on from here if stopped before")
     arguments = parser.parse_args(argv)
 
     torch.set_num_threads(arguments.threads)
@@ -104,14 +93,16 @@ def main(argv: list[str] | None = None) -> None:
     if teacher is not None:
         teacher = PretrainedEmotionClassifier(model=teacher).fit(X[:1], y[:1])  # learns nothing
     cnn = EmotionCNNClassifier(
-        **(LARGE if arguments.large else {}),
+        network="large" if arguments.large else "small",
         teacher=teacher,
         mixup=arguments.mixup,
         max_epochs=arguments.epochs,
         max_time=None if arguments.minutes is None else 60 * arguments.minutes,
         validation_fraction=arguments.validation,
         n_iter_no_change=None,
-        on_epoch_end=Checkpoint(out, arguments.every),
+        callbacks=[Report()],
+        checkpoint_dir=arguments.checkpoint_dir,
+        resume=arguments.checkpoint_dir is not None,
         random_state=arguments.seed,
     )
     start = time.perf_counter()
@@ -127,7 +118,7 @@ def main(argv: list[str] | None = None) -> None:
         "parameters": {
             k: v
             for k, v in cnn.get_params(deep=False).items()
-            if k not in ("on_epoch_end", "teacher")
+            if k not in ("callbacks", "checkpoint_dir", "resume", "teacher")
         },
         "n_weights": sum(array.size for array in cnn.weights_.values()),
         "epochs": cnn.n_iter_,

@@ -9,11 +9,13 @@ import pickle
 import subprocess
 import sys
 import weakref
+from functools import partial
 
 import numpy as np
 import onnxruntime
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import softmax
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -23,19 +25,28 @@ pytest.importorskip("torch", reason="EmotionCNNClassifier needs torch")
 pytest.importorskip("skorch", reason="EmotionCNNClassifier needs skorch")
 
 import torch
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochTimer,
+    GradientNormClipping,
+    LRScheduler,
+    PrintLog,
+)
+from torch import nn
 
-from emotion_estimators.classifiers import EmotionCNNClassifier
+from emotion_estimators.classifiers import EmotionCNNClassifier, PretrainedEmotionClassifier
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.exceptions import MissingDependencyError, WeightsError
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
-from emotion_estimators.training import classifier_training, training_recipe
-from emotion_estimators.training.training_set import hold_out
+from emotion_estimators.training import skorch_engine
+from emotion_estimators.training.averaging import averaged_model
+from emotion_estimators.training.targets import Targets, hold_out
 
 TINY = {
     "image_size": None,
-    "stem_width": 4,
-    "widths": (6, 8),
-    "n_blocks": (0, 1),
+    "network": {"stem_width": 4, "widths": (6, 8), "n_blocks": (0, 1)},
     "max_epochs": 3,
     "batch_size": 16,
     "device": "cpu",
@@ -43,18 +54,16 @@ TINY = {
 }
 # rows of a few numbers have neither mirror images nor a place to turn around
 ROWS = {
-    "stem_width": 8,
-    "widths": (8,),
-    "n_blocks": (0,),
-    "dropout": 0.0,
+    "network": {"stem_width": 8, "widths": (8,), "n_blocks": (0,), "dropout": 0.0},
     "augmentation": 0.0,
     "erasing": 0.0,
     "label_smoothing": 0.0,
     "max_epochs": 20,
     "learning_rate": 0.05,
     "ema_decay": 0.5,
-    "early_stopping": False,
-    "test_time_flip": False,
+    "validation_fraction": None,
+    "n_iter_no_change": None,
+    "test_time_augmentation": False,
 }
 
 
@@ -98,9 +107,7 @@ def test_learns():
     X, y = make_faces(600, random_state=0, **settings)
     cnn = EmotionCNNClassifier(
         image_size=None,
-        stem_width=8,
-        widths=(16, 24),
-        n_blocks=(0, 0),
+        network={"stem_width": 8, "widths": (16, 24), "n_blocks": (0, 0)},
         augmentation=0.3,
         max_epochs=20,
         batch_size=32,
@@ -114,9 +121,9 @@ def test_learns():
 
 @pytest.mark.parametrize("stem_stride", [1, 2])
 def test_stem_stride(faces, stem_stride):
-    settings = TINY | {"max_epochs": 1, "stem_stride": stem_stride}
-    network = EmotionCNNClassifier(**settings).fit(*faces)._restore_network()
-    assert network.layers[0].conv.stride == (stem_stride, stem_stride)
+    network = TINY["network"] | {"stem_stride": stem_stride}
+    cnn = EmotionCNNClassifier(**TINY | {"max_epochs": 1, "network": network}).fit(*faces)
+    assert cnn.network_.layers[0].conv.stride == (stem_stride, stem_stride)
 
 
 @pytest.mark.parametrize("n_classes", [1, 2, 9])
@@ -132,7 +139,7 @@ def test_any_number_of_classes(n_classes):
 
 def test_history_and_the_weights_kept(faces):
     X, y = faces
-    settings = TINY | {"max_epochs": 6, "test_time_flip": False, "mixed_precision": False}
+    settings = TINY | {"max_epochs": 6, "test_time_augmentation": False, "precision": "float32"}
     cnn = EmotionCNNClassifier(**settings).fit(X, y)
     assert [record["epoch"] for record in cnn.history_] == [1, 2, 3, 4, 5, 6]
     assert all(
@@ -145,7 +152,8 @@ def test_history_and_the_weights_kept(faces):
     best = max(cnn.history_, key=lambda r: (r["valid_accuracy"], -r["valid_loss"]))
     assert cnn.best_epoch_ == best["epoch"]
     codes = np.unique(y, return_inverse=True)[1]
-    _, held_out = hold_out("cnn", codes, 0.1, np.random.RandomState(0))
+    targets = Targets(np.unique(y), codes, {"labels": np.eye(2)[codes]}, {})
+    _, held_out = hold_out("cnn", targets, 0.1, np.random.RandomState(0))
     assert cnn.score(X[held_out], y[held_out]) == pytest.approx(best["valid_accuracy"], abs=1e-6)
     true_class = cnn.predict_proba(X[held_out])[np.arange(len(held_out)), codes[held_out]]
     # float32 keeps 7 digits; the last layer is in float32 there, in float64 here
@@ -164,8 +172,8 @@ def test_early_stopping(faces):
     assert patient.n_iter_ == cnn.n_iter_ + 2
 
 
-def test_without_early_stopping_the_last_epoch_is_kept(faces):
-    cnn = EmotionCNNClassifier(**TINY | {"early_stopping": False}).fit(*faces)
+def test_where_nothing_is_held_out_the_last_epoch_is_kept(faces):
+    cnn = EmotionCNNClassifier(**TINY | {"validation_fraction": None}).fit(*faces)
     assert cnn.best_epoch_ == cnn.n_iter_ == 3
     assert "valid_accuracy" not in cnn.history_[0]
 
@@ -185,7 +193,7 @@ def test_class_weight_is_a_sample_weight(faces, class_weight):
 
 def test_images_of_no_weight_teach_nothing(faces):
     X, y = faces
-    settings = TINY | {"max_epochs": 12, "label_smoothing": 0.0, "early_stopping": False}
+    settings = TINY | {"max_epochs": 12, "label_smoothing": 0.0, "validation_fraction": None}
     cnn = EmotionCNNClassifier(**settings).fit(X, y, sample_weight=y == "sad")
     assert set(cnn.predict(X)) == {"sad"}
 
@@ -204,7 +212,7 @@ class _Opinion(BaseEstimator):
 def test_a_teacher_is_believed_as_far_as_asked():
     X, _ = make_faces(64, image_size=24, random_state=0)
     y = np.repeat(["happy", "sad", "neutral", "sad"], 16)
-    settings = TINY | {"max_epochs": 12, "label_smoothing": 0.0, "early_stopping": False}
+    settings = TINY | {"max_epochs": 12, "label_smoothing": 0.0, "validation_fraction": None}
     taught = EmotionCNNClassifier(**settings, teacher=_Opinion(1), teacher_weight=1.0).fit(X, y)
     assert set(taught.predict(X)) == {"neutral"}
     plain = EmotionCNNClassifier(**settings).fit(X, y).predict_proba(X)
@@ -228,21 +236,319 @@ def test_a_teacher_that_answers_once_is_refused(faces):
         EmotionCNNClassifier(**TINY, teacher=teacher).fit(*faces)
 
 
-def test_keyboard_interrupt_keeps_the_best_weights(faces):
-    seen = []
+class Judge(Callback):
+    """A callback of skorch that stops or fails after some epochs, or a batch."""
 
-    def watch(cnn):
-        seen.append((cnn.best_epoch_, cnn.weights_, cnn.score(*faces)))
-        if len(cnn.history_) == 2:
-            raise KeyboardInterrupt
+    def __init__(self, error, epoch, batch=None):
+        self.error, self.epoch, self.batch = error, epoch, batch
 
-    cnn = EmotionCNNClassifier(**TINY, on_epoch_end=watch)
-    with pytest.raises(KeyboardInterrupt, match="keeps the weights of epoch") as raised:
+    def on_batch_end(self, net, training=None, **_):
+        n_batches = len(net.history[-1]["batches"])
+        if training and (len(net.history), n_batches) == (self.epoch, self.batch):
+            raise self.error
+
+    def on_epoch_end(self, net, **_):
+        if self.batch is None and len(net.history) == self.epoch:
+            raise self.error
+
+
+@pytest.mark.parametrize(("epoch", "batch"), [(2, None), (2, 1), (1, 2)])
+def test_a_callback_ends_the_training_as_in_skorch(faces, epoch, batch):
+    stop = Judge(KeyboardInterrupt(), epoch, batch)
+    cnn = EmotionCNNClassifier(**TINY, callbacks=[("judge", stop), PrintLog(sink=list)])
+    cnn.fit(*faces)
+    assert cnn.n_iter_ == len(cnn.history_) == epoch
+    if batch is None:
+        assert cnn.history_ == EmotionCNNClassifier(**TINY).fit(*faces).history_[:epoch]
+    assert set(cnn.predict(faces[0])) <= {"happy", "sad"}
+
+
+def test_callbacks_of_skorch(faces, tmp_path):
+    rows = []
+
+    class Notes(Callback):
+        def on_train_begin(self, _net, X=None, **_):
+            self.n_images = len(X)
+
+        def on_epoch_end(self, net, dataset_valid=None, **_):
+            probabilities = net.predict(dataset_valid)
+            rows.append((net.history[-1], probabilities, net.evaluated_module.training))
+
+        def on_train_end(self, _net, **_):
+            rows.append(self.n_images)
+
+    callbacks = [
+        Notes(),
+        Checkpoint(monitor="valid_loss_best", dirname=tmp_path),
+        GradientNormClipping(1e9),
+        EpochTimer,
+        ("judge", EarlyStopping("valid_accuracy", lower_is_better=False, patience=99, sink=list)),
+    ]
+    before = [dict(vars(each)) for each in callbacks[:3]]
+    cnn = EmotionCNNClassifier(**TINY, callbacks=callbacks).fit(*faces)
+    assert [vars(each) for each in callbacks[:3]] == before  # copies were used
+    *epochs, n_images = rows
+    assert n_images == 58
+    plain = EmotionCNNClassifier(**TINY).fit(*faces)
+    assert plain.history_ == cnn.history_
+    for record, (row, probabilities, is_training) in zip(cnn.history_, epochs, strict=True):
+        assert {name: row[name] for name in record if name != "learning_rate"} == {
+            name: value for name, value in record.items() if name != "learning_rate"
+        }
+        assert {"dur", "score", "event_cp", "valid_loss_best"} <= set(row)
+        assert_allclose(probabilities.sum(axis=1), np.ones(6), rtol=1e-6)  # float32
+        assert not is_training
+    assert (tmp_path / "params.pt").is_file()
+
+
+def test_what_is_no_callback_of_skorch(faces):
+    cnn = EmotionCNNClassifier(**TINY, callbacks=[print])
+    with pytest.raises(TypeError, match="expected callbacks of skorch, got <built-in function pr"):
         cnn.fit(*faces)
-    assert f"epoch {cnn.best_epoch_}, the best of the 2 that" in raised.value.__notes__[0]
-    assert len(seen) == len(cnn.history_) == cnn.n_iter_ == 2
-    assert (cnn.best_epoch_, cnn.score(*faces)) == (seen[1][0], seen[1][2])
-    assert cnn.weights_ is seen[1][1]
+
+
+def test_a_callback_may_set_the_learning_rate(faces):
+    halved = LRScheduler("StepLR", step_size=1, gamma=0.5)
+    cnn = EmotionCNNClassifier(**TINY, warmup=None, callbacks=[halved]).fit(*faces)
+    assert [row["learning_rate"] for row in cnn.history_] == [0.05, 0.025, 0.0125]
+    constant = EmotionCNNClassifier(**TINY, warmup=None).fit(*faces)
+    assert [row["learning_rate"] for row in constant.history_] == [0.1] * 3
+
+
+@pytest.mark.parametrize(
+    "optimizer", [torch.optim.AdamW, partial(torch.optim.SGD, momentum=0.5, nesterov=True)]
+)
+def test_optimizer(faces, optimizer):
+    groups = []
+
+    class Watch(Callback):
+        def on_train_begin(self, net, **_):
+            groups.extend(net.optimizer_.param_groups)
+            assert isinstance(net.optimizer_, getattr(optimizer, "func", optimizer))
+
+    settings = TINY | {"learning_rate": 0.01, "max_epochs": 1, "weight_decay": 0.25}
+    cnn = EmotionCNNClassifier(**settings, optimizer=optimizer, callbacks=[Watch()]).fit(*faces)
+    assert [group["weight_decay"] for group in groups] == [0.25, 0.0]
+    assert {each.ndim for each in groups[0]["params"]} == {2, 4}
+    assert {each.ndim for each in groups[1]["params"]} == {1}
+    assert [group.get("momentum") for group in groups] == (
+        [None, None] if optimizer is torch.optim.AdamW else [0.5, 0.5]
+    )
+    plain = EmotionCNNClassifier(**settings).fit(*faces)
+    assert np.abs(plain.weights_["head.weight"] - cnn.weights_["head.weight"]).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "match"),
+    [
+        (partial(torch.optim.SGD, lr=0.5), "without lr of its own, got lr=0.5. Pass learning_rate"),
+        (partial(torch.optim.AdamW, weight_decay=1), "weight_decay=1. Pass weight_decay to Emot"),
+        (torch.optim.SGD([torch.zeros(1)], lr=1), "The 'optimizer' parameter of EmotionCNNClassi"),
+    ],
+)
+def test_an_optimizer_with_a_rate_of_its_own_is_refused(faces, optimizer, match):
+    with pytest.raises(ValueError, match=match):
+        EmotionCNNClassifier(**TINY, optimizer=optimizer).fit(*faces)
+
+
+def test_without_an_average_the_weights_themselves_are_kept(faces):
+    kept = []
+
+    class Watch(Callback):
+        def on_train_end(self, net, **_):
+            kept.append({k: v.numpy().copy() for k, v in net.module_.state_dict().items()})
+
+    settings = TINY | {"ema_decay": None, "validation_fraction": None, "callbacks": [Watch()]}
+    cnn = EmotionCNNClassifier(**settings).fit(*faces)
+    for name, array in kept[0].items():
+        assert_array_equal(cnn.weights_[name], array)
+    averaged = EmotionCNNClassifier(**settings | {"ema_decay": 0.99}).fit(*faces)
+    assert np.abs(averaged.weights_["head.weight"] - kept[1]["head.weight"]).max() > 1e-4
+
+
+# ---- networks of one's own
+
+
+class Average(nn.Module):
+    """Classes by one convolution; counts what it sees."""
+
+    def __init__(self, n_classes, width=4):
+        super().__init__()
+        self.conv = nn.Conv2d(1, width, 3)
+        self.norm = nn.BatchNorm2d(width)
+        self.head = nn.Linear(width, n_classes)
+        self.width = width
+
+    def forward(self, x):
+        return self.head(torch.relu(self.norm(self.conv(x))).mean(dim=(2, 3)))
+
+
+def build(image_size, n_classes, width=4):
+    assert image_size == (24, 28)
+    return Average(n_classes, width)
+
+
+def build_wide(image_size, n_classes):
+    return build(image_size, n_classes, width=9)
+
+
+def _module(seed, n_classes=2):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Average(n_classes)
+
+
+def _own(network, **settings):
+    return EmotionCNNClassifier(**TINY | {"network": network} | settings)
+
+
+def test_names_of_networks():
+    X, y = make_faces(8, emotions=["happy", "sad"], image_size=24, random_state=0)
+    settings = {"max_epochs": 1, "validation_fraction": None, "image_size": None}
+    small = _own("small", **settings).fit(X, y)
+    assert small.architecture_ == {
+        "n_classes": 2,
+        "stem_width": 32,
+        "stem_stride": 2,
+        "widths": [48, 96, 192],
+        "n_blocks": [0, 1, 1],
+        "dropout": 0.3,
+    }
+    _assert_same_weights(_own({}, **settings).fit(X, y), small)
+    large = _own("large", **settings).fit(X, y).architecture_
+    assert (large["stem_stride"], large["widths"]) == (1, [32, 64, 128, 256])
+    slim = _own({"widths": np.array([8, 8, 8])}, **settings).fit(X, y).architecture_
+    assert slim == small.architecture_ | {"widths": [8, 8, 8]}
+    assert json.loads(json.dumps(slim)) == slim
+
+
+@pytest.mark.parametrize("network", [build, partial(build, width=5), _module(0)])
+def test_a_network_of_ones_own(faces, network):
+    X, y = faces
+    settings = {"ema_decay": None, "validation_fraction": None, "learning_rate": 1e-9}
+    cnn = _own(network, **settings, max_epochs=1).fit(X, y)
+    assert json.loads(json.dumps(cnn.architecture_)) == cnn.architecture_
+    assert cnn.network is network
+    live = cnn.network_
+    assert type(live.network) is Average
+    assert live.network is not network
+    standardized = (X / 255 - (X / 255).mean()) / (X / 255).std()
+    with torch.no_grad():
+        x = torch.tensor(X[:, None] / 255, dtype=torch.float32)
+        scores = live(x)
+        inner = live.network(torch.tensor(standardized[:, None], dtype=torch.float32))
+    assert_allclose(scores.numpy(), inner.numpy(), atol=1e-5)  # float32
+    both = softmax(scores.numpy(), axis=1) + softmax(live(x.flip(3)).detach().numpy(), axis=1)
+    assert_allclose(cnn.predict_proba(X), both / 2, atol=1e-6)
+    if isinstance(network, nn.Module):  # its weights are the first ones
+        assert_allclose(
+            cnn.weights_["network.conv.weight"], network.conv.weight.detach(), atol=1e-6
+        )
+    loaded = pickle.loads(pickle.dumps(cnn))
+    assert_array_equal(loaded.predict_proba(X), cnn.predict_proba(X))
+    before = cnn.history_
+    cnn.set_params(warm_start=True).fit(X, y)
+    assert cnn.history_[:1] == before
+    assert len(cnn.history_) == 2
+
+
+@pytest.mark.parametrize("views", [True, False])
+def test_export_of_a_network_of_ones_own(faces, tmp_path, views):
+    pytest.importorskip("onnxscript", reason="torch exports by onnxscript")
+    X, y = faces
+    cnn = _own(build, max_epochs=1).fit(X, y)
+    path = cnn.export_onnx(tmp_path / "own.onnx", test_time_augmentation=views)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (got,) = session.run(None, {"images": (X / 255).astype(np.float32)[:, None]})
+    expected = cnn.set_params(test_time_augmentation=views).predict_proba(X)
+    assert_allclose(got, expected, rtol=0, atol=1e-5)  # float32
+    model = PretrainedEmotionClassifier(model=path)
+    assert_allclose(model.predict_proba(X), expected, rtol=0, atol=1e-5)
+
+
+def test_what_exports_a_network_of_ones_own_is_missing(faces, tmp_path, monkeypatch):
+    cnn = _own(build, max_epochs=1).fit(*faces)
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(MissingDependencyError, match="export_onnx of a network of one's own needs"):
+        cnn.export_onnx(tmp_path / "own.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_of_ones_own_that_has_changed_since_the_fit(faces, fitted):
+    X, y = faces
+    cnn = _own(build).fit(X, y)
+    expected = cnn.predict_proba(X)
+    cnn = pickle.loads(pickle.dumps(cnn))  # has no live network
+    for other in (partial(build, width=5), build_wide, _module(0), "small"):
+        with pytest.raises(ValueError, match="was fitted with another network than the one"):
+            cnn.set_params(network=other).predict(X)
+    assert_array_equal(cnn.set_params(network=build).predict_proba(X), expected)
+    with pytest.raises(ValueError, match=r"warm_start=True was fitted with .*'network'"):
+        cnn.set_params(network=build_wide, warm_start=True).fit(X, y)
+    # what was fitted with our own needs nothing more
+    mine = pickle.loads(pickle.dumps(fitted)).set_params(network=build)
+    assert_array_equal(mine.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_a_module_may_be_trained_further_outside(faces):
+    module = _module(0)
+    cnn = _own(module, max_epochs=1).fit(*faces)
+    expected = cnn.predict_proba(faces[0])
+    with torch.no_grad():
+        module.head.weight += 1
+    loaded = pickle.loads(pickle.dumps(cnn))
+    assert_array_equal(loaded.predict_proba(faces[0]), expected)
+
+
+@pytest.mark.parametrize(
+    ("network", "error", "match"),
+    [
+        (lambda *_: "net", TypeError, "expected network to build a module of torch, got str"),
+        (_module(0, n_classes=3), ValueError, r"shape \(n, n_classes\), \(16, 2\) .* \(16, 3\)"),
+        (
+            nn.Sequential(nn.Conv2d(1, 1, 1), nn.Flatten()),
+            ValueError,
+            r"expected a network that gives scores .* got \(16, 672\)",
+        ),
+        (lambda *_: Pair(), TypeError, "gives a tensor of scores, .* got a tuple"),
+    ],
+)
+def test_networks_that_do_not_fit(faces, network, error, match):
+    with pytest.raises(error, match=match):
+        _own(network).fit(*faces)
+
+
+class Pair(Average):
+    """A network that gives two things."""
+
+    def __init__(self):
+        super().__init__(2)
+
+    def forward(self, x):
+        return super().forward(x), x
+
+
+def test_a_search_over_networks(faces):
+    X, y = faces
+    networks = [
+        "small", {"widths": (4,), "n_blocks": (0,)}, partial(build, width=3), build, _module(0)
+    ]  # fmt: skip
+    grid = {"network": networks}
+    net = EmotionCNNClassifier(**TINY | {"max_epochs": 1, "validation_fraction": None})
+    search = GridSearchCV(net, grid, cv=2, error_score="raise", n_jobs=2).fit(X, y)
+    assert len(search.cv_results_["params"]) == 5
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.predict(X).shape == (64,)
+
+
+def test_patience_counts_on_the_training_loss_where_nothing_is_held_out(faces):
+    settings = {"validation_fraction": None, "learning_rate": 1e-9, "max_epochs": 40}
+    off = {"augmentation": 0, "erasing": 0, "network": TINY["network"] | {"dropout": 0.0}}
+    cnn = EmotionCNNClassifier(**TINY | settings | off | {"n_iter_no_change": 3}).fit(*faces)
+    losses = [row["train_loss"] for row in cnn.history_]
+    best = int(np.argmin(losses)) + 1
+    assert cnn.n_iter_ == best + 3 < 40
+    assert cnn.best_epoch_ == cnn.n_iter_  # all the same the last is kept
 
 
 def test_keyboard_interrupt_between_epochs_keeps_one_consistent_set(faces, interrupted_step):
@@ -275,18 +581,18 @@ def test_keyboard_interrupt_ends_a_search(faces, interrupted_step):
 def interrupted_step(monkeypatch):
     """Return a function that lets a later batch of a training raise KeyboardInterrupt."""
     calls, last = [], []
-    augment = classifier_training.augment_images
+    augment = skorch_engine.augment_images
 
-    def interrupt(*args, **kwargs):
+    def interrupt(*args, **_):
         calls.append(1)
         if len(calls) == last[0]:
             raise KeyboardInterrupt
-        return augment(*args, **kwargs)
+        return augment(*args, **_)
 
     def at(number):
         calls.clear()
         last[:] = [number]
-        monkeypatch.setattr(classifier_training, "augment_images", interrupt)
+        monkeypatch.setattr(skorch_engine, "augment_images", interrupt)
 
     return at
 
@@ -403,12 +709,10 @@ def test_an_export_that_cannot_be_written_leaves_nothing(fitted, tmp_path):
 
 
 def test_other_errors_of_a_callback_come_through_and_leave_the_former_fit(faces):
-    def fail(cnn):
-        raise RuntimeError(f"disk full after {cnn.n_iter_} epoch")
-
-    cnn = EmotionCNNClassifier(**TINY, warm_start=True).fit(*faces).set_params(on_epoch_end=fail)
+    cnn = EmotionCNNClassifier(**TINY, warm_start=True).fit(*faces)
+    cnn.set_params(callbacks=[Judge(RuntimeError("disk full after 2 epochs"), 2)])
     before, n_epochs = dict(vars(cnn)), len(cnn.history_)
-    with pytest.raises(RuntimeError, match="disk full after 1 epoch"):
+    with pytest.raises(RuntimeError, match="disk full after 2 epochs"):
         cnn.fit(*faces)
     assert vars(cnn) == before
     assert len(cnn.history_) == n_epochs
@@ -443,9 +747,10 @@ def test_warm_start_refuses_another_network(faces):
     with pytest.raises(ValueError, match=r"fitted on the classes \['happy', 'sad'\], got \['a'"):
         cnn.fit(X, np.where(y == "sad", "a", "b"))
     with pytest.raises(ValueError, match=r"warm_start=True was fitted with .*'stem_width': 4"):
-        cnn.set_params(stem_width=5).fit(X, y)
+        cnn.set_params(network=TINY["network"] | {"stem_width": 5}).fit(X, y)
     assert cnn.classes_.tolist() == ["happy", "sad"]
-    assert cnn.set_params(stem_width=4, warm_start=False).fit(X, y == "sad").n_iter_ == 3
+    cnn.set_params(network=TINY["network"], warm_start=False)
+    assert cnn.fit(X, y == "sad").n_iter_ == 3
 
 
 def test_a_failed_fit_leaves_no_mixture(faces, fitted):
@@ -459,31 +764,31 @@ def test_a_failed_fit_leaves_no_mixture(faces, fitted):
     _assert_same_weights(cnn.set_params(learning_rate=0.1).fit(X, y), fitted)
 
 
-@pytest.mark.parametrize("test_time_flip", [False, True])
-def test_test_time_flip(faces, fitted, test_time_flip):
+@pytest.mark.parametrize("test_time_augmentation", [False, True])
+def test_test_time_augmentation(faces, fitted, test_time_augmentation):
     X, _ = faces
-    fitted.set_params(test_time_flip=test_time_flip)
+    fitted.set_params(test_time_augmentation=test_time_augmentation)
     one, mirrored = fitted.predict_proba(X), fitted.predict_proba(X[:, :, ::-1])
     # the order of the two terms is exchanged, which floats do not see
-    assert (np.abs(one - mirrored).max() < 1e-15) == test_time_flip
-    if test_time_flip:
-        fitted.set_params(test_time_flip=False)
+    assert (np.abs(one - mirrored).max() < 1e-15) == test_time_augmentation
+    if test_time_augmentation:
+        fitted.set_params(test_time_augmentation=False)
         both = (fitted.predict_proba(X) + fitted.predict_proba(X[:, :, ::-1])) / 2
         assert_allclose(one, both, rtol=0, atol=1e-15)
-    fitted.set_params(test_time_flip=True)
+    fitted.set_params(test_time_augmentation=True)
 
 
-@pytest.mark.parametrize("flip", [None, False])
+@pytest.mark.parametrize("views", [None, False])
 @pytest.mark.parametrize("kind", ["uint8", "float32"])
-def test_export_onnx_equals_predict_proba(faces, tmp_path, flip, kind):
+def test_export_onnx_equals_predict_proba(faces, tmp_path, views, kind):
     X, y = faces
     images = X if kind == "uint8" else (X / 255).astype(np.float32)
     cnn = EmotionCNNClassifier(**TINY).fit(images, y)
-    path = cnn.export_onnx(tmp_path / "cnn.onnx", flip=flip)
+    path = cnn.export_onnx(tmp_path / "cnn.onnx", test_time_augmentation=views)
     assert list(tmp_path.iterdir()) == [path]
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     scaled = (X / 255).astype(np.float32)[:, None]
-    expected = cnn.set_params(test_time_flip=flip is None).predict_proba(images)
+    expected = cnn.set_params(test_time_augmentation=views is None).predict_proba(images)
     for n in (1, len(X)):
         (got,) = session.run(None, {"images": scaled[:n]})
         # the graph multiplies in float32 and folds the normalisation into the kernels
@@ -498,8 +803,8 @@ def test_export_onnx_equals_predict_proba(faces, tmp_path, flip, kind):
 
 
 def test_mixed_precision(faces):
-    exact = EmotionCNNClassifier(**TINY, mixed_precision=False).fit(*faces)
-    mixed = EmotionCNNClassifier(**TINY, mixed_precision=True).fit(*faces)
+    exact = EmotionCNNClassifier(**TINY, precision="float32").fit(*faces)
+    mixed = EmotionCNNClassifier(**TINY, precision="bfloat16").fit(*faces)
     assert {array.dtype for array in mixed.weights_.values()} == {np.dtype(t) for t in "fl"}
     difference = np.abs(mixed.weights_["head.weight"] - exact.weights_["head.weight"]).max()
     # bfloat16 keeps 8 bits: other weights, but not by much after so few steps
@@ -553,12 +858,24 @@ def test_random_state_instance(faces):
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"widths": ()}, r"EmotionCNNClassifier expected widths to be ints of at least 1, .* \(\)"),
-        ({"widths": (6, 0)}, r"expected widths to be ints of at least 1, .* got \(6, 0\)"),
-        ({"n_blocks": (0, 1.5)}, r"expected n_blocks to be ints of at least 0, .* \(0, 1.5\)"),
-        ({"n_blocks": (0,)}, r"one entry per stage, got widths=\(6, 8\), n_blocks=\(0,\)"),
+        ({"network": "tiny"}, r"expected network to be 'small' or 'large', a dict .* got 'tiny'"),
+        (
+            {"network": {"width": 3}},
+            r"dict with some of stem_width, .* {'width': 3}",
+        ),
+        (
+            {"network": {"widths": ()}},
+            r"widths of network to be ints of at least 1.* \(\)",
+        ),
+        ({"network": {"widths": (6, 0, 1)}}, r"be ints of at least 1, .* got \(6, 0, 1\)"),
+        ({"network": {"widths": "abc"}}, r"be ints of at least 1, .* got 'abc'"),
+        ({"network": {"n_blocks": (0, 1.5)}}, r"n_blocks of .* at least 0, .* \(0, 1.5\)"),
+        ({"network": {"n_blocks": (0,)}}, r"one entry per stage, got widths=.*, n_blocks=\(0,\)"),
+        ({"network": {"stem_width": 0}}, "stem_width of network to be an int of at least 1, got 0"),
+        ({"network": {"dropout": 1}}, r"dropout of network to be in the range \[0, 1\), got 1"),
+        ({"network": 3}, "The 'network' parameter of EmotionCNNClassifier must be"),
         ({"batch_size": 1}, "The 'batch_size' parameter of EmotionCNNClassifier must be"),
-        ({"mixed_precision": "half"}, "The 'mixed_precision' parameter of EmotionCNNClassifier"),
+        ({"precision": "half"}, "The 'precision' parameter of EmotionCNNClassifier"),
         ({"validation_fraction": 0.001}, "cannot hold out validation_fraction=0.001 of 64 images"),
         ({"device": "abacus"}, "EmotionCNNClassifier expected device to be 'auto', 'cpu' or a"),
         ({"class_weight": {"happy": 1, "sad": -1}}, "weights .* non-negative .* got -1 in row"),
@@ -586,18 +903,17 @@ def test_bad_sample_weights(faces, weights, match):
 def test_a_training_leaves_nothing_behind(faces, monkeypatch):
     made = []
 
-    class Watched(training_recipe.AveragedNetwork):
-        def __init__(self, module, *, decay):
-            super().__init__(module, decay=decay)
-            made.extend(weakref.ref(network) for network in (module, self.module))
+    def watched(module, *, decay):
+        average = averaged_model(module, decay=decay)
+        made.extend(weakref.ref(network) for network in (module, average, average.module))
+        return average
 
-    monkeypatch.setattr(training_recipe, "AveragedNetwork", Watched)
+    monkeypatch.setattr(skorch_engine, "averaged_model", watched)
     gc.collect()
     gc.disable()  # or it might come by, and find what holds itself
     try:
         cnn = EmotionCNNClassifier(**TINY).fit(*faces)
-        assert len(made) == 2
-        assert [network() for network in made] == [None, None]
+        assert [network() for network in made] == [None] * 3
         cnn.predict(faces[0])
         estimator = weakref.ref(cnn)
         del cnn
@@ -611,7 +927,7 @@ def test_bad_targets(faces):
     with pytest.raises(ValueError, match="expected one label per image, got 64 images and 60"):
         EmotionCNNClassifier(**TINY).fit(X, y[:60])
     with pytest.raises(ValueError, match="needs at least 2 images to train, got n_samples = 1"):
-        EmotionCNNClassifier(**TINY, early_stopping=False).fit(X[:1], y[:1])
+        EmotionCNNClassifier(**TINY, validation_fraction=None).fit(X[:1], y[:1])
 
 
 @pytest.mark.parametrize("missing", ["torch", "skorch"])

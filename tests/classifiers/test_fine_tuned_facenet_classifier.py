@@ -1,5 +1,6 @@
 """FineTunedFacenetClassifier: the image contract, what it trains and what it leaves alone."""
 
+import json
 import pickle
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 
 import joblib
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
@@ -16,6 +18,7 @@ pytest.importorskip("torch", reason="FineTunedFacenetClassifier needs torch")
 pytest.importorskip("skorch", reason="FineTunedFacenetClassifier needs skorch")
 
 import torch
+from skorch.callbacks import Callback
 
 from emotion_estimators import FacenetEmbedder, FineTunedFacenetClassifier
 from emotion_estimators.datasets import make_faces
@@ -28,14 +31,16 @@ from emotion_estimators.networks.facenet.fine_tuned import MAX_TRAINED_BLOCKS, F
 from emotion_estimators.testing import check_image_estimator, check_sklearn_estimator
 from emotion_estimators.testing._behaviour_checks import check_batches, check_same_seed_same_fit
 from emotion_estimators.testing._sample import make_sample
+from emotion_estimators.validation import check_images
 
 # the smallest images that the network takes
 SMALL = {
     "weights": None,
     "image_size": 75,
     "device": "cpu",
-    "mixed_precision": False,
-    "early_stopping": False,
+    "precision": "float32",
+    "validation_fraction": None,
+    "n_iter_no_change": None,
     "augmentation": 0.0,
     "max_epochs": 1,
     "batch_size": 8,
@@ -82,7 +87,7 @@ def test_scikit_learn_contract():
             **SMALL | settings, fine_tune_blocks=1, dropout=0.0, label_smoothing=0.0, ema_decay=0.5
         ),
         expected_failed_checks={
-            # what weights do is tested with `train_classifier`
+            # what weights do is tested with `EmotionCNNClassifier`
             "check_sample_weight_equivalence_on_dense_data": (
                 "batches are drawn by chance, so repeated images meet others than weighted ones"
             )
@@ -168,7 +173,7 @@ def test_features_before_training_are_those_of_the_embedder(faces, standardizati
     model = FineTunedFacenetClassifier(
         **SMALL, fine_tune_blocks=0, standardization=standardization
     ).fit(*faces)
-    network = model._restore_network()
+    network = model.network_
     pixels = embedder.preprocess(X) if standardization == "fixed" else None
     if pixels is not None:
         unit = (pixels * 128 + 127.5) / 255  # back to 0..1
@@ -241,16 +246,83 @@ def test_needs_a_fit_and_images_that_are_large_enough(faces):
 def test_history_and_early_stopping(faces):
     X, y = faces
     seen = []
+
+    class Watch(Callback):
+        def on_epoch_end(self, net, **_):
+            seen.append(net.history[-1, "valid_accuracy"])
+
     model = FineTunedFacenetClassifier(
-        **SMALL
-        | {"early_stopping": True, "max_epochs": 4, "n_iter_no_change": 1, "learning_rate": 1e-9},
+        **SMALL | {"validation_fraction": 0.25, "max_epochs": 4, "n_iter_no_change": 1},
+        learning_rate=1e-9,
         fine_tune_blocks=0,
-        validation_fraction=0.25,
-        on_epoch_end=lambda fitted: seen.append(fitted.n_iter_),
+        callbacks=[Watch()],
     ).fit(X, y)
     # nothing is learned, so the second epoch is no better
     assert (model.n_iter_, model.best_epoch_) in {(2, 1), (3, 2)}
-    assert seen == list(range(1, model.n_iter_ + 1))
-    assert "valid_accuracy" in model.history_[0]
-    copy = pickle.loads(pickle.dumps(model.set_params(on_epoch_end=None)))
+    assert seen == [row["valid_accuracy"] for row in model.history_]
+    copy = pickle.loads(pickle.dumps(model.set_params(callbacks=None)))
     assert_array_equal(copy.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_warm_start_goes_on(faces):
+    settings = SMALL | {"image_size": 8, "fine_tune_blocks": 1, "warm_start": True}
+    model = FineTunedFacenetClassifier(**settings).fit(*faces)
+    before = model.weights_["head.weight"]
+    model.set_params(learning_rate=1e-9, max_epochs=2).fit(*faces)
+    assert [row["epoch"] for row in model.history_] == [1, 2, 3]
+    assert (model.n_iter_, model.best_epoch_) == (2, 3)
+    # a rate of 1e-9 moves weights by less than this
+    assert_allclose(model.weights_["head.weight"], before, rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match=r"warm_start=True was fitted with .*'n_trained': 1"):
+        model.set_params(fine_tune_blocks=0).fit(*faces)
+
+
+@pytest.mark.usefixtures("tiny_network")
+@pytest.mark.parametrize("views", [False, True])
+def test_test_time_augmentation(faces, views):
+    X = faces[0]
+    model = FineTunedFacenetClassifier(
+        **SMALL | {"image_size": 8}, fine_tune_blocks=1, test_time_augmentation=views
+    ).fit(*faces)
+    one, mirrored = model.predict_proba(X), model.predict_proba(X[:, :, ::-1])
+    # the order of the two terms is exchanged, which floats do not see
+    assert (np.abs(one - mirrored).max() < 1e-15) == views
+
+
+@pytest.mark.usefixtures("tiny_network")
+def test_the_optimizer_gets_the_frozen_part_without_effect(faces):
+    model = FineTunedFacenetClassifier(
+        **SMALL | {"image_size": 8, "learning_rate": 0.01},
+        fine_tune_blocks=0,
+        optimizer=torch.optim.AdamW,
+    ).fit(*faces)
+    plain = FineTunedFacenetClassifier(**SMALL | {"image_size": 8}, fine_tune_blocks=0).fit(*faces)
+    changed = {
+        name
+        for name, array in model.weights_.items()
+        if not np.array_equal(array, plain.weights_[name])
+    }
+    assert changed == {"head.weight", "head.bias"}
+
+
+@pytest.mark.parametrize("views", [None, True])
+def test_export_onnx_equals_predict_proba(faces, tmp_path, views):
+    X = faces[0][:3]
+    model = FineTunedFacenetClassifier(**SMALL, fine_tune_blocks=1).fit(*faces)
+    path = model.export_onnx(tmp_path / "model.onnx", test_time_augmentation=views)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    images = check_images(X, image_size=75, color="rgb")
+    _, pixels = next(iter(images.batches(3)))
+    unit = (pixels / 255).astype(np.float32).transpose(0, 3, 1, 2)
+    (got,) = session.run(None, {"images": unit})
+    expected = model.set_params(test_time_augmentation=views is True).predict_proba(X)
+    # the graph multiplies in float32 and folds the normalisation into the kernels
+    assert_allclose(got, expected, rtol=0, atol=1e-5)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert {key: json.loads(value) for key, value in metadata.items()} == {
+        "classes": ["happy", "sad"],
+        "image_size": [75, 75],
+        "color": "rgb",
+        "scaling": [0, 1],
+    }

@@ -44,7 +44,7 @@ from emotion_estimators.exceptions import MissingDependencyError, WeightsError
 from emotion_estimators.metrics import macro_average_precision
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
 from emotion_estimators.training import multilabel_module, multilabel_training
-from emotion_estimators.training.multilabel_losses import make_loss
+from emotion_estimators.training.losses import make_loss
 
 TINY = {
     "backbone": "resnet6-tiny",
@@ -144,7 +144,7 @@ def test_scikit_learn_contract():
             "check_sample_weights_not_an_array": names,
             "check_sample_weight_equivalence_on_dense_data": (
                 "batches are drawn by chance, so repeated images meet others than weighted ones; "
-                "test_multilabel_losses checks the weighted mean"
+                "test_losses checks the weighted mean"
             ),
         },
     )

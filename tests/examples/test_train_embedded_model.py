@@ -40,10 +40,14 @@ def test_trains_writes_and_measures(tmp_path):
     out = tmp_path / "out" / "cnn.onnx"
     arguments = {
         "--data": tmp_path / "train", "--test": tmp_path / "test", "--out": out, "--epochs": 2,
-        "--validation": 0.2, "--seed": 3, "--threads": 1, "--every": 1,
+        "--validation": 0.2, "--seed": 3, "--threads": 1,
+        "--checkpoint-dir": tmp_path / "run",
     }  # fmt: skip
     options = [v for pair in arguments.items() for v in pair]
     assert _run("train_embedded_model.py", *options).count("epoch  ") == 2
+    written = out.with_suffix(".npz").read_bytes()
+    assert "epoch  " not in _run("train_embedded_model.py", *options)  # over already
+    assert out.with_suffix(".npz").read_bytes() == written
     assert sorted(path.name for path in out.parent.iterdir()) == [
         "cnn.history.json", "cnn.metrics.json", "cnn.npz", "cnn.onnx"
     ]  # fmt: skip
@@ -65,7 +69,7 @@ def test_trains_writes_and_measures(tmp_path):
     options = [v for pair in (arguments | {"--out": taught, "--epochs": 1}).items() for v in pair]
     _run("train_embedded_model.py", *options, "--large", "--teacher", out)
     figures = json.loads(taught.with_suffix(".metrics.json").read_text())
-    assert (figures["teacher"], figures["parameters"]["stem_stride"]) == ("cnn.onnx", 1)
+    assert (figures["teacher"], figures["parameters"]["network"]) == ("cnn.onnx", "large")
 
     average = tmp_path / "average.onnx"
     weights = out.with_suffix(".npz")

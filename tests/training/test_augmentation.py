@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="augment_images needs torch")
 import torch
 
 from emotion_estimators.datasets import make_faces
-from emotion_estimators.training.augmentation import augment_images, mix_pairs
+from emotion_estimators.training.augmentation import augment_images, mix_pairs, pixel_statistics
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,10 @@ def test_mix_pairs_blends_each_image_with_the_next(faces):
     targets = torch.from_numpy(rng.dirichlet(np.ones(3), 64).astype(np.float32))
     weights = torch.from_numpy(rng.uniform(0, 2, 64).astype(np.float32))
     generator = torch.Generator().manual_seed(0)
-    mixed, soft, mass = mix_pairs(faces, targets, weights, alpha=0.5, generator=generator)
+    mixed, blended, masses = mix_pairs(
+        faces, {"labels": targets}, {"labels": weights}, alpha=0.5, generator=generator
+    )
+    soft, mass = blended["labels"], masses["labels"]
     other = np.roll(np.arange(64), 1)
     a, b = faces.numpy().reshape(64, -1), faces.numpy().reshape(64, -1)[other]
     difference = (mixed.numpy().reshape(64, -1) - b, a - b)
@@ -102,15 +105,47 @@ def test_mix_pairs_blends_each_image_with_the_next(faces):
     np.testing.assert_allclose(mixed.numpy().reshape(64, -1), expected, atol=1e-5)
     own, others = part * weights.numpy(), (1 - part) * weights.numpy()[other]
     np.testing.assert_allclose(mass, own + others, atol=1e-4)
-    blended = own[:, None] * targets.numpy() + others[:, None] * targets.numpy()[other]
-    np.testing.assert_allclose(soft * mass[:, None], blended, atol=1e-4)
+    expected = own[:, None] * targets.numpy() + others[:, None] * targets.numpy()[other]
+    np.testing.assert_allclose(soft * mass[:, None], expected, atol=1e-4)
     np.testing.assert_allclose(soft.sum(dim=1), 1, atol=1e-5)
 
 
 def test_mix_pairs_of_no_weight_is_finite(faces):
     generator = torch.Generator().manual_seed(0)
     mixed, soft, mass = mix_pairs(
-        faces, torch.eye(64), torch.zeros(64), alpha=1e-3, generator=generator
+        faces, {"a": torch.eye(64)}, {"a": torch.zeros(64)}, alpha=1e-3, generator=generator
     )
-    assert all(bool(torch.isfinite(part).all()) for part in (mixed, soft))
-    assert not mass.any()
+    assert all(bool(torch.isfinite(part).all()) for part in (mixed, soft["a"]))
+    assert not mass["a"].any()
+
+
+def test_columns_are_blended_by_weights_of_their_own(faces):
+    targets = torch.eye(64)
+    weights = {"labels": torch.ones(64), "votes": torch.arange(64).float()}
+    _, soft, mass = mix_pairs(
+        faces,
+        {"labels": targets, "votes": targets},
+        weights,
+        alpha=0.5,
+        generator=torch.Generator().manual_seed(0),
+    )
+    part = soft["labels"].diagonal()  # weights are equal there
+    own, other = part * weights["votes"], (1 - part) * weights["votes"].roll(1)
+    np.testing.assert_allclose(mass["votes"], own + other, rtol=1e-5)
+    np.testing.assert_allclose(soft["votes"].diagonal(), own / (own + other), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(300, 5, 6), (300, 5, 6, 3)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_pixel_statistics(shape, dtype):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    levels = pixels / 255
+    if dtype == np.float32:
+        pixels = levels.astype(np.float32)
+    mean, std = pixel_statistics(pixels)
+    axes = (0, 1, 2)
+    # float32 has the levels to 6e-8
+    np.testing.assert_allclose(mean, np.atleast_1d(levels.mean(axis=axes)), rtol=1e-7)
+    np.testing.assert_allclose(std, np.atleast_1d(levels.std(axis=axes)), rtol=1e-6)
+    _, flat = pixel_statistics(np.full(shape, 7, dtype))
+    assert flat.tolist() == [1.0] * len(std)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,46 @@ def test_equal_values_have_one_description():
     assert describe(same) == values
     assert fingerprint(describe(same)) == fingerprint(dict(reversed(values.items())))
     assert len(fingerprint(values)) == 32
-    with pytest.raises(TypeError, match="a checkpoint cannot describe set"):
-        describe({"a": {1}})
+
+
+class Thing:
+    """An object with plain attributes, and others."""
+
+    def __init__(self, size, inner=None):
+        self.size, self.inner, self._hidden = size, inner, size
+
+
+def test_objects_are_described_by_class_and_plain_attributes():
+    described = describe(Thing(3))
+    assert described == describe(Thing(3)) != describe(Thing(4))
+    assert described["class"].endswith("Thing")
+    assert described["size"] == 3
+    assert "_hidden" not in described
+    assert describe(Thing(3, inner=object())).keys() == {"class", "size"}
+    assert describe(Thing) == describe(Thing(1))["class"]
+    assert describe(np.mean) == "numpy.mean"
+    one, other = partial(Thing, size=1), partial(Thing, size=2)
+    assert describe(one) == describe(partial(Thing, size=1)) != describe(other)
+    assert json.loads(json.dumps(describe([one, Thing(2), {1, 2}])))
+
+
+def test_modules_are_described_by_parts_and_weights():
+    nn = pytest.importorskip("torch", reason="describes modules of torch").nn
+
+    def made(n=2, dropout=0.5):
+        net = nn.Sequential(nn.Linear(2, n), nn.Dropout(dropout))
+        for parameter in net.parameters():
+            nn.init.ones_(parameter)
+        return net
+
+    net = made()
+    same = describe(net)
+    assert describe(made()) == describe(made().eval()) == same
+    assert describe(made(3)) != same
+    assert describe(made(dropout=0.1)) != same
+    nn.init.zeros_(net[0].bias)
+    assert describe(net)["parts"] == same["parts"]
+    assert describe(net)["weights"] != same["weights"]
 
 
 def test_arrays_are_told_apart_by_all_that_they_are():

@@ -29,7 +29,7 @@ from emotion_estimators.training.keras_training import (
     set_named_weights,
     train_keras,
 )
-from emotion_estimators.training.training_set import hold_out
+from emotion_estimators.training.targets import hold_out
 
 if TYPE_CHECKING:
     from emotion_estimators.classifiers.emoji_cnn_classifier import EmojiCNNClassifier

@@ -32,7 +32,7 @@ from emotion_estimators.training.checkpoints import Checkpoints
 from emotion_estimators.training.device import autocast_dtype, choose_device
 from emotion_estimators.training.inference import load_weights, restore_network
 from emotion_estimators.training.label_sets import check_positive_weights, tune_thresholds
-from emotion_estimators.training.multilabel_losses import LOSS_OPTIONS
+from emotion_estimators.training.losses import LOSS_OPTIONS
 from emotion_estimators.training.multilabel_training import (
     check_devices,
     describe_training,
@@ -40,7 +40,7 @@ from emotion_estimators.training.multilabel_training import (
     train_multilabel,
 )
 from emotion_estimators.training.seeds import seeded
-from emotion_estimators.training.training_set import stack_images
+from emotion_estimators.training.targets import stack_images
 
 if TYPE_CHECKING:
     from emotion_estimators.classifiers.lightning_multilabel_classifier import (

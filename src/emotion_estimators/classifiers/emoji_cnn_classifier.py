@@ -27,7 +27,7 @@ from emotion_estimators._sklearn import Interval, StrOptions, fit_context
 from emotion_estimators.exceptions import MissingDependencyError
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.training.kept_networks import kept_network
-from emotion_estimators.training.training_set import check_weights, stack_images
+from emotion_estimators.training.targets import check_weights, stack_images
 from emotion_estimators.validation import (
     Images,
     check_images,

@@ -5,72 +5,60 @@ Imports torch and skorch inside functions only, through `training` and `networks
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from functools import partial
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
+from numpy.typing import NDArray
 
-from emotion_estimators._files import whole_file
-from emotion_estimators._optional import import_optional
-from emotion_estimators._sklearn import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    fit_context,
-)
-from emotion_estimators.training.training_set import check_weights, stack_images
-from emotion_estimators.validation import (
-    Images,
-    check_images,
-    check_labels,
-    compare_table,
-    record_table,
-)
+from emotion_estimators._sklearn import HasMethods, Interval, constraints
+from emotion_estimators.classifiers._torch_base import SkorchNetworkClassifier
+from emotion_estimators.networks.onnx.network import check_rows
+from emotion_estimators.training.checkpoints import describe
+from emotion_estimators.training.targets import Targets
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["EmotionCNNClassifier"]
 
-# Every prediction runs in batches of this many images, the last one padded, so that it cannot
-# depend on how many images come with it.
-_INFERENCE_BATCH = 32
 
-
-class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
+class EmotionCNNClassifier(SkorchNetworkClassifier):
     """Convolutional network for 48 x 48 grey faces, trained from scratch.
 
     The defaults are the recipe that trained the embedded model of this library; use it to train
-    on one's own faces and labels.
+    on one's own faces and labels, or to train a network of one's own on them.
 
     Parameters
     ----------
     image_size : int, (int, int) or None, default=48
-        Height and width in pixels to which images are resized; None takes them as they are.
+        Height and width of the images in pixels, or one int for both. Others are resized; None
+        takes them as they are.
     image_shape : tuple of int or None, default=None
-        How to read 2-D rows, for example ``(48, 48)``; one entry may be -1.
-    stem_width : int, default=32
-        Channels of the first convolution, 5 x 5.
-    stem_stride : int, default=2
-        Its stride: 2 halves the resolution, 1 keeps it, which takes several times as long.
-    widths : tuple of int, default=(48, 96, 192)
-        Channels of the stages of 3 x 3 convolutions; a max pooling stands between two stages.
-    n_blocks : tuple of int, default=(0, 1, 1)
-        Residual blocks of each stage.
-    dropout : float, default=0.3
-        Share of the pooled features dropped in training.
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
+    network : str, dict, callable or module, default="small"
+        Architecture of the network: a name, a dict of settings of the own one, or a function that
+        builds it. It may also be a module of torch, which is copied. "small" takes 68 million
+        multiplications a face of 48 x 48 px, "large" 170 million: it sees the face at full
+        resolution. The settings, with their values in "small", which are those of a dict that
+        leaves them out: ``stem_width`` (32, channels of the first convolution, 5 x 5),
+        ``stem_stride`` (2, which halves the resolution; 1 keeps it and takes several times as
+        long), ``widths`` ((48, 96, 192), channels of the stages of 3 x 3 convolutions, between
+        which stands a max pooling), ``n_blocks`` ((0, 1, 1), residual blocks of each stage) and
+        ``dropout`` (0.3, share of the pooled features dropped in training). A function is called as
+        ``network(image_size, n_classes)`` and returns a module. A network of one's own gets grey
+        images (n, 1, height, width), scaled to mean 0 and standard deviation 1 by the training
+        pixels, and gives scores (logits) (n, n_classes).
     augmentation : float, default=1.0
-        Strength of the random rotation, zoom, stretch, shift, contrast and brightness; 0
-        leaves all of it and the mirroring out.
+        Strength of the random changes to training images; 0 leaves all of them out. They are
+        mirroring, rotation, zoom, stretch, shift, contrast and brightness.
     erasing : float, default=0.3
         Probability that a box of a training image is covered with one grey.
     mixup : float, default=0
-        Above 0, blend each training image and its target with another's; the parts are drawn
+        Above 0, blend each training image and its target with another's. The parts are drawn
         from a Beta(mixup, mixup) distribution.
     label_smoothing : float, default=0.1
         Share of the target spread evenly over the classes.
@@ -87,44 +75,56 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         Seconds in which the training and its schedule end at the latest. Where they cut it short,
         the result depends on the machine and its load: a seed no longer fixes it.
     batch_size : int, default=128
-        Images in a training step.
+        Images that go through the network at once.
     learning_rate : float, default=0.1
-        Highest learning rate of stochastic gradient descent with Nesterov momentum.
-    momentum : float, default=0.9
-        Its momentum.
+        Highest learning rate of the optimizer.
     weight_decay : float, default=5e-4
-        L2 penalty on the weights, not on biases and normalisation.
-    warmup : float, default=0.1
+        L2 penalty on the weights, as the optimizer applies it; 0 is none. Not on biases and
+        normalisation.
+    warmup : float or None, default=0.1
         Share of the training in which the learning rate rises linearly; then it falls to zero
-        as a cosine.
-    ema_decay : float, default=0.999
-        Decay per step of the moving average of the weights; the average is what is kept.
+        as a cosine. None keeps it constant, or leaves it to one of `callbacks`.
+    optimizer : callable or None, default=None
+        Optimizer: a class of the wrapped library, or a ``functools.partial`` of one. It is called
+        as ``optimizer(groups, lr=learning_rate)``, the groups of parameters as those of torch,
+        each with its ``weight_decay``. None is SGD with Nesterov momentum of 0.9.
+    ema_decay : float or None, default=0.999
+        Decay per step of the moving average of the weights, which is what is kept. None keeps the
+        weights themselves.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with ``sample_weight``.
-    early_stopping : bool, default=True
-        Hold out a part of the training data, keep the weights of the epoch that is best on
-        it, and stop when it gets no better.
-    validation_fraction : float, default=0.1
-        Share held out, stratified where the classes are large enough.
+    validation_fraction : float or None, default=0.1
+        Share of the training images that is held out; the weights of the epoch that is best on
+        them are kept. It is stratified where the classes are large enough. None trains on all and
+        keeps the last.
     n_iter_no_change : int or None, default=30
-        Epochs without improvement on the held-out part before training stops; None never
-        stops early and only keeps the best epoch.
-    test_time_flip : bool, default=True
-        Average the probabilities of each image and its mirror image.
-    mixed_precision : bool or "auto", default="auto"
-        Train in bfloat16; "auto" does so where the hardware computes in it: CUDA devices of
-        compute capability 8 and some CPUs. Predictions always run in float32.
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1"...; "auto" is CUDA if there is a device, else the CPU.
+        Epochs without improvement after which training stops. Of the held-out part, or of the
+        training loss where nothing is held out; None never stops early.
+    test_time_augmentation : bool, default=True
+        Average the probabilities over views of each image. They are itself and its mirror image.
+    callbacks : list, tuple or None, default=None
+        Callbacks of the wrapped library, copied for each fit. They are skorch's, see Notes.
     warm_start : bool, default=False
         Begin ``fit`` with the weights of the last one.
-    on_epoch_end : callable or None, default=None
-        Called as ``on_epoch_end(estimator)`` after each epoch. The estimator has the best
-        weights so far then, to be scored or exported.
+    checkpoint_dir : str, path-like or None, default=None
+        Folder in which the state is written after each epoch, each fit's in
+        ``<fingerprint>/last.npz``. None writes nothing.
+    resume : bool, str or path-like, default=False
+        Go on where an earlier fit was stopped. True goes on where this very fit was, and starts
+        where it was not; a path is taken, or refused with what differs. On the CPU, with the same
+        number of threads, the weights are bit for bit those of a fit that was not stopped.
+    device : str, default="auto"
+        Where the network runs: "cpu", "cuda", "cuda:1" and so on; "auto" is CUDA if there is a
+        device, else the CPU.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Numbers that the network computes in. "auto" trains in bfloat16 where the hardware
+        computes in it: CUDA devices of compute capability 8 and some CPUs; predictions always run
+        in float32.
     verbose : int, default=0
         Above 0, show progress bars.
     random_state : int, RandomState instance or None, default=None
-        Seed of the split, the first weights, the batches, the augmentation and the dropout.
+        Seed of what is drawn at random; an int gives the same result each time. Here: the split,
+        the first weights, the batches, the augmentation and the dropout.
 
     Attributes
     ----------
@@ -133,10 +133,13 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     weights_ : dict of str to ndarray
         Weights and statistics of the network, by their names in it.
     architecture_ : dict
-        Parameters with which the network was built.
+        Settings with which the network was built; of a network of one's own, what describes it.
+    network_ : module of torch
+        The network with these weights, which gives scores of images in 0..1, (n, 1, height,
+        width). Built when it is first asked for.
     history_ : list of dict
         One record per epoch: ``epoch``, ``train_loss``, ``train_accuracy`` (on augmented
-        images), ``learning_rate`` and, with early stopping, ``valid_loss`` and
+        images), ``learning_rate`` and, where a part is held out, ``valid_loss`` and
         ``valid_accuracy``. A warm start appends.
     best_epoch_ : int
         Epoch of ``history_`` whose weights are kept.
@@ -159,18 +162,30 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     Input is converted to grey; uint8 is scaled to 0..1; the mean and standard deviation of the
     training pixels are part of the network. Training holds all images in memory.
 
+    A callback sees skorch's net: ``net.module_`` is trained, ``net.evaluated_module`` (the average
+    of its weights) is what a held-out part judges, ``net.infer`` and ``net.predict`` ask, and the
+    fit keeps. ``net.history[-1]`` has the record of the epoch and ``score``, which decides which
+    one is best. A callback ends the training as it does in skorch, by ``KeyboardInterrupt`` (as
+    ``skorch.callbacks.EarlyStopping`` does): the epoch ends after the batch, is judged and counts;
+    so a Ctrl-C that comes while a callback runs is taken for its wish. Each fit has copies of
+    them, so that a search may fit in several threads: what they note is to be written somewhere.
+    Their state is no part of a checkpoint. Pass ``warmup=None`` where one sets the learning rate.
+
     The same seed gives the same network on the same CPU and number of threads; a CUDA device is
     asked for deterministic convolutions, but that it gives the same twice is untested. The
     state of torch's global generators is restored after a fit, and one thread of a process
     trains at a time. A prediction does not depend on the other images of X, bit for bit on the
-    CPU.
+    CPU, with the networks of this library.
 
-    The estimator holds arrays, never a live network: what a CUDA device trained loads anywhere.
+    What is fitted are arrays and JSON, never a live network: what a CUDA device trained loads
+    anywhere. A network of one's own is built once more by `network`, which must still be the one
+    that was fitted.
 
     ``KeyboardInterrupt`` (Ctrl-C) ends the training and is raised, so that it also ends a search
     or a pipeline. After at least one epoch the estimator keeps its best weights so far and is
-    fitted, and a note of the exception says of which epoch they are; before, and after any other
-    error, it is as it was.
+    fitted, and a note of the exception says of which epoch they are; the same holds for the
+    OSError of a checkpoint that cannot be written. Before, and after any other error, it is as it
+    was.
 
     References
     ----------
@@ -185,57 +200,40 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
     >>> from emotion_estimators.datasets import make_faces
     >>> X, y = make_faces(40, random_state=0)
     >>> cnn = EmotionCNNClassifier(
-    ...     image_size=24, stem_width=4, widths=(8,), n_blocks=(0,), max_epochs=1, random_state=0
+    ...     image_size=24,
+    ...     network={"stem_width": 4, "widths": (8,), "n_blocks": (0,)},
+    ...     max_epochs=1,
+    ...     random_state=0,
     ... )
     >>> cnn.fit(X, y).predict_proba(X).shape
     (40, 7)
     """
 
+    _color: ClassVar[str] = "grey"
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
-        "image_shape": [tuple, list, None],
-        "stem_width": [Interval(Integral, 1, None, closed="left")],
-        "stem_stride": [Interval(Integral, 1, None, closed="left")],
-        "widths": ["array-like"],
-        "n_blocks": ["array-like"],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "augmentation": [Interval(Real, 0, None, closed="left")],
-        "erasing": [Interval(Real, 0, 1, closed="both")],
-        "mixup": [Interval(Real, 0, None, closed="left")],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        **constraints(
+            "image_size", "image_shape", "network", "augmentation", "erasing", "mixup",
+            "label_smoothing",
+        ),
         "teacher": [HasMethods("predict_proba"), None],
         "teacher_weight": [Interval(Real, 0, 1, closed="both")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        **constraints("max_epochs", "max_time"),
         "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "momentum": [Interval(Real, 0, 1, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "warmup": [Interval(Real, 0, 1, closed="both")],
-        "ema_decay": [Interval(Real, 0, 1, closed="left")],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
-        "test_time_flip": ["boolean"],
-        "mixed_precision": ["boolean", StrOptions({"auto"})],
-        "device": [str],
-        "warm_start": ["boolean"],
-        "on_epoch_end": [callable, None],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-    }
+        **constraints(
+            "learning_rate", "weight_decay", "warmup", "optimizer", "ema_decay", "class_weight",
+            "validation_fraction", "n_iter_no_change", "test_time_augmentation", "callbacks",
+            "warm_start", "checkpoint_dir", "resume", "device", "precision", "verbose",
+            "random_state",
+        ),
+    }  # fmt: skip
 
     def __init__(
         self,
         *,
         image_size: int | tuple[int, int] | None = 48,
         image_shape: tuple[int, ...] | None = None,
-        stem_width: int = 32,
-        stem_stride: int = 2,
-        widths: tuple[int, ...] = (48, 96, 192),
-        n_blocks: tuple[int, ...] = (0, 1, 1),
-        dropout: float = 0.3,
+        network: str | Mapping[str, Any] | Callable[..., Any] = "small",
         augmentation: float = 1.0,
         erasing: float = 0.3,
         mixup: float = 0,
@@ -246,29 +244,26 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         max_time: float | None = None,
         batch_size: int = 128,
         learning_rate: float = 0.1,
-        momentum: float = 0.9,
         weight_decay: float = 5e-4,
-        warmup: float = 0.1,
-        ema_decay: float = 0.999,
+        warmup: float | None = 0.1,
+        optimizer: Callable[..., Any] | None = None,
+        ema_decay: float | None = 0.999,
         class_weight: dict[Any, float] | str | None = None,
-        early_stopping: bool = True,
-        validation_fraction: float = 0.1,
+        validation_fraction: float | None = 0.1,
         n_iter_no_change: int | None = 30,
-        test_time_flip: bool = True,
-        mixed_precision: bool | str = "auto",
-        device: str = "auto",
+        test_time_augmentation: bool = True,
+        callbacks: Sequence[Any] | None = None,
         warm_start: bool = False,
-        on_epoch_end: Callable[[EmotionCNNClassifier], object] | None = None,
+        checkpoint_dir: str | Path | None = None,
+        resume: bool | str | Path = False,
+        device: str = "auto",
+        precision: str = "auto",
         verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.image_size = image_size
         self.image_shape = image_shape
-        self.stem_width = stem_width
-        self.stem_stride = stem_stride
-        self.widths = widths
-        self.n_blocks = n_blocks
-        self.dropout = dropout
+        self.network = network
         self.augmentation = augmentation
         self.erasing = erasing
         self.mixup = mixup
@@ -279,184 +274,166 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         self.max_time = max_time
         self.batch_size = batch_size
         self.learning_rate = learning_rate
-        self.momentum = momentum
         self.weight_decay = weight_decay
         self.warmup = warmup
+        self.optimizer = optimizer
         self.ema_decay = ema_decay
         self.class_weight = class_weight
-        self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
-        self.test_time_flip = test_time_flip
-        self.mixed_precision = mixed_precision
-        self.device = device
+        self.test_time_augmentation = test_time_augmentation
+        self.callbacks = callbacks
         self.warm_start = warm_start
-        self.on_epoch_end = on_epoch_end
+        self.checkpoint_dir = checkpoint_dir
+        self.resume = resume
+        self.device = device
+        self.precision = precision
         self.verbose = verbose
         self.random_state = random_state
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> EmotionCNNClassifier:
-        """Train the network.
+    def _architecture(self, image_size: tuple[int, int], targets: Targets) -> dict[str, Any]:
+        """Return the settings of the network; raise ValueError if they do not fit each other."""
+        n_classes = len(targets.classes)
+        if not isinstance(self.network, (str, Mapping)):
+            return {
+                "n_classes": n_classes,
+                "image_size": list(image_size),
+                "network": _described(self.network),
+            }
+        from emotion_estimators.networks.emotion import EMOTION_NETWORKS
 
-        Parameters
-        ----------
-        X : ndarray, sequence or DataFrame of n images
-            As `check_images` takes them: arrays (n, h, w) or (n, h, w, 3), paths, rows...
-        y : array-like of shape (n,)
-            Class labels, strings or numbers.
-        sample_weight : array-like of shape (n,) or None, default=None
-            Weights of the images in the loss and in the validation.
+        owner, network = type(self).__name__, self.network
+        given = EMOTION_NETWORKS.get(network) if isinstance(network, str) else dict(network)
+        small = EMOTION_NETWORKS["small"]
+        if given is None or not given.keys() <= small.keys():
+            raise ValueError(
+                f"{owner} expected network to be {' or '.join(map(repr, EMOTION_NETWORKS))}, a "
+                f"dict with some of {', '.join(small)}, a function that builds a module of torch, "
+                f"or such a module, got {network!r}."
+            )
+        return {"n_classes": n_classes, **_checked_settings(owner, small | given)}
 
-        Returns
-        -------
-        self : EmotionCNNClassifier
+    def _builder(
+        self, architecture: dict[str, Any]
+    ) -> Callable[[NDArray[np.float64], NDArray[np.float64]], nn.Module]:
+        """Return what builds the network with which a training begins."""
+        return lambda mean, std: self._build(architecture, float(mean[0]), float(std[0]))
 
-        Raises
-        ------
-        MissingDependencyError
-            If torch or skorch is not installed.
-        InvalidImagesError
-            If X does not hold usable images.
-        ValueError
-            If y does not fit X, or a parameter is out of its range.
-        """
-        self._import("torch", "skorch")
-        owner = type(self).__name__
-        images = check_images(
-            X,
-            name=owner,
-            image_shape=self.image_shape,
-            image_size=self.image_size,
-            color="grey",
+    def _build_fitted(self, architecture: dict[str, Any]) -> nn.Module:
+        """Return a network of this architecture; raise ValueError if it is not to be built."""
+        if not self._is_own() and _described(self.network) != architecture["network"]:
+            raise ValueError(
+                f"{type(self).__name__} was fitted with another network than the one that it has "
+                "now, and builds it with that for a prediction. Set the former one, or fit again."
+            )
+        return self._build(architecture)
+
+    def _is_own(self) -> bool:
+        """Return whether the fitted network is one of this library."""
+        return "network" not in self.architecture_
+
+    def _build(
+        self, architecture: dict[str, Any], mean: float = 0.0, std: float = 1.0
+    ) -> nn.Module:
+        """Return a new network, or the user's."""
+        from torch import nn
+
+        from emotion_estimators.networks.emotion import EmotionCNN, StandardizedNetwork
+
+        if "network" not in architecture:
+            return EmotionCNN(**architecture, mean=mean, std=std)
+        network: Any = self.network
+        if isinstance(network, nn.Module):
+            network = copy.deepcopy(network)
+        else:
+            network = network(tuple(architecture["image_size"]), architecture["n_classes"])
+        if not isinstance(network, nn.Module):
+            raise TypeError(
+                f"{type(self).__name__} expected network to build a module of torch, got "
+                f"{type(network).__name__}."
+            )
+        return StandardizedNetwork(network, mean=mean, std=std)
+
+    def _parts(self) -> dict[str, Any]:
+        """Return what the result depends on beside data and parameters."""
+        own = isinstance(self.network, (str, Mapping))
+        return super()._parts() | ({} if own else {"network": self.network})
+
+    def _columns(
+        self,
+        targets: Targets,
+        pixels: NDArray[Any] | None,
+        train: NDArray[np.intp],
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return the probability of each class, (n, n_classes): the label's and the teacher's."""
+        teacher, share = self.teacher, self.teacher_weight
+        if teacher is None or share == 0:
+            return targets.columns
+        classes = targets.classes
+        known = getattr(teacher, "classes_", None)
+        if known is None or not np.array_equal(known, classes):
+            what = (
+                "one that is not fitted"
+                if known is None
+                else f"one of {np.asarray(known).tolist()}"
+            )
+            raise ValueError(
+                f"{type(self).__name__} expected a fitted teacher of the classes "
+                f"{classes.tolist()}, got {what}. clone, and with it every search and "
+                "cross-validation, leaves a teacher unfitted: pass "
+                "teacher=sklearn.frozen.FrozenEstimator(teacher) there."
+            )
+        assert pixels is not None  # noqa: S101 - only classes with num_workers stream them
+        # the held-out images keep their labels alone: they are to judge
+        taught = teacher.predict_proba(pixels[train])  # (n_train, n_classes)
+        check_rows(taught, (len(train), len(classes)), "The teacher")
+        labels = targets.columns["labels"].copy()
+        labels[train] = (1 - share) * labels[train] + share * taught
+        return targets.columns | {"labels": labels}
+
+
+def _described(network: Any) -> Any:
+    """Return JSON that tells a user's network from another, whatever its weights are."""
+    described = describe(network)
+    if isinstance(described, dict):
+        described = {name: part for name, part in described.items() if name != "weights"}
+    return described
+
+
+def _checked_settings(owner: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of the own network as JSON; raise ValueError if one is out of its range."""
+
+    def is_int(value: Any, least: int) -> bool:
+        return isinstance(value, Integral) and int(value) >= least
+
+    for name in ("stem_width", "stem_stride"):
+        if not is_int(settings[name], 1):
+            raise ValueError(
+                f"{owner} expected {name} of network to be an int of at least 1, got "
+                f"{settings[name]!r}."
+            )
+    for name, least in (("widths", 1), ("n_blocks", 0)):
+        value = settings[name]
+        is_sequence = isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str)
+        if not (is_sequence and len(value) > 0 and all(is_int(v, least) for v in value)):
+            raise ValueError(
+                f"{owner} expected {name} of network to be ints of at least {least}, one per "
+                f"stage, got {value!r}."
+            )
+    if len(settings["widths"]) != len(settings["n_blocks"]):
+        raise ValueError(
+            f"{owner} expected widths and n_blocks of network to have one entry per stage, got "
+            f"widths={settings['widths']!r}, n_blocks={settings['n_blocks']!r}."
         )
-        classes, codes = check_labels(y, n_samples=images.n_samples, name=owner)
-        weights = check_weights(owner, sample_weight, self.class_weight, classes, codes)
-        # before the training: what Ctrl-C keeps must be whole
-        self.image_size_ = images.image_size
-        record_table(self, X, images)
-        from emotion_estimators.classifiers._emotion_cnn_fit import fit_network
-
-        fit_network(self, stack_images(images), classes, codes, weights)
-        return self
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each class for each image.
-
-        Parameters
-        ----------
-        X : ndarray, sequence or DataFrame of n images
-            As in `fit`.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n, n_classes)
-            float64, in the order of ``classes_``; each row sums to 1.
-
-        Raises
-        ------
-        InvalidImagesError
-            If X does not hold usable images.
-        """
-        check_is_fitted(self, "weights_")
-        self._import("torch")
-        images = self._check(X)
-        from emotion_estimators.training.inference import predict_all
-
-        return predict_all(self, self._restore_network, images, batch_size=_INFERENCE_BATCH)
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the most probable class of each image.
-
-        Parameters
-        ----------
-        X : ndarray, sequence or DataFrame of n images
-            As in `fit`.
-
-        Returns
-        -------
-        labels : ndarray of shape (n,)
-            Entries of ``classes_``.
-        """
-        codes = self.predict_proba(X).argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[codes]
-        return labels
-
-    def export_onnx(
-        self, path: str | Path, *, flip: bool | None = None, half: bool = False
-    ) -> Path:
-        """Write the network as an ONNX file that needs neither torch nor this class.
-
-        Its input ``images`` is float32 (n, 1, height, width), grey in 0..1; its output
-        ``probabilities`` is float32 (n, n_classes). Classes, size and scaling stand in the
-        file's metadata, as JSON.
-
-        Parameters
-        ----------
-        path : str or Path
-            Where to write; the file appears whole or not at all.
-        flip : bool or None, default=None
-            Average over mirror images inside the graph; None does as ``test_time_flip``.
-        half : bool, default=False
-            Store weights as float16, which halves the file; the arithmetic stays float32.
-
-        Returns
-        -------
-        path : Path
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written; nothing is left of it then.
-        """
-        check_is_fitted(self, "weights_")
-        self._import("torch")
-        from emotion_estimators.networks.torch_onnx import torch_onnx
-
-        model = torch_onnx(
-            [self._restore_network()],
-            self.image_size_,
-            mirrored=self.test_time_flip if flip is None else flip,
-            stored="float16" if half else "float32",
-            metadata={
-                "classes": json.dumps(self.classes_.tolist()),
-                "image_size": json.dumps(self.image_size_),
-                "color": json.dumps("grey"),
-                "scaling": json.dumps([0, 1]),
-            },
+    dropout = settings["dropout"]
+    if not (isinstance(dropout, Real) and 0 <= float(dropout) < 1):
+        raise ValueError(
+            f"{owner} expected dropout of network to be in the range [0, 1), got {dropout!r}."
         )
-        path = Path(path)
-        with whole_file(path, what=f"The ONNX file of {type(self).__name__}") as file:
-            file.write(model)
-        return path
-
-    def _check(self, X: Any) -> Images:
-        """Return images that are like those of the fit."""
-        return check_images(
-            X,
-            name=type(self).__name__,
-            image_shape=self.image_shape,
-            image_size=self.image_size,
-            color="grey",
-            expected_size=self.image_size_,
-            read_headers=False,
-            check_table=partial(compare_table, self),
-        )
-
-    def _restore_network(self) -> Any:
-        from emotion_estimators.networks.emotion import EmotionCNN
-        from emotion_estimators.training.inference import restore_network
-
-        return restore_network(partial(EmotionCNN, **self.architecture_), self.weights_)
-
-    def _import(self, *modules: str) -> None:
-        for module in modules:
-            import_optional(module, extra="torch", needed_by=type(self).__name__)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
-        return tags
+    return {
+        "stem_width": int(settings["stem_width"]),
+        "stem_stride": int(settings["stem_stride"]),
+        "widths": [int(v) for v in settings["widths"]],
+        "n_blocks": [int(v) for v in settings["n_blocks"]],
+        "dropout": float(dropout),
+    }

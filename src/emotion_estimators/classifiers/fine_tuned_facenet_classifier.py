@@ -5,43 +5,25 @@ Imports torch and skorch inside functions only, through `training` and `networks
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
 
-from emotion_estimators._optional import import_optional
-from emotion_estimators._sklearn import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    fit_context,
-)
-from emotion_estimators.features._facenet_inputs import check_face_size
-from emotion_estimators.training.training_set import check_weights, stack_images
-from emotion_estimators.validation import (
-    Images,
-    check_images,
-    check_labels,
-    compare_table,
-    record_table,
-)
+from emotion_estimators._sklearn import Interval, constraints
+from emotion_estimators.classifiers._torch_base import SkorchNetworkClassifier
+from emotion_estimators.features._facenet_inputs import check_face_size, find_face_weights
+from emotion_estimators.training.targets import Targets
+
+if TYPE_CHECKING:
+    from emotion_estimators.networks.facenet.fine_tuned import FineTunedFacenet
 
 __all__ = ["FineTunedFacenetClassifier"]
 
-# Every prediction runs in batches of this many images, the last one padded, so that it cannot
-# depend on how many images come with it.
-_INFERENCE_BATCH = 16
 
-
-class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
+class FineTunedFacenetClassifier(SkorchNetworkClassifier):
     """FaceNet whose last blocks are trained, together with a linear classifier on its vectors.
 
     For more faces than an SVM on frozen vectors makes use of, and fewer than a network trained
@@ -50,69 +32,88 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     weights : str, path-like, module or None, default="vggface2"
-        Where to begin, as for `FacenetEmbedder`.
+        Pretrained weights: a registered name, or the path of a file. What else `FacenetEmbedder`
+        takes is taken here; None begins with its meaningless ones.
     fine_tune_blocks : int, default=6
         How many of the network's 23 blocks are trained, from the end; 6 are all blocks of the
         last resolution. With 0 only the linear classifier is.
-    image_size : int or tuple of int, default=160
-        Size in pixels, or height and width, to which images are resized; 75 at least.
+    image_size : int, (int, int) or None, default=160
+        Height and width of the images in pixels, or one int for both. At least 75. Others are
+        resized; None takes them as they are.
     image_shape : tuple of int or None, default=None
-        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may
-        be -1.
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
     standardization : {"fixed", "prewhiten"}, default="fixed"
-        As for `FacenetEmbedder`.
+        How pixels are scaled: "fixed" is ``(x - 127.5) / 128`` of pixels in 0..255, "prewhiten"
+        takes each image to mean 0 and standard deviation 1. As for `FacenetEmbedder`.
     dropout : float, default=0.2
         Share of the vector dropped in training.
     augmentation : float, default=0.5
-        Strength of the random rotation, zoom, stretch, shift, contrast and brightness; 0
-        leaves all of it and the mirroring out.
-    erasing : float, default=0.0
+        Strength of the random changes to training images; 0 leaves all of them out. They are
+        mirroring, rotation, zoom, stretch, shift, contrast and brightness.
+    erasing : float, default=0
         Probability that a box of a training image is covered with one grey.
-    mixup : float, default=0.0
-        Above 0, each training image is blended with another.
+    mixup : float, default=0
+        Above 0, blend each training image and its target with another's. The parts are drawn
+        from a Beta(mixup, mixup) distribution.
     label_smoothing : float, default=0.1
         Share of the target spread evenly over the classes.
     max_epochs : int, default=10
         Passes over the training images.
     max_time : float or None, default=None
         Seconds in which the training and its schedule end at the latest. Where they cut it short,
-        a seed no longer fixes the result.
+        the result depends on the machine and its load: a seed no longer fixes it.
     batch_size : int, default=32
-        Images in a training step.
+        Images that go through the network at once.
     learning_rate : float, default=0.01
-        Highest learning rate of stochastic gradient descent with Nesterov momentum.
-    momentum : float, default=0.9
-        Its momentum.
+        Highest learning rate of the optimizer.
     weight_decay : float, default=5e-4
-        L2 penalty on the weights, not on biases and normalisation.
-    warmup : float, default=0.1
+        L2 penalty on the weights, as the optimizer applies it; 0 is none. Not on biases and
+        normalisation.
+    warmup : float or None, default=0.1
         Share of the training in which the learning rate rises linearly; then it falls to zero
-        as a cosine.
-    ema_decay : float, default=0.99
-        Decay per step of the moving average of the weights; the average is what is kept.
+        as a cosine. None keeps it constant, or leaves it to one of `callbacks`.
+    optimizer : callable or None, default=None
+        Optimizer: a class of the wrapped library, or a ``functools.partial`` of one. It is called
+        as ``optimizer(groups, lr=learning_rate)``, the groups of parameters as those of torch,
+        each with its ``weight_decay``. None is SGD with Nesterov momentum of 0.9.
+    ema_decay : float or None, default=0.99
+        Decay per step of the moving average of the weights, which is what is kept. None keeps the
+        weights themselves.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with ``sample_weight``.
-    early_stopping : bool, default=True
-        Hold out a part of the training data, keep the weights of the epoch that is best on
-        it, and stop when it gets no better.
-    validation_fraction : float, default=0.1
-        Share held out, stratified where the classes are large enough.
+    validation_fraction : float or None, default=0.1
+        Share of the training images that is held out; the weights of the epoch that is best on
+        them are kept. It is stratified where the classes are large enough. None trains on all and
+        keeps the last.
     n_iter_no_change : int or None, default=5
-        Epochs without improvement on the held-out part before training stops; None never
-        stops early and only keeps the best epoch.
-    test_time_flip : bool, default=False
-        Average the probabilities of each image and its mirror image.
-    mixed_precision : bool or "auto", default="auto"
-        Train in bfloat16; "auto" does so where the hardware computes in it. Predictions always
-        run in float32.
+        Epochs without improvement after which training stops. Of the held-out part, or of the
+        training loss where nothing is held out; None never stops early.
+    test_time_augmentation : bool, default=False
+        Average the probabilities over views of each image. They are itself and its mirror image.
+    callbacks : list, tuple or None, default=None
+        Callbacks of the wrapped library, copied for each fit. They are skorch's, as for
+        `EmotionCNNClassifier`.
+    warm_start : bool, default=False
+        Begin ``fit`` with the weights of the last one.
+    checkpoint_dir : str, path-like or None, default=None
+        Folder in which the state is written after each epoch, each fit's in
+        ``<fingerprint>/last.npz``. None writes nothing.
+    resume : bool, str or path-like, default=False
+        Go on where an earlier fit was stopped. True goes on where this very fit was, and starts
+        where it was not; a path is taken, or refused with what differs. On the CPU, with the same
+        number of threads, the weights are bit for bit those of a fit that was not stopped.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1"...; "auto" is CUDA if there is a device, else the CPU.
-    on_epoch_end : callable or None, default=None
-        Called as ``on_epoch_end(estimator)`` after each epoch.
+        Where the network runs: "cpu", "cuda", "cuda:1" and so on; "auto" is CUDA if there is a
+        device, else the CPU.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Numbers that the network computes in. "auto" trains in bfloat16 where the hardware
+        computes in it: CUDA devices of compute capability 8 and some CPUs; predictions always run
+        in float32.
     verbose : int, default=0
         Above 0, show progress bars.
     random_state : int, RandomState instance or None, default=None
-        Seed of the split, the batches, the augmentation and the dropout.
+        Seed of what is drawn at random; an int gives the same result each time. Here: the split,
+        the batches, the augmentation and the dropout.
 
     Attributes
     ----------
@@ -122,10 +123,13 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
         Weights and statistics of the whole network, by their names in it.
     architecture_ : dict
         Parameters with which the network was built.
+    network_ : module of torch
+        The network with these weights, which gives scores of images in 0..1, (n, 3, height,
+        width). Built when it is first asked for.
     history_ : list of dict
         One record per epoch: ``epoch``, ``train_loss``, ``train_accuracy`` (on augmented
-        images), ``learning_rate`` and, with early stopping, ``valid_loss`` and
-        ``valid_accuracy``.
+        images), ``learning_rate`` and, where a part is held out, ``valid_loss`` and
+        ``valid_accuracy``. A warm start appends.
     best_epoch_ : int
         Epoch of ``history_`` whose weights are kept.
     n_iter_ : int
@@ -156,12 +160,14 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
     CPU.
 
     The estimator holds arrays, 94 MB of them, never a live network: it needs the file of
-    `weights` for training only, and what a CUDA device trained loads anywhere.
+    `weights` for training only, and what a CUDA device trained loads anywhere. A checkpoint takes
+    three to five times as much.
 
     ``KeyboardInterrupt`` (Ctrl-C) ends the training and is raised, so that it also ends a search
     or a pipeline. After at least one epoch the estimator keeps its best weights so far and is
-    fitted, and a note of the exception says of which epoch they are; before, and after any other
-    error, it is as it was.
+    fitted, and a note of the exception says of which epoch they are; the same holds for the
+    OSError of a checkpoint that cannot be written. Before, and after any other error, it is as it
+    was.
 
     References
     ----------
@@ -176,72 +182,63 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
     >>> from emotion_estimators.datasets import make_faces
     >>> X, y = make_faces(4, emotions=["happy", "sad"], random_state=0)
     >>> model = FineTunedFacenetClassifier(
-    ...     weights=None, image_size=75, max_epochs=1, early_stopping=False, random_state=0
+    ...     weights=None, image_size=75, max_epochs=1, validation_fraction=None, random_state=0
     ... )
     >>> model.fit(X, y).predict_proba(X).shape
     (4, 2)
     """
 
+    _color: ClassVar[str] = "rgb"
+    _batch: ClassVar[int] = 16
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "weights": [str, os.PathLike, HasMethods("state_dict"), None],
+        **constraints("weights"),
         "fine_tune_blocks": [Interval(Integral, 0, 23, closed="both")],
-        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
-        "image_shape": [tuple, list, None],
-        "standardization": [StrOptions({"fixed", "prewhiten"})],
+        **constraints("image_size", "image_shape", "standardization"),
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "augmentation": [Interval(Real, 0, None, closed="left")],
-        "erasing": [Interval(Real, 0, 1, closed="both")],
-        "mixup": [Interval(Real, 0, None, closed="left")],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        **constraints(
+            "augmentation", "erasing", "mixup", "label_smoothing", "max_epochs", "max_time",
+        ),
         "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "momentum": [Interval(Real, 0, 1, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "warmup": [Interval(Real, 0, 1, closed="both")],
-        "ema_decay": [Interval(Real, 0, 1, closed="left")],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
-        "test_time_flip": ["boolean"],
-        "mixed_precision": ["boolean", StrOptions({"auto"})],
-        "device": [str],
-        "on_epoch_end": [callable, None],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-    }
+        **constraints(
+            "learning_rate", "weight_decay", "warmup", "optimizer", "ema_decay", "class_weight",
+            "validation_fraction", "n_iter_no_change", "test_time_augmentation", "callbacks",
+            "warm_start", "checkpoint_dir", "resume", "device", "precision", "verbose",
+            "random_state",
+        ),
+    }  # fmt: skip
 
     def __init__(
         self,
         *,
         weights: Any = "vggface2",
         fine_tune_blocks: int = 6,
-        image_size: int | tuple[int, int] = 160,
+        image_size: int | tuple[int, int] | None = 160,
         image_shape: tuple[int, ...] | None = None,
         standardization: str = "fixed",
         dropout: float = 0.2,
         augmentation: float = 0.5,
-        erasing: float = 0.0,
-        mixup: float = 0.0,
+        erasing: float = 0,
+        mixup: float = 0,
         label_smoothing: float = 0.1,
         max_epochs: int = 10,
         max_time: float | None = None,
         batch_size: int = 32,
         learning_rate: float = 0.01,
-        momentum: float = 0.9,
         weight_decay: float = 5e-4,
-        warmup: float = 0.1,
-        ema_decay: float = 0.99,
+        warmup: float | None = 0.1,
+        optimizer: Callable[..., Any] | None = None,
+        ema_decay: float | None = 0.99,
         class_weight: dict[Any, float] | str | None = None,
-        early_stopping: bool = True,
-        validation_fraction: float = 0.1,
+        validation_fraction: float | None = 0.1,
         n_iter_no_change: int | None = 5,
-        test_time_flip: bool = False,
-        mixed_precision: bool | str = "auto",
+        test_time_augmentation: bool = False,
+        callbacks: Sequence[Any] | None = None,
+        warm_start: bool = False,
+        checkpoint_dir: str | Path | None = None,
+        resume: bool | str | Path = False,
         device: str = "auto",
-        on_epoch_end: Callable[[FineTunedFacenetClassifier], object] | None = None,
+        precision: str = "auto",
         verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -259,138 +256,69 @@ class FineTunedFacenetClassifier(ClassifierMixin, BaseEstimator):
         self.max_time = max_time
         self.batch_size = batch_size
         self.learning_rate = learning_rate
-        self.momentum = momentum
         self.weight_decay = weight_decay
         self.warmup = warmup
+        self.optimizer = optimizer
         self.ema_decay = ema_decay
         self.class_weight = class_weight
-        self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
-        self.test_time_flip = test_time_flip
-        self.mixed_precision = mixed_precision
+        self.test_time_augmentation = test_time_augmentation
+        self.callbacks = callbacks
+        self.warm_start = warm_start
+        self.checkpoint_dir = checkpoint_dir
+        self.resume = resume
         self.device = device
-        self.on_epoch_end = on_epoch_end
+        self.precision = precision
         self.verbose = verbose
         self.random_state = random_state
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> FineTunedFacenetClassifier:
-        """Train the last blocks and the classifier.
+    def _architecture(self, image_size: tuple[int, int], targets: Targets) -> dict[str, Any]:
+        """Return the parameters of the network; raise InvalidImagesError for too small images."""
+        check_face_size(image_size, name=type(self).__name__)
+        return {
+            "n_classes": len(targets.classes),
+            "n_trained": int(self.fine_tune_blocks),
+            "standardization": self.standardization,
+        }
 
-        Parameters
-        ----------
-        X : ndarray, sequence or DataFrame of n images
-            Face crops, as the library takes them everywhere.
-        y : array-like of shape (n,)
-            Class labels, strings or numbers.
-        sample_weight : array-like of shape (n,) or None, default=None
-            Weights of the images in the loss and in the validation.
+    def _builder(self, architecture: dict[str, Any]) -> Callable[..., FineTunedFacenet]:
+        """Return what builds the network with which a training begins.
 
-        Returns
-        -------
-        self : FineTunedFacenetClassifier
-
-        Raises
-        ------
-        MissingDependencyError
-            If torch or skorch is not installed.
-        InvalidImagesError
-            If X does not hold usable images.
-        ValueError
-            If y does not fit X, or a parameter is out of its range.
-        WeightsError, OSError
-            If the weights are not available, or are of another network.
+        Raises WeightsError, OSError if the weights are not available, or are of another network.
         """
-        self._import("torch", "skorch")
-        owner = type(self).__name__
-        images = check_images(
-            X,
-            name=owner,
-            image_shape=self.image_shape,
-            image_size=self.image_size,
-            color="rgb",
-        )
-        check_face_size(images.image_size, name=owner)
-        classes, codes = check_labels(y, n_samples=images.n_samples, name=owner)
-        weights = check_weights(owner, sample_weight, self.class_weight, classes, codes)
-        # before the training: what Ctrl-C keeps must be whole
-        self.image_size_ = images.image_size
-        record_table(self, X, images)
-        from emotion_estimators.classifiers._fine_tuned_facenet_fit import fit_network
+        state = self._found_weights().read()
+        return lambda mean, std: self._build_first(architecture, state)  # noqa: ARG005
 
-        fit_network(self, stack_images(images), classes, codes, weights)
-        return self
+    def _build_first(
+        self, architecture: dict[str, Any], state: Mapping[str, Any]
+    ) -> FineTunedFacenet:
+        """Return a network with these weights of FaceNet."""
+        import torch
 
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each class for each image.
-
-        Parameters
-        ----------
-        X : ndarray, sequence or DataFrame of n images
-            As in `fit`.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n, n_classes)
-            float64, in the order of ``classes_``; each row sums to 1.
-
-        Raises
-        ------
-        InvalidImagesError
-            If X does not hold usable images.
-        """
-        check_is_fitted(self, "weights_")
-        self._import("torch")
-        images = self._check(X)
-        from emotion_estimators.training.inference import predict_all
-
-        return predict_all(self, self._restore_network, images, batch_size=_INFERENCE_BATCH)
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the most probable class of each image.
-
-        Parameters
-        ----------
-        X : ndarray, sequence or DataFrame of n images
-            As in `fit`.
-
-        Returns
-        -------
-        labels : ndarray of shape (n,)
-            Entries of ``classes_``.
-        """
-        codes = self.predict_proba(X).argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[codes]
-        return labels
-
-    def _check(self, X: Any) -> Images:
-        """Return images that are like those of the fit."""
-        return check_images(
-            X,
-            name=type(self).__name__,
-            image_shape=self.image_shape,
-            image_size=self.image_size,
-            color="rgb",
-            expected_size=self.image_size_,
-            read_headers=False,
-            check_table=partial(compare_table, self),
-        )
-
-    def _restore_network(self) -> Any:
         from emotion_estimators.networks.facenet.fine_tuned import FineTunedFacenet
-        from emotion_estimators.training.inference import restore_network
 
-        return restore_network(partial(FineTunedFacenet, **self.architecture_), self.weights_)
+        network = FineTunedFacenet(**architecture, dropout=self.dropout)
+        known = network.facenet.state_dict()
+        tensors = {name: torch.tensor(values) for name, values in state.items() if name in known}
+        # weights of other sources count no batches
+        network.facenet.load_state_dict(known | tensors)
+        return network
 
-    def _import(self, *modules: str) -> None:
-        for module in modules:
-            import_optional(module, extra="torch", needed_by=type(self).__name__)
+    def _found_weights(self) -> Any:
+        owner = type(self).__name__
+        return find_face_weights(owner, self.weights, verbose=bool(self.verbose))
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
-        return tags
+    def _parts(self) -> dict[str, Any]:
+        """Return what the result depends on beside data and parameters."""
+        return super()._parts() | {"weights": self._found_weights().hash}
+
+    def _build_fitted(self, architecture: dict[str, Any]) -> FineTunedFacenet:
+        """Return a network of this architecture, whose weights are then replaced."""
+        from emotion_estimators.networks.facenet.fine_tuned import FineTunedFacenet
+
+        return FineTunedFacenet(**architecture)
+
+    def _is_own(self) -> bool:
+        """Return whether the network is one of this library: always."""
+        return True

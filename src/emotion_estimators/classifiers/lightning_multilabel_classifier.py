@@ -28,7 +28,7 @@ from emotion_estimators._sklearn import (
 )
 from emotion_estimators.classifiers._multilabel_settings import PRESETS, with_preset
 from emotion_estimators.training.label_sets import check_label_sets
-from emotion_estimators.training.training_set import check_weights
+from emotion_estimators.training.targets import check_weights
 from emotion_estimators.validation import check_images, compare_table, record_table
 
 __all__ = ["LightningMultiLabelClassifier"]

@@ -1,5 +1,5 @@
 """Training sets, device, seeds, batches and the skorch plumbing.
 
-`checkpoints` takes NumPy, `training_set` scikit-learn, too; the other modules import torch, this
+`checkpoints` takes NumPy, `targets` scikit-learn, too; the other modules import torch, this
 one nothing.
 """

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["augment_images", "mix_pairs"]
+__all__ = ["augment_images", "mix_pairs", "pixel_statistics"]
 
 # At strength 1, the ranges that leave a face's expression readable at 48 x 48 px.
 _ROTATION = 0.2  # radians, uniform in +-
@@ -16,6 +20,27 @@ _SHIFT = 0.15  # in half image widths, uniform in +-
 _CONTRAST = 0.3  # uniform in 1 +-
 _BRIGHTNESS = 0.15  # in units of the scale 0..1, uniform in +-
 _ERASED = (1 / 6, 0.45)  # sides of the erased box as shares of the image's
+
+
+def pixel_statistics(pixels: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of each channel, as a network gets them.
+
+    `pixels` (n, height, width[, 3]); returns two arrays (1,) or (3,).
+    """
+    by_channel = pixels[..., np.newaxis] if pixels.ndim == 3 else pixels
+    parts = [by_channel[i : i + 256] for i in range(0, len(pixels), 256)]  # float64 of a few
+    if pixels.dtype == np.uint8:
+        channels = np.moveaxis(by_channel, -1, 0)
+        counts = np.stack([np.bincount(one.ravel(), minlength=256) for one in channels])
+        levels = np.arange(256) / 255
+        mean = counts @ levels / counts[0].sum()
+        variance = (counts * (levels - mean[:, np.newaxis]) ** 2).sum(axis=1) / counts[0].sum()
+    else:
+        n_pixels = by_channel[..., 0].size
+        mean = sum(one.sum(axis=(0, 1, 2), dtype=np.float64) for one in parts) / n_pixels
+        variance = sum(((one - mean) ** 2).sum(axis=(0, 1, 2)) for one in parts) / n_pixels
+    spread = np.sqrt(variance)
+    return mean, np.where(spread > 1e-6, spread, 1.0)
 
 
 def augment_images(
@@ -39,21 +64,29 @@ def augment_images(
 
 
 def mix_pairs(
-    images: Tensor, targets: Tensor, weights: Tensor, *, alpha: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Blend each image, its targets and its weight with those of the next one in the batch.
+    images: Tensor,
+    targets: dict[str, Tensor],
+    weights: dict[str, Tensor],
+    *,
+    alpha: float,
+    generator: torch.Generator,
+) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+    """Blend each image, its targets and its weights with those of the next one in the batch.
 
-    `images` (n, 1, height, width); `targets` (n, n_classes); `weights` (n,).
+    `images` (n, channels, height, width); by output, `targets` (n, n_outputs), `weights` (n,).
     """
     shapes = torch.full((2, len(images)), alpha, dtype=torch.float32)
     gammas = torch._standard_gamma(shapes, generator=generator)
     gammas = gammas.clamp_min(1e-30)
     part = (gammas.amax(dim=0) / gammas.sum(dim=0)).to(images.device)  # (n,), 0.5..1
-    own, other = part * weights, (1 - part) * weights.roll(1)
     mixed = images.lerp(images.roll(1, 0), (1 - part)[:, None, None, None])
-    total = own + other
-    share = (own / total.clamp_min(1e-30))[:, None]
-    return mixed, targets.roll(1, 0).lerp(targets, share), total
+    blended, totals = {}, {}
+    for name, values in targets.items():
+        own, other = part * weights[name], (1 - part) * weights[name].roll(1)
+        totals[name] = own + other
+        share = (own / totals[name].clamp_min(1e-30))[:, None]
+        blended[name] = values.roll(1, 0).lerp(values, share)
+    return mixed, blended, totals
 
 
 def _move(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:

@@ -12,6 +12,7 @@ import reprlib
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -47,7 +48,9 @@ def digest(pieces: Iterable[NDArray[Any]]) -> str:
 def describe(value: Any) -> Any:
     """Return JSON that is equal for equal values: arrays by a hash, numbers by what they are.
 
-    Raises TypeError if it is anything else.
+    Functions and classes are described by their names, partials also by what they are given,
+    modules of torch by their parts and weights, other objects by their class and what they hold
+    that is plain. Code is not described.
     """
     if value is None or isinstance(value, (bool, str)):
         return value
@@ -68,7 +71,40 @@ def describe(value: Any) -> Any:
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [describe(item) for item in value]
-    raise TypeError(f"a checkpoint cannot describe {type(value).__name__}")
+    if isinstance(value, partial):
+        given = {"args": value.args, "keywords": value.keywords}
+        return {"partial": describe(value.func)} | describe(given)
+    if isinstance(value, type) or hasattr(value, "__qualname__"):
+        return _qualified(value)
+    if hasattr(value, "detach") and hasattr(value, "numpy"):  # a tensor of torch
+        return describe(value.detach().cpu().float().numpy())
+    if hasattr(value, "named_modules") and hasattr(value, "state_dict"):
+        parts = {name: _described_object(part) for name, part in value.named_modules()}
+        return {"parts": parts, "weights": describe(value.state_dict())}
+    return _described_object(value)
+
+
+def _described_object(value: Any) -> Any:
+    """Return the class of an object and its public attributes that are plain."""
+    own = {
+        name: item
+        for name, item in getattr(value, "__dict__", {}).items()
+        # modules of torch note what they are doing
+        if not name.startswith("_") and name != "training" and _is_plain(item)
+    }
+    return {"class": _qualified(type(value))} | describe(own)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_is_plain, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, str, Real, Path, np.ndarray))
+
+
+def _qualified(value: Any) -> str:
+    return f"{getattr(value, '__module__', '')}.{value.__qualname__}"
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:

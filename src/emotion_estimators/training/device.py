@@ -37,17 +37,15 @@ def choose_device(device: str, *, needed_by: str) -> torch.device:
     return torch.device("cuda", index)
 
 
-def autocast_dtype(mixed_precision: bool | str, device: torch.device) -> torch.dtype | None:
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
     """Return the dtype in which the convolutions of training run, None for float32.
 
     ``"auto"`` takes bfloat16 where the hardware multiplies in it: there it is about twice as
     fast, elsewhere it is emulated and slower than float32. bfloat16 has the range of float32,
     so that gradients need no scaling.
     """
-    if mixed_precision is True:
-        return torch.bfloat16
-    if mixed_precision is False:
-        return None
+    if precision != "auto":
+        return torch.bfloat16 if precision == "bfloat16" else None
     if device.type == "cuda":
         is_native = torch.version.hip or torch.cuda.get_device_capability(device) >= (8, 0)
         return torch.bfloat16 if is_native else None

@@ -20,7 +20,7 @@ from emotion_estimators.metrics import macro_average_precision
 from emotion_estimators.networks.multi_label import MultiLabelNetwork
 from emotion_estimators.training.averaged_network import AveragedNetwork
 from emotion_estimators.training.labelled_images import Batch
-from emotion_estimators.training.multilabel_losses import masked_mean
+from emotion_estimators.training.losses import masked_mean
 from emotion_estimators.training.schedule import warmup_cosine
 
 __all__ = ["MultiLabelModule", "Progress"]

@@ -26,7 +26,7 @@ from emotion_estimators.networks.multi_label import MultiLabelNetwork
 from emotion_estimators.training.augmentation import augment_images
 from emotion_estimators.training.checkpoints import Checkpoints, describe, digest
 from emotion_estimators.training.device import exact_convolutions
-from emotion_estimators.training.multilabel_losses import make_loss, masked_mean
+from emotion_estimators.training.losses import make_loss, masked_mean
 from emotion_estimators.training.multilabel_module import MultiLabelModule, Progress
 from emotion_estimators.training.multilabel_sources import Evaluated, Sources
 from emotion_estimators.training.quiet_lightning import quiet_lightning

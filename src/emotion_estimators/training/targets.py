@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,25 @@ from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_sample_weight
 
 from emotion_estimators.images.collection import Images
+from emotion_estimators.images.threads import count_threads
 
-__all__ = ["check_weights", "hold_out", "stack_images"]
+__all__ = ["Targets", "check_weights", "hold_out", "pixel_pieces", "stack_images"]
 
 _LOADING_BATCH = 1024  # images decoded together
+_HASHED_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a network is to answer: by output, (n, n_outputs) float32, and the weights (n,).
+
+    `codes` (n,) is the class of each image as a position in `classes`, None for label sets.
+    """
+
+    classes: NDArray[Any]
+    codes: NDArray[np.int64] | None
+    columns: dict[str, NDArray[np.float32]]
+    weights: dict[str, NDArray[np.float64]]
 
 
 def check_weights(
@@ -51,35 +68,35 @@ def check_weights(
 
 
 def hold_out(
-    owner: str,
-    codes: NDArray[np.int64],
-    fraction: float,
-    rng: np.random.RandomState,
-    *,
-    otherwise: str = "early_stopping=False",
+    owner: str, targets: Targets, fraction: float, rng: np.random.RandomState
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the rows to train on and the rows held out, stratified where classes allow it.
-
-    `codes` (n_samples,) int64.
+    """Return the rows to train on and the rows held out, with like shares of classes or labels.
 
     Raises ValueError if that leaves fewer than 2 images to train on, or none to hold out.
     """
+    # loaded here: it imports half of scikit-learn
     from sklearn.model_selection import train_test_split
 
-    n_held_out = round(fraction * len(codes))
-    n_trained = len(codes) - n_held_out
+    codes, n_samples = targets.codes, len(targets.columns["labels"])
+    n_held_out = round(fraction * n_samples)
+    n_trained = n_samples - n_held_out
     if n_held_out < 1 or n_trained < 2:
         raise ValueError(
-            f"{owner} cannot hold out validation_fraction={fraction} of {len(codes)} images. Pass "
-            f"more images, or set {otherwise}."
+            f"{owner} cannot hold out validation_fraction={fraction} of {n_samples} images. Pass "
+            "more images, or set validation_fraction=None."
         )
+    rows = np.arange(n_samples)
+    if codes is None:
+        from emotion_estimators.model_selection import multilabel_train_test_split
+
+        train, held_out, *_ = multilabel_train_test_split(
+            rows, targets.columns["labels"], test_size=n_held_out, random_state=rng
+        )
+        return train, held_out
     counts = np.bincount(codes)
     can_stratify = counts.min() >= 2 and min(n_held_out, n_trained) >= len(counts)
     train, held_out = train_test_split(
-        np.arange(len(codes)),
-        test_size=n_held_out,
-        stratify=codes if can_stratify else None,
-        random_state=rng,
+        rows, test_size=n_held_out, stratify=codes if can_stratify else None, random_state=rng
     )
     return train, held_out
 
@@ -93,3 +110,9 @@ def stack_images(images: Images) -> NDArray[Any]:
             pixels = np.empty((images.n_samples, *batch.shape[1:]), dtype=dtype)
         pixels[rows] = batch
     return pixels
+
+
+def pixel_pieces(images: Images) -> Iterator[NDArray[Any]]:
+    """Yield what `stack_images` would hold, some images at a time."""
+    for _, batch in images.batches(_HASHED_BATCH, n_threads=count_threads(None), ahead=True):
+        yield batch if batch.dtype == np.uint8 else batch.astype(np.float32, copy=False)

@@ -1,4 +1,4 @@
-"""Multi-label losses against the formulas of their papers, in NumPy; unknown labels; gradients."""
+"""Losses against the formulas of their papers, in NumPy; unknown labels; gradients."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="losses are written in torch")
 
 import torch
 
-from emotion_estimators.training.multilabel_losses import make_loss, masked_mean
+from emotion_estimators.training.losses import SoftCrossEntropy, make_loss, masked_mean
 
 SCORES = np.random.default_rng(0).normal(0, 3, (40, 5))
 TARGETS = (np.random.default_rng(1).random((40, 5)) < 0.4).astype(float)
@@ -110,3 +110,20 @@ def test_a_batch_without_known_labels():
     loss.backward()
     assert loss.item() == 0
     assert (scores.grad == 0).all()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_soft_cross_entropy(smoothing):
+    rng = np.random.default_rng(0)
+    scores = torch.from_numpy(rng.normal(size=(20, 3)))
+    targets = torch.from_numpy(rng.dirichlet(np.ones(3), 20))
+    weights = torch.from_numpy(rng.uniform(0, 2, 20))
+    logs = torch.log_softmax(scores, dim=1).numpy()
+    loss = SoftCrossEntropy(label_smoothing=smoothing)
+    for is_training in (True, False):  # what judges is not smoothed
+        shares = targets.numpy()
+        if is_training:
+            shares = shares * (1 - smoothing) + smoothing / 3
+        got = float(loss.train(is_training)(scores, ({"labels": targets}, {"labels": weights})))
+        expected = np.mean(-(shares * logs).sum(axis=1) * weights.numpy())
+        assert got == pytest.approx(expected, rel=1e-12)

@@ -1,4 +1,4 @@
-"""Losses for several yes-or-no questions at once, some of them unanswered; imports torch."""
+"""Losses of one class for each image, and of several yes-or-no questions; imports torch."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = [
     "LOSS_OPTIONS",
+    "SoftCrossEntropy",
     "asymmetric_loss",
     "binary_cross_entropy",
     "focal_loss",
@@ -26,6 +27,26 @@ LOSS_OPTIONS: dict[str, dict[str, float]] = {
     "asymmetric": {"gamma_positive": 0.0, "gamma_negative": 4.0, "margin": 0.05},
 }
 _TINY = 1e-8  # keeps the logarithm finite where a probability is 0 in float32
+
+
+class SoftCrossEntropy(nn.Module):
+    """Weighted cross-entropy with the probability of each class as target."""
+
+    def __init__(self, *, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+
+    def forward(self, scores: Tensor, batch: tuple[dict[str, Tensor], dict[str, Tensor]]) -> Tensor:
+        """Return the mean over images of weight times loss; only in training it is smoothed.
+
+        `scores` (n, n_classes); `batch` targets (n, n_classes) and weights (n,), by output.
+        """
+        targets, weights = batch
+        smoothing = self.label_smoothing if self.training else 0.0
+        losses = F.cross_entropy(
+            scores, targets["labels"], reduction="none", label_smoothing=smoothing
+        )  # (n,)
+        return (losses * weights["labels"]).mean()
 
 
 def binary_cross_entropy(scores: Tensor, targets: Tensor, *, pos_weight: Tensor | None) -> Tensor:

@@ -7,7 +7,13 @@ from PIL import Image
 from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
 
-from emotion_estimators.training.training_set import check_weights, hold_out, stack_images
+from emotion_estimators.training.targets import (
+    Targets,
+    check_weights,
+    hold_out,
+    pixel_pieces,
+    stack_images,
+)
 from emotion_estimators.validation import check_images, check_labels
 
 
@@ -38,9 +44,16 @@ def test_bad_weights(sample_weight, class_weight, match):
         check_weights("Net", sample_weight, class_weight, classes, codes)
 
 
+def _targets(codes):
+    codes = np.asarray(codes)
+    columns = np.eye(codes.max() + 1, dtype=np.float32)[codes]
+    classes = np.arange(codes.max() + 1)
+    return Targets(classes, codes, {"labels": columns}, {"labels": np.ones(len(codes))})
+
+
 def test_hold_out_is_stratified_and_scikit_learns():
     codes = np.repeat([0, 1, 2], [60, 30, 10])
-    train, held_out = hold_out("Net", codes, 0.1, np.random.RandomState(3))
+    train, held_out = hold_out("Net", _targets(codes), 0.1, np.random.RandomState(3))
     expected = train_test_split(
         np.arange(100), test_size=10, stratify=codes, random_state=np.random.RandomState(3)
     )
@@ -58,7 +71,7 @@ def test_hold_out_is_stratified_and_scikit_learns():
     ],
 )
 def test_hold_out_of_classes_too_small_to_stratify(codes, fraction, n_held_out):
-    train, held_out = hold_out("Net", codes, fraction, np.random.RandomState(0))
+    train, held_out = hold_out("Net", _targets(codes), fraction, np.random.RandomState(0))
     assert len(held_out) == n_held_out
     assert sorted([*train, *held_out]) == list(range(len(codes)))
 
@@ -67,12 +80,12 @@ def test_hold_out_of_classes_too_small_to_stratify(codes, fraction, n_held_out):
 def test_nothing_to_hold_out(n, fraction):
     match = rf"Net cannot hold out validation_fraction={fraction} of {n} images\. Pass more"
     with pytest.raises(ValueError, match=match):
-        hold_out("Net", np.zeros(n, dtype=np.int64), fraction, np.random.RandomState(0))
+        hold_out("Net", _targets(np.zeros(n, dtype=np.int64)), fraction, np.random.RandomState(0))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 def test_stack(dtype, monkeypatch, tmp_path):
-    monkeypatch.setattr("emotion_estimators.training.training_set._LOADING_BATCH", 3)
+    monkeypatch.setattr("emotion_estimators.training.targets._LOADING_BATCH", 3)
     X = np.random.default_rng(0).integers(0, 256, (7, 4, 5), dtype=np.uint8)
     X = X if dtype == np.uint8 else (X / 255).astype(dtype)
     expected = X if dtype == np.uint8 else X.astype(np.float32)
@@ -85,3 +98,17 @@ def test_stack(dtype, monkeypatch, tmp_path):
         got = stack_images(check_images(form, image_shape=(4, 5)))
         assert got.dtype == expected.dtype
         assert_array_equal(got, expected)
+        pieces = np.concatenate(list(pixel_pieces(check_images(form, image_shape=(4, 5)))))
+        assert pieces.dtype == got.dtype
+        assert_array_equal(pieces, got)
+
+
+def test_hold_out_of_label_sets_keeps_their_shares():
+    rows = np.random.default_rng(0).random((200, 2)) < (0.5, 0.1)
+    columns = rows.astype(np.float32)
+    targets = Targets(np.array(["a", "b"]), None, {"labels": columns}, {"labels": np.ones(200)})
+    train, held_out = hold_out("Net", targets, 0.25, np.random.RandomState(0))
+    assert sorted([*train, *held_out]) == list(range(200))
+    assert len(held_out) == 50
+    # one image more or less for each label
+    assert_allclose(columns[held_out].mean(axis=0), columns.mean(axis=0), atol=1 / 50)
