@@ -140,7 +140,7 @@ def _optimizer(task: TrainingTask) -> Any:
             f"{error}. Pass {wanted}."
         ) from error
     if not isinstance(optimizer, keras.optimizers.Optimizer):
-        raise ValueError(  # noqa: TRY004 - of a parameter, as all the others
+        raise ValueError(
             f"{task.owner} expected optimizer to be {wanted}, got one that returns "
             f"{type(optimizer).__name__}."
         )
@@ -249,6 +249,16 @@ class _Bookkeeping(keras.callbacks.Callback):
         )
         self.model.stop_training = self.task.is_over
 
+    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
+        # a callback of the user's, or a moving average of the optimizer's, may have put others in
+        # the place of the last weights
+        kept = self.task.progress.best_weights
+        if self.task.held_out is not None or kept is None:
+            return
+        weights = named_weights(self.model)
+        if any(not np.array_equal(kept[name], weights[name], equal_nan=True) for name in weights):
+            self.task.replace_weights(weights, state=self._state)
+
     def _state(self) -> dict[str, Any]:
         """Return what the next epoch depends on: seeds of dropouts are among the variables."""
         return {
@@ -349,7 +359,7 @@ def build_seeded(
     def built() -> Any:
         model = build(image_size, n_outputs)
         if not isinstance(model, keras.Model):
-            raise ValueError(  # noqa: TRY004 - of a parameter, as all the others
+            raise ValueError(
                 f"{owner} expected network to be a function f(image_size, n_classes) that returns "
                 f"{wanted}, got one that returns {type(model).__name__}."
             )
@@ -358,8 +368,8 @@ def build_seeded(
         # softmax in float32 adds up to 1 within its rounding, in bfloat16 within 1 in 100
         if shape != (2, n_outputs) or not np.allclose(outputs.sum(axis=1), 1, rtol=0, atol=0.02):
             raise ValueError(
-                f"{owner} expected network to return {wanted}, which softmax as the last activation "
-                f"gives; got outputs of shape {shape} for two images"
+                f"{owner} expected network to return {wanted}, which softmax as the last "
+                f"activation gives; got outputs of shape {shape} for two images"
                 + (f" whose sums are {outputs.sum(axis=1)}." if outputs.ndim == 2 else ".")
             )
         return model
