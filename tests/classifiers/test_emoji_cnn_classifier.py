@@ -93,8 +93,8 @@ def _nested(image_size, n_classes):
     return keras.Model(images, _own_model(image_size, n_classes)(images))
 
 
-class _Subclass(keras.Model):
-    """A model that Keras can describe to nobody."""
+class Subclass(keras.Model):
+    """A model that Keras can describe to nobody; TensorFlow takes no name that begins with _."""
 
     def __init__(self, n_classes):
         super().__init__()
@@ -106,7 +106,7 @@ class _Subclass(keras.Model):
 
 
 def _subclass(image_size, n_classes):  # noqa: ARG001
-    return _Subclass(n_classes)
+    return Subclass(n_classes)
 
 
 OWN = {"plain": _own_model, "functional": _functional, "nested": _nested, "subclass": _subclass}
@@ -310,7 +310,9 @@ def test_a_network_of_ones_own_that_has_changed(faces):
     cnn.set_params(network="original")
     with pytest.raises(ValueError, match=match):
         cnn.network_  # noqa: B018
-    with pytest.raises(ValueError, match=r"with another network: keras=.*Set warm_start=False"):
+    with pytest.raises(
+        ValueError, match=r"with another network: keras\..*network=\{.*Set warm_start=False"
+    ):
         cnn.set_params(warm_start=True).fit(*faces)
 
 
@@ -420,7 +422,7 @@ def test_warm_start_refuses_another_network(faces):
     cnn = EmojiCNNClassifier(**TINY, warm_start=True).fit(X, y)
     with pytest.raises(ValueError, match=r"fitted on the classes \['happy', 'sad'\], got \['a'"):
         cnn.fit(X, np.where(y == "sad", "a", "b"))
-    match = r"with another network: keras.config.layers.5.config.filters=4 \(now 5\), network.filt"
+    match = r"another network: keras.config.layers.5.config.filters=4 \(now 5\), .*network.filters"
     with pytest.raises(ValueError, match=match):
         cnn.set_params(network={"filters": (5, 6)}).fit(X, y)
     assert cnn.classes_.tolist() == ["happy", "sad"]
@@ -499,8 +501,11 @@ def test_weights_that_a_callback_leaves_count_where_nothing_is_held_out(faces, v
 
 
 def test_a_callback_may_move_the_learning_rate(faces):
-    halved = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)  # noqa: ARG005
-    settings = TINY | {"learning_rate": 0.5**7, "max_epochs": 3, "callbacks": [halved]}
+    class Halves(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
+            self.model.optimizer.learning_rate = 0.5 ** (8 + epoch)
+
+    settings = TINY | {"learning_rate": 0.5**7, "max_epochs": 3, "callbacks": [Halves()]}
     cnn = EmojiCNNClassifier(**settings, warmup=None).fit(*faces)
     assert [record["learning_rate"] for record in cnn.history_] == [0.5**8, 0.5**9, 0.5**10]
 
@@ -676,7 +681,7 @@ def test_progress_bars(faces, capsys):
     predicting = capsys.readouterr()
     assert fitting.out == predicting.out == ""
     assert "4/4" in fitting.err  # 2 epochs of 2 batches
-    assert "2/2" in predicting.err  # 48 images, 32 at once
+    assert "48/48" in predicting.err
 
 
 def test_state_is_arrays_and_json(fitted):
@@ -746,6 +751,10 @@ def test_grid_search_over_networks_and_learning_rates(faces):
         ),
         ({"optimizer": "adam"}, "The 'optimizer' parameter of EmojiCNNClassifier must be"),
         ({"optimizer": keras.optimizers.Adam()}, "must be a callable or None. Got <keras"),
+        (
+            {"optimizer": partial(keras.optimizers.SGD, learning_rate=0.1)},
+            r"without learning_rate of its own, got learning_rate=0\.1\. Pass learning_rate to",
+        ),
         ({"optimizer": dict}, "expected optimizer to be a class of keras.optimizers or .* dict"),
         (
             {"optimizer": lambda learning_rate: learning_rate},

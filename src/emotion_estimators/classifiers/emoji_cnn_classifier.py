@@ -23,6 +23,7 @@ from emotion_estimators._forks import after_fork
 from emotion_estimators._sklearn import constraints
 from emotion_estimators.classifiers._base import NetworkClassifier
 from emotion_estimators.exceptions import MissingDependencyError, WeightsError
+from emotion_estimators.networks.onnx.views import small_shifts
 from emotion_estimators.training.checkpoints import describe
 from emotion_estimators.training.grey_augmentation import scaled, shifted_views
 from emotion_estimators.training.progress import TrainingTask
@@ -429,11 +430,37 @@ class EmojiCNNClassifier(NetworkClassifier):
             serialised = keras_onnx(self.architecture_["keras"], self.weights_, owner)
         except WeightsError:
             return None
-        return OnnxNetwork.from_bytes(serialised, Path(owner), (CPU,), channels_last=True)
+        return OnnxNetwork.from_bytes(serialised, Path(owner), (CPU,), channels_first=True)
 
     def _onnx(self, *, views: bool, stored: str) -> bytes:
         """Return the fitted network as an ONNX file."""
-        raise NotImplementedError
+        from emotion_estimators.networks.keras_hdf5.memory import keras_onnx
+
+        owner, size = type(self).__name__, self.image_size_
+        try:
+            if self.architecture_["keras"] is None:
+                raise WeightsError("Keras cannot describe a model of this class")
+            return keras_onnx(
+                self.architecture_["keras"],
+                self.weights_,
+                owner,
+                shifts=small_shifts(size) if views else (),
+                mirrored=views,
+                n_classes=len(self.classes_),
+                stored=stored,
+                metadata={
+                    "classes": json.dumps(self.classes_.tolist()),
+                    "image_size": json.dumps(size),
+                    "color": json.dumps("grey"),
+                    "scaling": json.dumps([0, 1]),
+                },
+            )
+        except WeightsError as error:
+            raise WeightsError(
+                f"{owner}.export_onnx cannot write this network: {error}. Layers that "
+                "PretrainedEmotionClassifier reads from Keras's files can be written; others may "
+                "be by Keras itself, without the views: network_.export(path, format='onnx')."
+            ) from error
 
     def _import(self, *modules: str) -> None:
         """Import Keras, whatever its backend, and change nothing by it."""

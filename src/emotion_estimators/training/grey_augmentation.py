@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["augment_grey", "scaled", "shifted_views", "view_shifts"]
+from emotion_estimators.networks.onnx.views import small_shifts
+
+__all__ = ["augment_grey", "scaled", "shifted_views"]
 
 Images = NDArray[np.float32]
 
@@ -37,7 +39,6 @@ _ERASED_SIDES = (1 / 8, 1 / 3)  # sides of the covered box as shares of the imag
 
 _GRID = 4
 _RADIUS = 3  # pixels of the blur on either side
-_VIEW_SHIFT = 1 / 24  # of the size of an image
 
 
 def scaled(pixels: NDArray[Any]) -> Images:
@@ -45,12 +46,6 @@ def scaled(pixels: NDArray[Any]) -> Images:
     if pixels.dtype == np.uint8:
         return pixels.astype(np.float32) / np.float32(255)
     return pixels.astype(np.float32)
-
-
-def view_shifts(height: int, width: int) -> list[tuple[int, int]]:
-    """Return how far the views of an image are moved, (down, across) in pixels, four ways."""
-    y, x = round(height * _VIEW_SHIFT), round(width * _VIEW_SHIFT)
-    return [(y, 0), (-y, 0), (0, x), (0, -x)]
 
 
 def shifted_views(images: Images) -> Images:
@@ -61,7 +56,7 @@ def shifted_views(images: Images) -> Images:
     rows, columns = (np.arange(size) for size in images.shape[1:])
     moved = [
         images[:, np.clip(rows + dy, 0, rows[-1])][:, :, np.clip(columns + dx, 0, columns[-1])]
-        for dy, dx in [(0, 0), *view_shifts(*images.shape[1:])]
+        for dy, dx in [(0, 0), *small_shifts((len(rows), len(columns)))]
     ]
     views = np.stack(moved, axis=1)  # (n, 5, h, w)
     return np.concatenate([views, views[..., ::-1]], axis=1)

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import keras
@@ -131,6 +132,12 @@ def _compiled(model: Any, task: TrainingTask, label_smoothing: float) -> Any:
 def _optimizer(task: TrainingTask) -> Any:
     """Return the optimizer that the user has chosen."""
     assert task.optimizer is not None  # noqa: S101 - asked for only then
+    given = task.optimizer.keywords if isinstance(task.optimizer, partial) else {}
+    for name in {"learning_rate", "weight_decay"} & given.keys():
+        raise ValueError(
+            f"{task.owner} expected an optimizer without {name} of its own, got "
+            f"{name}={given[name]!r}. Pass {name} to {task.owner} instead."
+        )
     wanted = "a class of keras.optimizers or a functools.partial of one"
     try:
         optimizer = task.optimizer(learning_rate=task.learning_rate, weight_decay=task.weight_decay)

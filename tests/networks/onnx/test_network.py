@@ -70,12 +70,12 @@ def test_one_image_or_one_thread_starts_no_second_session() -> None:
     assert network._two_threads.session is not None
 
 
-@pytest.mark.parametrize("height", [1, 3])
-def test_few_rows_are_no_channels_where_the_layout_is_known(height: int) -> None:
+@pytest.mark.parametrize("width", [1, 3])
+def test_few_columns_are_no_channels_where_the_layout_is_known(width: int) -> None:
     """As in a network for rows of a few numbers."""
     values = {
         name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in {"x": [None, height, 4, 1], "y": [None, height * 4]}.items()
+        for name, shape in {"x": [None, 1, 4, width], "y": [None, 4 * width]}.items()
     }
     nodes = [helper.make_node("Flatten", ["x"], ["y"])]
     graph = helper.make_graph(nodes, "rows", [values["x"]], [values["y"]])
@@ -84,8 +84,8 @@ def test_few_rows_are_no_channels_where_the_layout_is_known(height: int) -> None
     with pytest.raises(WeightsError, match="expected an input of shape"):
         OnnxNetwork.from_bytes(*given)
 
-    network = OnnxNetwork.from_bytes(*given, channels_last=True)
+    network = OnnxNetwork.from_bytes(*given, channels_first=True)
 
-    images = np.arange(2 * height * 4, dtype=np.float32).reshape(2, height, 4)
-    assert (network.layout, network.image_size) == ("nhwc", (height, 4))
+    images = np.arange(2 * 4 * width, dtype=np.float32).reshape(2, 4, width)
+    assert (network.layout, network.image_size) == ("nchw", (4, width))
     np.testing.assert_array_equal(network.run(images, batch_size=1), images.reshape(2, -1))

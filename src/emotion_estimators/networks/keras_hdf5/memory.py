@@ -19,6 +19,7 @@ from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.keras_hdf5.architecture import parse_model
 from emotion_estimators.networks.keras_hdf5.graph import OPSET, KerasGraph, Tensor
 from emotion_estimators.networks.keras_hdf5.layers import convert_layer, weight_roles
+from emotion_estimators.networks.keras_hdf5.model import WEIGHT_NAMES
 from emotion_estimators.networks.onnx.views import add_views, mean_of_views
 
 __all__ = ["keras_onnx"]
@@ -52,7 +53,7 @@ def keras_onnx(
     stored: str = "float32",
     metadata: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Return a network of grey images, (n, h, w) in 0..1, as a serialised ONNX model.
+    """Return a network of grey images, (n, 1, h, w) in 0..1, as a serialised ONNX model.
 
     Its input is called ``images``, its output ``probabilities``, (n, n_outputs). The output is the
     mean over views: the image, the image moved by each of `shifts`, and with `mirrored` the mirror
@@ -68,14 +69,16 @@ def keras_onnx(
             f"{owner}: expected a network of images (n, height, width, 1), got one of {shape}"
         )
     graph = KerasGraph(stored)
-    images = graph.node("Unsqueeze", ["images", graph.integers([1])])  # (n, 1, h, w)
-    images, n_views = add_views(graph, images, shifts, mirrored=mirrored)
+    images, n_views = add_views(graph, "images", shifts, mirrored=mirrored)
     values = {model.inputs[0]: Tensor(images, shape, channels_first=True)}
     for call in model.calls:
         layer = call.layer
         arrays: dict[str, Any] = {}
         for role in chain.from_iterable(weight_roles(layer)):
-            name = f"{layer.name}/{role}"
+            names = (f"{layer.name}/{word}" for word in sorted(WEIGHT_NAMES[role]))
+            name = next((name for name in names if name in weights), None)
+            if name is None:
+                raise layer.settings.error(f"has no {role}")
             arrays[role] = _HeldArray(f"{owner}, {name}", weights[name])
         inputs = [values[key] for key in call.inputs]
         values[layer.name, call.index, 0] = convert_layer(graph, layer, arrays, inputs)
@@ -94,7 +97,7 @@ def keras_onnx(
     sides = [side or name for side, name in zip(shape, ("height", "width"), strict=False)]
     return graph.serialise(
         "keras",
-        ("images", ["n", *sides]),
+        ("images", ["n", 1, *sides]),
         (output, "probabilities", ["n", size]),
         opset=OPSET,
         metadata=metadata,
