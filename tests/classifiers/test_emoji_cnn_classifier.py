@@ -24,15 +24,17 @@ except ModuleNotFoundError as error:
 
 from emotion_estimators.classifiers import (
     EmojiCNNClassifier,
+    PretrainedEmotionClassifier,
     emoji_cnn_classifier,
     make_emoji_classifier,
 )
 from emotion_estimators.datasets import make_faces
-from emotion_estimators.exceptions import MissingDependencyError
+from emotion_estimators.exceptions import MissingDependencyError, WeightsError
 from emotion_estimators.networks.pool import NetworkPool
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
 from emotion_estimators.training import keras_engine
 from emotion_estimators.training.grey_augmentation import shifted_views
+from emotion_estimators.training.progress import TrainingTask
 
 TINY = {
     "image_size": None,
@@ -199,6 +201,41 @@ def test_test_time_augmentation(faces, fitted):
     # the order of float64 sums, and float32 probabilities that are divided by their sum
     assert_allclose(fitted.predict_proba(X), np.mean(one_by_one, axis=0), rtol=0, atol=1e-6)
     assert np.abs(fitted.predict_proba(X) - plain.predict_proba(X)).max() > 1e-4
+
+
+@pytest.mark.parametrize("network", ["edges", "original", _functional])
+@pytest.mark.parametrize("views", [False, True])
+def test_export_onnx(network, views, faces, tmp_path):
+    import onnxruntime
+
+    X, y = faces
+    cnn = EmojiCNNClassifier(**TINY | {"network": network, "max_epochs": 1}).fit(X, y)
+    path = cnn.export_onnx(tmp_path / "cnn.onnx", test_time_augmentation=views)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    images = (X / 255).astype(np.float32)[:, np.newaxis]
+    (probabilities,) = session.run(["probabilities"], {"images": images})
+    expected = cnn.set_params(test_time_augmentation=views).predict_proba(X)
+    # float32, added in another order
+    assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
+    known = {key: json.loads(text) for key, text in _metadata(session).items()}
+    assert known == {
+        "classes": ["happy", "sad"], "image_size": [24, 28], "color": "grey", "scaling": [0, 1]
+    }  # fmt: skip
+    frozen = PretrainedEmotionClassifier(path)
+    assert_array_equal(frozen.predict(X), cnn.predict(X))
+    assert_allclose(frozen.predict_proba(X), expected, rtol=0, atol=1e-5)
+
+
+def _metadata(session):
+    return session.get_modelmeta().custom_metadata_map
+
+
+@pytest.mark.parametrize("network", [_nested, _subclass])
+def test_export_onnx_of_a_network_that_cannot_be_written(network, faces, tmp_path):
+    cnn = EmojiCNNClassifier(**TINY | {"network": network, "max_epochs": 1}).fit(*faces)
+    with pytest.raises(WeightsError, match=r"cannot write this network: .*network_\.export\(path"):
+        cnn.export_onnx(tmp_path / "cnn.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_views_are_made_of_some_pictures_at_once(faces, fitted, monkeypatch):
@@ -592,6 +629,60 @@ def test_a_fit_that_fails_leaves_the_former_one(faces):
         cnn.fit(faces[0][:, ::2, ::2], [0, 1, 2])
     assert vars(cnn) == before
     assert len(cnn.history_) == n_epochs
+
+
+RESUMED = {
+    "edges": TINY,
+    "held out": ORIGINAL | {"validation_fraction": 0.25},
+    "own": TINY | {"network": _functional, "optimizer": keras.optimizers.Nadam},
+}
+
+
+@pytest.mark.parametrize("settings", RESUMED.values(), ids=RESUMED)
+def test_a_stopped_fit_goes_on_bit_for_bit(settings, faces, tmp_path, monkeypatch):
+    settings = settings | {"max_epochs": 4, "checkpoint_dir": tmp_path}
+    whole = EmojiCNNClassifier(**settings | {"checkpoint_dir": None}).fit(*faces)
+    end_epoch = TrainingTask.end_epoch
+    n_epochs = []
+
+    def stopped(task, *args, **kwargs):
+        end_epoch(task, *args, **kwargs)
+        n_epochs.append(len(task.progress.history))
+        if n_epochs == [1, 2]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainingTask, "end_epoch", stopped)
+    with pytest.raises(KeyboardInterrupt, match="of the 2 that this fit had finished"):
+        EmojiCNNClassifier(**settings).fit(*faces)
+    resumed = EmojiCNNClassifier(**settings, resume=True).fit(*faces)
+    assert n_epochs == [1, 2, 3, 4]
+    _assert_same_weights(resumed, whole)
+    assert resumed.history_ == whole.history_
+    assert resumed.best_epoch_ == whole.best_epoch_
+    again = EmojiCNNClassifier(**settings, resume=tmp_path).fit(*faces)  # it is over
+    assert n_epochs == [1, 2, 3, 4]
+    _assert_same_weights(again, whole)
+    other = EmojiCNNClassifier(**settings | {"learning_rate": 0.02}, resume=tmp_path)
+    with pytest.raises(ValueError, match="cannot go on from .*learning_rate="):
+        other.fit(*faces)
+
+
+def test_a_fit_that_a_callback_has_ended_does_not_go_on(faces, tmp_path):
+    class Ends(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+            self.model.stop_training = True
+
+        def on_train_end(self, logs=None):  # noqa: ARG002
+            kernel = self.model.get_layer("probabilities").kernel
+            kernel.assign(keras.ops.ones_like(kernel))
+
+    settings = TINY | {"callbacks": [Ends()], "checkpoint_dir": tmp_path, "resume": True}
+    for _ in range(2):
+        cnn = EmojiCNNClassifier(**settings).fit(*faces)
+        assert cnn.n_iter_ == 1
+        assert_array_equal(cnn.weights_["probabilities/kernel"], 1)
+    (path,) = tmp_path.glob("*/last.npz")
+    assert path.stat().st_size < 10 * sum(array.nbytes for array in cnn.weights_.values())
 
 
 KERAS_SETTINGS = {
