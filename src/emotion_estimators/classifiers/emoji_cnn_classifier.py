@@ -298,12 +298,12 @@ class EmojiCNNClassifier(NetworkClassifier):
             )
         filters, dropout = (_EDGES | settings).values()
         is_list = isinstance(filters, (list, tuple, np.ndarray)) and len(filters) > 0
-        if not is_list or not all(isinstance(n, Integral) and n >= 1 for n in filters):
+        if not is_list or not all(isinstance(n, Integral) and int(n) >= 1 for n in filters):
             raise ValueError(
                 f"{owner} expected network['filters'] to be ints of at least 1, one per "
                 f"convolution, got {filters!r}."
             )
-        if not isinstance(dropout, Real) or not 0 <= dropout < 1:
+        if not isinstance(dropout, Real) or not 0 <= float(dropout) < 1:
             raise ValueError(
                 f"{owner} expected network['dropout'] to be a number from 0 to below 1, got "
                 f"{dropout!r}."
