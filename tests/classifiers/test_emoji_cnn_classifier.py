@@ -90,7 +90,7 @@ def _functional(image_size, n_classes):
 
 
 def _nested(image_size, n_classes):
-    """Return a model in a model: no reader of this library's, but Keras describes it."""
+    """Return a model in a model."""
     images = keras.Input((*image_size, 1))
     return keras.Model(images, _own_model(image_size, n_classes)(images))
 
@@ -111,7 +111,22 @@ def _subclass(image_size, n_classes):  # noqa: ARG001
     return Subclass(n_classes)
 
 
-OWN = {"plain": _own_model, "functional": _functional, "nested": _nested, "subclass": _subclass}
+def _larger(image_size, n_classes):
+    """Return a model with a layer that this library cannot write, but Keras describes."""
+    images = keras.Input((*image_size, 1))
+    return keras.Model(
+        images,
+        _own_model([2 * n for n in image_size], n_classes)(keras.layers.UpSampling2D()(images)),
+    )
+
+
+OWN = {
+    "plain": _own_model,
+    "functional": _functional,
+    "nested": _nested,
+    "larger": _larger,
+    "subclass": _subclass,
+}
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +218,7 @@ def test_test_time_augmentation(faces, fitted):
     assert np.abs(fitted.predict_proba(X) - plain.predict_proba(X)).max() > 1e-4
 
 
-@pytest.mark.parametrize("network", ["edges", "original", _functional])
+@pytest.mark.parametrize("network", ["edges", "original", _functional, _nested])
 @pytest.mark.parametrize("views", [False, True])
 def test_export_onnx(network, views, faces, tmp_path):
     import onnxruntime
@@ -230,7 +245,7 @@ def _metadata(session):
     return session.get_modelmeta().custom_metadata_map
 
 
-@pytest.mark.parametrize("network", [_nested, _subclass])
+@pytest.mark.parametrize("network", [_larger, _subclass])
 def test_export_onnx_of_a_network_that_cannot_be_written(network, faces, tmp_path):
     cnn = EmojiCNNClassifier(**TINY | {"network": network, "max_epochs": 1}).fit(*faces)
     with pytest.raises(WeightsError, match=r"cannot write this network: .*network_\.export\(path"):

@@ -430,7 +430,7 @@ class EmojiCNNClassifier(NetworkClassifier):
             serialised = keras_onnx(self.architecture_["keras"], self.weights_, owner)
         except WeightsError:
             return None
-        return OnnxNetwork.from_bytes(serialised, Path(owner), (CPU,), channels_first=True)
+        return OnnxNetwork.from_bytes(serialised, Path(owner), (CPU,), channels_last=False)
 
     def _onnx(self, *, views: bool, stored: str) -> bytes:
         """Return the fitted network as an ONNX file."""

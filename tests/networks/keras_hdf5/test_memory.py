@@ -27,20 +27,23 @@ def edges(size, n_classes):
     return build_edges_network(size, n_classes, filters=(6, 8), dropout=0.5)
 
 
-def convert(model, **settings):
-    """Give a model random weights, and return it as ONNX."""
+def random_weights(model):
+    """Give a model weights, and return them by name."""
     rng = np.random.default_rng(0)
     weights = {}
-    for layer in model.layers:
-        for variable in layer.weights:
-            spread = np.sqrt(2 / max(np.prod(variable.shape[:-1]), 1))  # He et al. (2015)
-            values = rng.normal(0, spread / 2, variable.shape)
-            if variable.name == "moving_variance":
-                values = rng.uniform(0.5, 2, variable.shape)
-            variable.assign(values)
-            weights[f"{layer.name}/{variable.name}"] = values.astype(np.float32)
-    architecture = json.loads(model.to_json())
-    return keras_onnx(architecture, weights, "A network", **settings)
+    for variable in model.weights:
+        spread = np.sqrt(2 / max(np.prod(variable.shape[:-1]), 1))  # He et al. (2015)
+        values = rng.normal(0, spread / 2, variable.shape)
+        if variable.name == "moving_variance":
+            values = rng.uniform(0.5, 2, variable.shape)
+        variable.assign(values)
+        weights["/".join(variable.path.split("/")[-2:])] = values.astype(np.float32)
+    return weights
+
+
+def convert(model, **settings):
+    weights = random_weights(model)
+    return keras_onnx(json.loads(model.to_json()), weights, "A network", **settings)
 
 
 def ask(model, images):
@@ -76,6 +79,47 @@ def test_equals_keras(build, size, n_classes):
         wanted /= wanted.sum(axis=1, keepdims=True)
         assert_allclose(run(serialised, images), wanted, rtol=0, atol=ATOL)
         assert n_classes == 1 or np.ptp(wanted) > 0.01
+
+
+def test_functional_and_nested_networks():
+    layers = keras.layers
+    inner = keras.Sequential(
+        [
+            keras.Input((8, 10, 4)),
+            layers.SeparableConv2D(4, 3, padding="same", name="inner"),
+            layers.DepthwiseConv2D(3, padding="same", name="deep"),
+        ]
+    )
+    images = keras.Input((8, 10, 1))
+    x = layers.Conv2D(4, 3, padding="same", name="first")(images)
+    x = layers.Add()([x, inner(x), inner(layers.ReLU()(x))])
+    x = layers.GlobalAveragePooling2D()(layers.BatchNormalization(name="norm")(x))
+    model = keras.Model(images, layers.Dense(3, activation="softmax", name="last")(x))
+    x = random_images((8, 10))
+    given = run(convert(model, shifts=[(1, 0)], mirrored=True), x)
+    assert_allclose(given, expected(model, x, [(1, 0)], mirrored=True), rtol=0, atol=ATOL)
+    assert np.ptp(given, axis=0).max() > 0.001
+
+
+def test_layers_of_one_name_are_not_mistaken():
+    block = [
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="dense")], name=name)
+        for name in ("a", "b")
+    ]
+    model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), *block])
+    with pytest.raises(WeightsError, match="two layers with weights are called 'dense'"):
+        convert(model)
+
+
+def test_missing_weights():
+    model = build_original_network((8, 8), 2)
+    weights = random_weights(model)
+    del weights["conv_2/bias"]
+    with pytest.raises(WeightsError, match="A network: expected weights conv_2/bias"):
+        keras_onnx(json.loads(model.to_json()), weights, "A network")
+    weights["conv_2/bias"] = np.zeros(3, np.float32)
+    with pytest.raises(WeightsError, match=r"conv_2/bias: expected shape \(64,\), got \(3,\)"):
+        keras_onnx(json.loads(model.to_json()), weights, "A network")
 
 
 def test_shifts_are_the_24th_part():
