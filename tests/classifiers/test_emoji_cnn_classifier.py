@@ -288,13 +288,16 @@ def test_original_network():
     assert cnn.history_[0]["learning_rate"] == pytest.approx(0.001)
 
 
-def test_original_network_trains_as_keras_does(faces):
+# what Adagrad has summed up begins at 0.1
+@pytest.mark.parametrize("optimizer", [None, keras.optimizers.Adagrad])
+def test_original_network_trains_as_keras_does(optimizer, faces):
     X, y = faces
-    settings = ORIGINAL | {"batch_size": len(y), "max_epochs": 3}
+    settings = ORIGINAL | {"batch_size": len(y), "max_epochs": 3, "optimizer": optimizer}
     cnn = EmojiCNNClassifier(**settings).fit(X, y)
     started = EmojiCNNClassifier(**settings | {"max_epochs": 1, "learning_rate": 1e-12}).fit(X, y)
     model = started.network_
-    model.compile(optimizer=keras.optimizers.Adam(0.001), loss="sparse_categorical_crossentropy")
+    theirs = (optimizer or keras.optimizers.Adam)(0.001)
+    model.compile(optimizer=theirs, loss="sparse_categorical_crossentropy")
     codes = (y == "sad").astype(int)
     # one batch holds all images, so their order does not count
     history = model.fit(
@@ -842,6 +845,7 @@ def test_grid_search_over_networks_and_learning_rates(faces):
             {"network": "original", "image_size": 7},
             "needs images of at least 8 x 8 px for network='original', got 7 x 7",
         ),
+        ({"network": _own_model((24, 28), 2)}, "function .* that builds a model, got a model"),
         (
             {"network": lambda image_size, n_classes: [image_size, n_classes]},
             r"returns a keras.Model from grey images \(n, 24, 28, 1\) to probabilities \(n, 2\), "

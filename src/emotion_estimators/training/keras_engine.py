@@ -68,7 +68,9 @@ def train_with_keras(
         lent = pool.lend(("keras", key, label_smoothing, task.weight_decay), compiled)
     with lent as model:
         if first_weights is not None:
-            _begin_again(model, task.seed)
+            if task.optimizer is None:  # an Adam, maybe of an earlier training
+                _assign(model.optimizer.variables, [0] * len(model.optimizer.variables))
+            _seed_dropouts(model, task.seed)
             weights = first_weights(model, np.random.default_rng(task.seed))
             set_named_weights(model, weights)
         if task.first_weights is not None:
@@ -274,9 +276,8 @@ class _Bookkeeping(keras.callbacks.Callback):
         }
 
 
-def _begin_again(model: Any, seed: int) -> None:
-    """Set dropouts and the optimizer, an Adam, to where a training begins."""
-    _assign(model.optimizer.variables, [0] * len(model.optimizer.variables))
+def _seed_dropouts(model: Any, seed: int) -> None:
+    """Set dropouts to where a training begins."""
     for layer in model.layers:
         if getattr(layer, "seed_generator", None) is not None:  # a dropout of 0 has none
             layer.seed_generator.state.assign(np.array([seed, 0], dtype=np.uint32))
@@ -362,6 +363,12 @@ def build_seeded(
         f"a keras.Model from grey images (n, {image_size[0]}, {image_size[1]}, 1) to "
         f"probabilities (n, {n_outputs})"
     )
+
+    if isinstance(build, keras.Model):
+        raise ValueError(
+            f"{owner} expected network to be a function f(image_size, n_classes) that builds a "
+            "model, got a model. Pass a function that returns it new at each call."
+        )
 
     def built() -> Any:
         model = build(image_size, n_outputs)
