@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-ARCHITECTURES = ("default", "original")
+PRESETS = (None, "original")
 KERAS_BATCH = 256
 N_VIEWS = 10
 
@@ -50,25 +50,24 @@ def report(name: str, seconds: list[list[float]], goal: str = "") -> None:
     print(f"| {name} | {ours:.2f} ms | {theirs:.2f} ms | {theirs / ours:.2f} | {goal} |")
 
 
-def plain_model(classifier: Any, architecture: str) -> Any:
+def plain_model(classifier: Any) -> Any:
     """Return the network of a fitted classifier, compiled as plain Keras would be."""
     import keras
 
-    model = keras.models.clone_model(classifier.model_)
-    model.set_weights(classifier.model_.get_weights())
-    is_original = architecture == "original"
+    model = keras.models.clone_model(classifier.network_)
+    model.set_weights(classifier.network_.get_weights())
     model.compile(
-        optimizer=keras.optimizers.Adam(1e-3, weight_decay=None if is_original else 0.01),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.0 if is_original else 0.1),
+        optimizer=keras.optimizers.Adam(1e-3, weight_decay=classifier.weight_decay or None),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=classifier.label_smoothing),
         weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=False,
     )
     return model
 
 
-def measure(architecture: str, options: argparse.Namespace) -> None:
-    """Print all figures of one architecture."""
-    from emotion_estimators import EmojiCNNClassifier
+def measure(preset: str | None, options: argparse.Namespace) -> None:
+    """Print all figures of one network and its settings."""
+    from emotion_estimators import make_emoji_classifier
     from emotion_estimators.datasets import load_emoji_sample
     from emotion_estimators.images import read_image, resize_images, to_grey
 
@@ -79,35 +78,34 @@ def measure(architecture: str, options: argparse.Namespace) -> None:
     scaled = (X / 255).astype(np.float32)[..., np.newaxis]
     targets = np.eye(2, dtype=np.float32)[np.unique(y, return_inverse=True)[1]]
     weights = np.ones(len(y), dtype=np.float32)
-    classifier = EmojiCNNClassifier(
-        architecture=architecture,
-        epochs=options.epochs,
+    classifier = make_emoji_classifier(
+        preset,
+        max_epochs=options.max_epochs,
         augmentation=0.0,
-        patience=None,
+        n_iter_no_change=None,
         random_state=0,
     )
-    batch_size = classifier.recipes[architecture]["batch_size"]
     first = timed(lambda: classifier.fit(X, y))
-    model = plain_model(classifier, architecture)
+    model = plain_model(classifier)
 
     def train() -> None:
         model.fit(
             scaled,
             targets,
             sample_weight=weights,
-            epochs=options.epochs,
-            batch_size=batch_size,
+            epochs=options.max_epochs,
+            batch_size=classifier.batch_size,
             verbose=0,
         )
 
     first_of_keras = timed(train)
-    print(f"\n`architecture={architecture!r}`\n")
+    print(f"\n`make_emoji_classifier({preset!r})`\n")
     print("| | this library | plain Keras | times as fast | goal |")
     print("|---|---|---|---|---|")
-    fit = f"fit, {len(y)} images, {options.epochs} epochs"
+    fit = f"fit, {len(y)} images, {options.max_epochs} epochs"
     report(f"{fit}, the first", [[first], [first_of_keras]])
     report(fit, in_turns(lambda: classifier.fit(X, y), train, options.rounds), "0.91")
-    if architecture == "default":
+    if preset is None:
         augmented = clone(classifier).set_params(augmentation=1.0).fit(X, y)
         seconds = in_turns(lambda: augmented.fit(X, y), train, options.rounds)
         report(f"{fit}, augmented here alone", seconds)
@@ -126,11 +124,11 @@ def measure(architecture: str, options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Print one table for each architecture."""
+    """Print one table for each network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pictures", type=int, default=256)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--max-epochs", type=int, default=10)
     parser.add_argument("--single", type=int, default=50, help="predictions of one image")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -142,8 +140,8 @@ def main() -> None:
         f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, Keras "
         f"{keras.__version__} on {backend}, ONNX Runtime {version('onnxruntime')}"
     )
-    for architecture in ARCHITECTURES:
-        measure(architecture, options)
+    for preset in PRESETS:
+        measure(preset, options)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from matplotlib import pyplot as plt
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import ConfusionMatrixDisplay, accuracy_score
 
-from emotion_estimators import EmojiCNNClassifier
+from emotion_estimators import make_emoji_classifier
 from emotion_estimators.datasets import load_emoji, load_emoji_sample
 
 mpl.use("agg")
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder laid out as emoji-data is")
     parser.add_argument("--test", default="twitter", help="the vendor that is left out")
-    parser.add_argument("--epochs", type=int, help="for both networks; their own by default")
+    parser.add_argument("--max-epochs", type=int, help="for both networks; their own by default")
     parser.add_argument("--output", "--out", type=Path, default=Path("demo_output"))
     arguments = parser.parse_args(argv)
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -45,15 +45,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{len(train)} images to learn from, {len(test)} to measure on.\n")
 
     predictions = {"Dummy": DummyClassifier().fit(X[train], y[train]).predict(X[test])}
-    for architecture in ("original", "default"):
-        model = EmojiCNNClassifier(architecture=architecture, random_state=0, verbose=1)
-        if arguments.epochs is not None:
-            model.set_params(epochs=arguments.epochs)
-        print(f"Training architecture={architecture!r} ...")
+    for name, preset in {"original": "original", "default": None}.items():
+        model = make_emoji_classifier(preset, random_state=0, verbose=1)
+        if arguments.max_epochs is not None:
+            model.set_params(max_epochs=arguments.max_epochs)
+        print(f"Training the {name} network ...")
         begin = time.perf_counter()
         model.fit(X[train], y[train])
         print(f"... took {time.perf_counter() - begin:.0f} s.")
-        predictions[architecture] = model.predict(X[test])
+        predictions[name] = model.predict(X[test])
     print()
     for name, y_pred in predictions.items():
         print(f"{name:10} accuracy {accuracy_score(y[test], y_pred):.3f}")

@@ -28,7 +28,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 from tqdm import tqdm
 
-from emotion_estimators import EmojiCNNClassifier, HOGTransformer
+from emotion_estimators import EmojiCNNClassifier, HOGTransformer, make_emoji_classifier
 from emotion_estimators.datasets import load_emoji, load_emoji_sample
 
 N_FOLDS = 5
@@ -38,7 +38,7 @@ def make_models(random_state: int) -> dict[str, Any]:
     """Return the classifiers to compare, by name."""
     return {
         "default": EmojiCNNClassifier(random_state=random_state),
-        "original": EmojiCNNClassifier(architecture="original", random_state=random_state),
+        "original": make_emoji_classifier("original", random_state=random_state),
         "HOG + SVM": make_pipeline(HOGTransformer(image_size=48), SVC(kernel="linear")),
         "Dummy": DummyClassifier(),
     }
@@ -79,9 +79,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="a CSV file for the accuracy of each fit")
     parser.add_argument("--repeats", type=int, default=3, help="random states, and draws of folds")
     parser.add_argument(
-        "--models", nargs="+", help="these alone: default, seed, 'HOG + SVM', Dummy"
+        "--models", nargs="+", help="these alone: default, original, 'HOG + SVM', Dummy"
     )
-    parser.add_argument("--epochs", type=int, help="for both networks, to try the script")
+    parser.add_argument("--max-epochs", type=int, help="for both networks, to try the script")
     arguments = parser.parse_args(argv)
     folder = find_data(arguments.data)
     X, y, vendors, emoji = read_data(folder)
@@ -96,8 +96,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for protocol, left_out, repeat, train, test in tasks:
             for name in chosen:
                 model = clone(make_models(repeat)[name])
-                if arguments.epochs is not None and isinstance(model, EmojiCNNClassifier):
-                    model.set_params(epochs=arguments.epochs)
+                if arguments.max_epochs is not None and isinstance(model, EmojiCNNClassifier):
+                    model.set_params(max_epochs=arguments.max_epochs)
                 start = time.perf_counter()
                 model.fit(X[train], y[train])
                 seconds = time.perf_counter() - start

@@ -36,7 +36,7 @@ for row, (pictures, title) in enumerate([(X_train, "to learn from"), (X_test, "t
 # --------
 # Sixty epochs instead of the 240 of the default, so that this page is built in seconds.
 
-network = EmojiCNNClassifier(epochs=60, random_state=0)
+network = EmojiCNNClassifier(max_epochs=60, random_state=0)
 network.fit(X_train, y_train)
 
 figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")

@@ -92,7 +92,7 @@ USES = {
     "keras": """
         from emotion_estimators import EmojiCNNClassifier
         X, y = make_faces(14, random_state=0)
-        EmojiCNNClassifier(epochs=1, random_state=0).fit(X, y).predict(X)
+        EmojiCNNClassifier(max_epochs=1, random_state=0).fit(X, y).predict(X)
     """,
     "lightning": """
         import numpy as np

@@ -4,7 +4,7 @@ Features        HOGTransformer, FacenetEmbedder, FaceCropper
 Frozen          PretrainedEmotionClassifier
 Trained here    EmotionCNNClassifier, FineTunedFacenetClassifier, EmojiCNNClassifier,
                 LightningMultiLabelClassifier, MirrorKernelRidgeClassifier
-Pipelines       make_hog_classifier, make_facenet_classifier
+Ready-made      make_hog_classifier, make_facenet_classifier, make_emoji_classifier
 
 ``help`` of a name tells what it takes. All names stand in ``__init__.pyi``, and are imported when
 first used, so that importing the package loads none of the libraries that its estimators stand on.

@@ -17,6 +17,7 @@ from .classifiers import FineTunedFacenetClassifier as FineTunedFacenetClassifie
 from .classifiers import LightningMultiLabelClassifier as LightningMultiLabelClassifier
 from .classifiers import MirrorKernelRidgeClassifier as MirrorKernelRidgeClassifier
 from .classifiers import PretrainedEmotionClassifier as PretrainedEmotionClassifier
+from .classifiers import make_emoji_classifier as make_emoji_classifier
 from .classifiers import make_facenet_classifier as make_facenet_classifier
 from .classifiers import make_hog_classifier as make_hog_classifier
 from .features import FaceCropper as FaceCropper

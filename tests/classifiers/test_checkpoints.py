@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,11 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
-from emotion_estimators import EmotionCNNClassifier, FineTunedFacenetClassifier
+from emotion_estimators import (
+    EmojiCNNClassifier,
+    EmotionCNNClassifier,
+    FineTunedFacenetClassifier,
+)
 from emotion_estimators.training.progress import TrainingTask
 
 
@@ -176,7 +181,65 @@ def fine_tuned_facenet():
     )
 
 
-FACTORIES = {"EmotionCNN": emotion_cnn, "FineTunedFacenet": fine_tuned_facenet}
+def emoji_cnn():
+    pytest.importorskip("scikeras", reason="EmojiCNNClassifier needs scikeras")
+    keras = pytest.importorskip("keras", reason="EmojiCNNClassifier needs Keras")
+    X, y = draw(40, (12, 14))
+    settings = {
+        "image_size": None,
+        "network": {"filters": (4,)},
+        "max_epochs": 4,
+        "batch_size": 8,
+        "validation_fraction": 0.2,
+        "n_iter_no_change": None,
+        "random_state": 0,
+    }
+    return Case(
+        EmojiCNNClassifier,
+        settings,
+        X,
+        y,
+        variants={
+            "as it is": {},
+            "nothing held out": {"validation_fraction": None},
+            "original": {"network": "original", "warmup": None, "learning_rate": 0.001},
+            "SGD": {"optimizer": partial(keras.optimizers.SGD, momentum=0.9)},
+            "own function": {"network": _own_keras_model},
+        },
+        others={
+            "rate": ({"learning_rate": 0.5}, r"learning_rate=0\.003 \(now 0\.5\)"),
+            "seed": ({"random_state": 1}, "other random_state"),
+            "augmentation": ({"augmentation": 0}, r"augmentation=1 \(now 0\)"),
+            "optimizer": ({"optimizer": keras.optimizers.SGD}, r"optimizer=None \(now 'keras"),
+            "network": (
+                {"network": {"filters": (5,)}},
+                r"architecture\.keras\.config\.layers\.5\.",
+            ),
+            "own function": ({"network": _own_keras_model}, r"architecture\.network"),
+            "class_weight": ({"class_weight": {"bright": 3}}, "other sample_weight"),
+        },
+        free={"test_time_augmentation": False, "verbose": 0, "n_threads": 1},
+    )
+
+
+def _own_keras_model(image_size, n_classes):
+    import keras
+
+    return keras.Sequential(
+        [
+            keras.Input((*image_size, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(n_classes, activation="softmax"),
+        ]
+    )
+
+
+FACTORIES = {
+    "EmotionCNN": emotion_cnn,
+    "FineTunedFacenet": fine_tuned_facenet,
+    "EmojiCNN": emoji_cnn,
+}
 
 
 # ---- what the tests below need
@@ -280,7 +343,8 @@ def test_resumed_after_a_kill(name, case, tmp_path):
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parent,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"},
+        # as torch here; TensorFlow has the threads of the machine here, which cannot be changed
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert process.stdout.readline() == "third epoch\n"
     process.send_signal(signal.SIGKILL)
@@ -304,6 +368,9 @@ def test_resumed_after_a_kill(name, case, tmp_path):
     [("EmotionCNN", variant) for variant in (
         "as it is", "bfloat16", "nothing held out", "no average, constant rate", "AdamW",
         "own module", "no augmentation", "patience",
+    )]
+    + [("EmojiCNN", variant) for variant in (
+        "as it is", "nothing held out", "original", "SGD", "own function",
     )],
 )  # fmt: skip
 def test_resumed_after_ctrl_c(case, variant, tmp_path):
@@ -316,7 +383,9 @@ def test_resumed_after_ctrl_c(case, variant, tmp_path):
 
 def test_every_variant_is_tested():
     parameters = test_resumed_after_ctrl_c.pytestmark[0].args[1]
-    assert {variant for _, variant in parameters} == set(emotion_cnn().variants)
+    for name in {name for name, _ in parameters}:
+        tested = {variant for one, variant in parameters if one == name}
+        assert tested == set(FACTORIES[name]().variants)
 
 
 def test_a_warm_start_is_resumed(tmp_path):

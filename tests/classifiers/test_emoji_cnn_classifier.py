@@ -2,9 +2,11 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,29 +22,110 @@ try:
 except ModuleNotFoundError as error:
     pytest.skip(f"EmojiCNNClassifier needs a Keras backend: {error}", allow_module_level=True)
 
-from emotion_estimators.classifiers import EmojiCNNClassifier, _emoji_cnn_fit, emoji_cnn_classifier
-from emotion_estimators.classifiers.emoji_cnn_classifier import _views
+from emotion_estimators.classifiers import (
+    EmojiCNNClassifier,
+    PretrainedEmotionClassifier,
+    emoji_cnn_classifier,
+    make_emoji_classifier,
+)
 from emotion_estimators.datasets import make_faces
-from emotion_estimators.exceptions import MissingDependencyError
+from emotion_estimators.exceptions import MissingDependencyError, WeightsError
+from emotion_estimators.networks.pool import NetworkPool
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
-from emotion_estimators.training.keras_training import TrainingNetworks
+from emotion_estimators.training import keras_engine
+from emotion_estimators.training.grey_augmentation import shifted_views
+from emotion_estimators.training.progress import TrainingTask
 
 TINY = {
     "image_size": None,
-    "filters": (4, 6),
-    "epochs": 2,
+    "network": {"filters": (4, 6)},
+    "max_epochs": 2,
     "batch_size": 32,
     "n_threads": 1,
     "random_state": 0,
 }
 # rows of a few numbers have neither mirror images nor a place to turn around
 ROWS = TINY | {
-    "filters": (8, 16),
-    "dropout": 0.0,
+    "network": {"filters": (8, 16), "dropout": 0.0},
     "augmentation": 0.0,
-    "epochs": 8,
+    "max_epochs": 8,
     "learning_rate": 0.03,
     "test_time_augmentation": False,
+}
+
+# the original scripts' network and its training
+ORIGINAL = TINY | {
+    "network": "original",
+    "learning_rate": 0.001,
+    "warmup": None,
+    "weight_decay": 0.0,
+    "augmentation": 0.0,
+    "label_smoothing": 0.0,
+    "n_iter_no_change": None,
+}
+SETTINGS = {"edges": TINY, "original": ORIGINAL}
+
+
+def _own_model(image_size, n_classes, activation="softmax"):
+    """Return a small model with names that Keras gives and the first weights that it draws."""
+    return keras.Sequential(
+        [
+            keras.Input((*image_size, 1)),
+            keras.layers.Conv2D(3, 3, strides=2, activation="relu"),
+            keras.layers.Dropout(0.2),
+            keras.layers.Flatten(),
+            keras.layers.Dense(n_classes, activation=activation),
+        ]
+    )
+
+
+def _functional(image_size, n_classes):
+    """Return a model with two ways through it."""
+    images = keras.Input((*image_size, 1))
+    x = keras.layers.DepthwiseConv2D(3, strides=2, depth_multiplier=4)(images)
+    x = keras.layers.BatchNormalization()(x)
+    ways = [pool()(x) for pool in (keras.layers.GlobalMaxPooling2D, keras.layers.Flatten)]
+    x = keras.layers.Dropout(0.3)(keras.layers.Concatenate()(ways))
+    return keras.Model(images, keras.layers.Dense(n_classes, activation="softmax")(x))
+
+
+def _nested(image_size, n_classes):
+    """Return a model in a model."""
+    images = keras.Input((*image_size, 1))
+    return keras.Model(images, _own_model(image_size, n_classes)(images))
+
+
+class Subclass(keras.Model):
+    """A model that Keras can describe to nobody; TensorFlow takes no name that begins with _."""
+
+    def __init__(self, n_classes):
+        super().__init__()
+        self.flatten = keras.layers.Flatten()
+        self.dense = keras.layers.Dense(n_classes, activation="softmax")
+
+    def call(self, images):
+        return self.dense(self.flatten(images))
+
+
+def _subclass(image_size, n_classes):  # noqa: ARG001
+    return Subclass(n_classes)
+
+
+def _larger(image_size, n_classes):
+    """Return a model with a layer that this library cannot write, but Keras describes."""
+    images = keras.Input((*image_size, 1))
+    return keras.Model(
+        images,
+        _own_model([2 * n for n in image_size], n_classes)(keras.layers.UpSampling2D()(images)),
+    )
+
+
+OWN = {
+    "plain": _own_model,
+    "functional": _functional,
+    "nested": _nested,
+    "larger": _larger,
+    "subclass": _subclass,
 }
 
 
@@ -62,7 +145,7 @@ def _assert_same_weights(one, other):
         assert_array_equal(array, other.weights_[name], err_msg=name)
 
 
-@parametrize_with_image_checks([EmojiCNNClassifier(**TINY | {"epochs": 1})])
+@parametrize_with_image_checks([EmojiCNNClassifier(**TINY | {"max_epochs": 1})])
 def test_image_contract(estimator, check):
     check(estimator)
 
@@ -89,7 +172,11 @@ def test_learns():
     settings = {"emotions": ["angry", "happy", "surprise"], "image_size": 32}
     X, y = make_faces(300, random_state=0, **settings)
     cnn = EmojiCNNClassifier(
-        image_size=None, filters=(16, 24), augmentation=0.3, epochs=12, random_state=0
+        image_size=None,
+        network={"filters": (16, 24)},
+        augmentation=0.3,
+        max_epochs=12,
+        random_state=0,
     ).fit(X, y)
     # guessing is right in 1/3 of 150 faces, with a standard deviation of 0.04
     assert cnn.score(*make_faces(150, random_state=1, **settings)) > 0.6
@@ -99,22 +186,22 @@ def test_learns():
 def test_any_number_of_classes(n_classes):
     X, _ = make_faces(20, image_size=24, random_state=0)
     y = [f"class {i % n_classes}" for i in range(20)]
-    cnn = EmojiCNNClassifier(**TINY | {"epochs": 1}).fit(X, y)
+    cnn = EmojiCNNClassifier(**TINY | {"max_epochs": 1}).fit(X, y)
     probabilities = cnn.predict_proba(X[:1])
     assert probabilities.shape == (1, n_classes)
     assert probabilities.dtype == np.float64
     assert set(cnn.predict(X)) <= set(y)
 
 
-@pytest.mark.parametrize("architecture", ["default", "original"])
-def test_predictions_equal_keras(faces, architecture):
+@pytest.mark.parametrize("network", SETTINGS)
+def test_predictions_equal_keras(faces, network):
     X, y = faces
-    settings = TINY | {"architecture": architecture, "test_time_augmentation": False, "epochs": 1}
+    settings = SETTINGS[network] | {"test_time_augmentation": False, "max_epochs": 1}
     cnn = EmojiCNNClassifier(**settings).fit(X, y)
-    model = cnn.model_
+    model = cnn.network_
     assert isinstance(model, keras.Sequential)
-    assert cnn.model_ is model
-    expected = keras.ops.convert_to_numpy(model((X / 255).astype(np.float32)[..., None]))
+    assert cnn.network_ is model
+    expected = keras_engine._copied(model((X / 255).astype(np.float32)[..., None]))
     # two engines add float32 in another order
     assert_allclose(cnn.predict_proba(X), expected, rtol=0, atol=2e-5)
 
@@ -131,27 +218,62 @@ def test_test_time_augmentation(faces, fitted):
     assert np.abs(fitted.predict_proba(X) - plain.predict_proba(X)).max() > 1e-4
 
 
+@pytest.mark.parametrize("network", ["edges", "original", _functional, _nested])
+@pytest.mark.parametrize("views", [False, True])
+def test_export_onnx(network, views, faces, tmp_path):
+    import onnxruntime
+
+    X, y = faces
+    cnn = EmojiCNNClassifier(**TINY | {"network": network, "max_epochs": 1}).fit(X, y)
+    path = cnn.export_onnx(tmp_path / "cnn.onnx", test_time_augmentation=views)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    images = (X / 255).astype(np.float32)[:, np.newaxis]
+    (probabilities,) = session.run(["probabilities"], {"images": images})
+    expected = cnn.set_params(test_time_augmentation=views).predict_proba(X)
+    # float32, added in another order
+    assert_allclose(probabilities, expected, rtol=0, atol=1e-5)
+    known = {key: json.loads(text) for key, text in _metadata(session).items()}
+    assert known == {
+        "classes": ["happy", "sad"], "image_size": [24, 28], "color": "grey", "scaling": [0, 1]
+    }  # fmt: skip
+    frozen = PretrainedEmotionClassifier(model=path)
+    assert_array_equal(frozen.predict(X), cnn.predict(X))
+    assert_allclose(frozen.predict_proba(X), expected, rtol=0, atol=1e-5)
+
+
+def _metadata(session):
+    return session.get_modelmeta().custom_metadata_map
+
+
+@pytest.mark.parametrize("network", [_larger, _subclass])
+def test_export_onnx_of_a_network_that_cannot_be_written(network, faces, tmp_path):
+    cnn = EmojiCNNClassifier(**TINY | {"network": network, "max_epochs": 1}).fit(*faces)
+    with pytest.raises(WeightsError, match=r"cannot write this network: .*network_\.export\(path"):
+        cnn.export_onnx(tmp_path / "cnn.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 def test_views_are_made_of_some_pictures_at_once(faces, fitted, monkeypatch):
     X = np.concatenate([faces[0]] * 3)
     made = []
 
     def watched(images):
         made.append(len(images))
-        return _views(images)
+        return shifted_views(images)
 
-    monkeypatch.setattr(emoji_cnn_classifier, "_views", watched)
+    monkeypatch.setattr(emoji_cnn_classifier, "shifted_views", watched)
     probabilities = fitted.predict_proba(X)
     assert sum(made) == len(X) == 144
     assert max(made) <= 32  # ten float32 views of 32 images of 256 x 256 px are 84 MB
     assert_array_equal(probabilities[96:], probabilities[:48])
 
 
-def test_seed_architecture():
+def test_original_network():
     X, y = make_faces(12, emotions=["happy", "sad"], image_size=48, random_state=0)
-    cnn = EmojiCNNClassifier(architecture="original", epochs=1, random_state=0).fit(X, y)
+    cnn = make_emoji_classifier(max_epochs=1, random_state=0).fit(X, y)
     layers = [
         (type(layer).__name__, layer.output.shape[1:], layer.count_params())
-        for layer in cnn.model_.layers
+        for layer in cnn.network_.layers
     ]
     assert layers == [
         ("Conv2D", (46, 46, 32), 320),
@@ -161,20 +283,21 @@ def test_seed_architecture():
         ("Dense", (64,), 1806400),
         ("Dense", (2,), 130),
     ]
-    activations = [getattr(layer, "activation", None) for layer in cnn.model_.layers]
+    activations = [getattr(layer, "activation", None) for layer in cnn.network_.layers]
     assert [a.__name__ for a in activations if a] == ["relu", "relu", "relu", "softmax"]
     assert cnn.history_[0]["learning_rate"] == pytest.approx(0.001)
-    assert EmojiCNNClassifier.recipes["original"]["epochs"] == 45
-    assert EmojiCNNClassifier.recipes["original"]["batch_size"] == 6
 
 
-def test_seed_architecture_trains_as_keras_does(faces):
+# what Adagrad has summed up begins at 0.1
+@pytest.mark.parametrize("optimizer", [None, keras.optimizers.Adagrad])
+def test_original_network_trains_as_keras_does(optimizer, faces):
     X, y = faces
-    settings = TINY | {"architecture": "original", "batch_size": len(y), "epochs": 3}
+    settings = ORIGINAL | {"batch_size": len(y), "max_epochs": 3, "optimizer": optimizer}
     cnn = EmojiCNNClassifier(**settings).fit(X, y)
-    started = EmojiCNNClassifier(**settings | {"epochs": 1, "learning_rate": 1e-12}).fit(X, y)
-    model = started.model_
-    model.compile(optimizer=keras.optimizers.Adam(0.001), loss="sparse_categorical_crossentropy")
+    started = EmojiCNNClassifier(**settings | {"max_epochs": 1, "learning_rate": 1e-12}).fit(X, y)
+    model = started.network_
+    theirs = (optimizer or keras.optimizers.Adam)(0.001)
+    model.compile(optimizer=theirs, loss="sparse_categorical_crossentropy")
     codes = (y == "sad").astype(int)
     # one batch holds all images, so their order does not count
     history = model.fit(
@@ -185,9 +308,105 @@ def test_seed_architecture_trains_as_keras_does(faces):
     assert_allclose(losses, history.history["loss"], rtol=1e-3)
 
 
+def test_the_preset_of_the_original_scripts():
+    cnn = make_emoji_classifier(batch_size=12, random_state=0)
+    assert repr(cnn).split("(")[0] == "EmojiCNNClassifier"
+    for shown in ("network='original'", "max_epochs=45", "batch_size=12", "warmup=None"):
+        assert shown in repr(cnn)
+    default = EmojiCNNClassifier()
+    assert make_emoji_classifier(preset=None).get_params() == default.get_params()
+    with pytest.raises(TypeError, match="unexpected keyword argument 'epochs'"):
+        make_emoji_classifier(epochs=3)
+    with pytest.raises(ValueError, match="The 'preset' parameter of make_emoji_classifier must"):
+        make_emoji_classifier("seed")
+
+
+@pytest.mark.parametrize("build", OWN.values(), ids=OWN)
+def test_a_network_of_ones_own(build, faces, tmp_path):
+    import joblib
+
+    X, y = faces
+    python_random = random.getstate()
+    settings = TINY | {"network": build, "test_time_augmentation": False}
+    cnn = EmojiCNNClassifier(**settings).fit(X, y)
+    assert random.getstate() == python_random
+    model = cnn.network_
+    expected = keras_engine._copied(model((X / 255).astype(np.float32)[..., None]))
+    probabilities = cnn.predict_proba(X)
+    # two engines add float32 in another order
+    assert_allclose(probabilities, expected, rtol=0, atol=2e-5)
+    # where Keras predicts, a row of a batch of one size may round by its place
+    assert_allclose(cnn.predict_proba(X[40:41]), probabilities[40:41], rtol=0, atol=1e-6)
+    again = EmojiCNNClassifier(**settings).fit(X, y)
+    _assert_same_weights(again, cnn)
+    assert again.architecture_ == cnn.architecture_
+    other = EmojiCNNClassifier(**settings | {"random_state": 1}).fit(X, y)
+    name = next(name for name in cnn.weights_ if name.endswith("kernel"))
+    assert np.abs(other.weights_[name] - cnn.weights_[name]).max() > 1e-3
+    cnn.set_params(warm_start=True, learning_rate=1e-9, weight_decay=0.0).fit(X, y)
+    assert len(cnn.history_) == 4
+    # a learning rate of 1e-9 moves weights of about 1 by less than float32 shows
+    assert_allclose(cnn.weights_[name], again.weights_[name], rtol=0, atol=1e-6)
+    joblib.dump(again, tmp_path / "cnn.joblib")
+    loaded = joblib.load(tmp_path / "cnn.joblib")
+    assert_array_equal(loaded.predict_proba(X), probabilities)
+    with_views = again.set_params(test_time_augmentation=True).predict_proba(X)
+    assert np.abs(with_views - probabilities).max() > 1e-5
+    assert_allclose(with_views.sum(axis=1), 1, rtol=0, atol=1e-6)
+
+
+def test_a_network_of_ones_own_that_has_changed(faces):
+    cnn = EmojiCNNClassifier(**TINY | {"network": partial(_wide, 4)}).fit(*faces)
+    cnn.set_params(network=partial(_wide, 5))
+    assert cnn.predict_proba(faces[0]).shape == (48, 2)  # on ONNX Runtime, as it was
+    match = r"was fitted with network=\{'partial': .*_wide.*Set it as it was, or fit again"
+    with pytest.raises(ValueError, match=match):
+        cnn.network_  # noqa: B018
+    cnn.set_params(network="original")
+    with pytest.raises(ValueError, match=match):
+        cnn.network_  # noqa: B018
+    with pytest.raises(
+        ValueError, match=r"with another network: keras\..*network=\{.*Set warm_start=False"
+    ):
+        cnn.set_params(warm_start=True).fit(*faces)
+
+
+def _wide(width, image_size, n_classes):
+    return keras.Sequential(
+        [
+            keras.Input((*image_size, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(width, activation="relu"),
+            keras.layers.Dense(n_classes, activation="softmax"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [keras.optimizers.SGD, partial(keras.optimizers.AdamW, beta_1=0.8)],
+    ids=["class", "partial"],
+)
+def test_an_optimizer_of_ones_own(optimizer, faces, fitted):
+    settings = TINY | {"optimizer": optimizer, "warmup": None, "learning_rate": 0.01}
+    cnn = EmojiCNNClassifier(**settings).fit(*faces)
+    assert [record["learning_rate"] for record in cnn.history_] == [float(np.float32(0.01))] * 2
+    _assert_same_weights(EmojiCNNClassifier(**settings).fit(*faces), cnn)
+    kernel = "probabilities/kernel"
+    assert np.abs(cnn.weights_[kernel] - fitted.weights_[kernel]).max() > 1e-3
+    decayed = EmojiCNNClassifier(**settings | {"weight_decay": 5.0}).fit(*faces)
+    assert np.abs(decayed.weights_[kernel]).mean() < 0.95 * np.abs(cnn.weights_[kernel]).mean()
+    # a bias does not decay: it learns the same from images of no contrast
+    assert "probabilities/bias" in decayed.weights_
+
+
 def test_history_and_the_weights_kept(faces):
     X, y = faces
-    settings = TINY | {"epochs": 4, "test_time_augmentation": False, "validation_fraction": 0.25}
+    settings = TINY | {
+        "max_epochs": 4,
+        "test_time_augmentation": False,
+        "validation_fraction": 0.25,
+    }
     cnn = EmojiCNNClassifier(**settings).fit(X, y)
     assert [record["epoch"] for record in cnn.history_] == [1, 2, 3, 4]
     names = {"train_loss", "train_accuracy", "learning_rate", "valid_loss", "valid_accuracy"}
@@ -199,16 +418,15 @@ def test_history_and_the_weights_kept(faces):
     assert without.best_epoch_ == without.n_iter_ == 2
 
 
-@pytest.mark.parametrize("validation_fraction", [0.0, 0.25])
-def test_patience(faces, validation_fraction):
-    # a learning rate that changes nothing; the training loss varies with augmentation, so none
+@pytest.mark.parametrize("validation_fraction", [None, 0.25])
+def test_stops_where_nothing_gets_better(faces, validation_fraction):
+    # a learning rate that changes nothing, and no augmentation by which the loss would vary
     cnn = EmojiCNNClassifier(
-        **TINY
+        **ORIGINAL
         | {
-            "architecture": "original",
-            "epochs": 40,
+            "max_epochs": 40,
             "learning_rate": 1e-12,
-            "patience": 2,
+            "n_iter_no_change": 2,
             "validation_fraction": validation_fraction,
         }
     ).fit(*faces)
@@ -245,12 +463,12 @@ def test_warm_start_goes_on(faces, fitted):
     cnn = EmojiCNNClassifier(**TINY, warm_start=True).fit(*faces)
     _assert_same_weights(cnn, fitted)
     before = cnn.weights_
-    cnn.set_params(learning_rate=1e-9, epochs=1).fit(*faces)
+    cnn.set_params(learning_rate=1e-9, max_epochs=1).fit(*faces)
     assert (len(cnn.history_), cnn.n_iter_, cnn.best_epoch_) == (3, 1, 3)
     kernel = "probabilities/kernel"
     # a learning rate of 1e-9 moves weights of about 1 by less than float32 shows
     assert_allclose(cnn.weights_[kernel], before[kernel], rtol=0, atol=1e-6)
-    cold = EmojiCNNClassifier(**TINY | {"learning_rate": 1e-9, "epochs": 1}).fit(*faces)
+    cold = EmojiCNNClassifier(**TINY | {"learning_rate": 1e-9, "max_epochs": 1}).fit(*faces)
     assert np.abs(cold.weights_[kernel] - before[kernel]).max() > 1e-3
 
 
@@ -259,8 +477,9 @@ def test_warm_start_refuses_another_network(faces):
     cnn = EmojiCNNClassifier(**TINY, warm_start=True).fit(X, y)
     with pytest.raises(ValueError, match=r"fitted on the classes \['happy', 'sad'\], got \['a'"):
         cnn.fit(X, np.where(y == "sad", "a", "b"))
-    with pytest.raises(ValueError, match="warm_start=True was fitted with another architecture"):
-        cnn.set_params(filters=(5, 6)).fit(X, y)
+    match = r"another network: keras.config.layers.5.config.filters=4 \(now 5\), .*network.filters"
+    with pytest.raises(ValueError, match=match):
+        cnn.set_params(network={"filters": (5, 6)}).fit(X, y)
     assert cnn.classes_.tolist() == ["happy", "sad"]
 
 
@@ -294,14 +513,56 @@ class _Watch(keras.callbacks.Callback):
         if len(self.losses) == 2:
             self.model.stop_training = True
 
+    def on_train_end(self, logs=None):  # noqa: ARG002
+        seen.append((self.losses, self.model))
 
-def test_callbacks(faces):
+
+seen = []  # by the copies of callbacks
+
+
+def test_callbacks_are_copied_for_each_fit(faces):
+    seen.clear()
     watch = _Watch()
-    cnn = EmojiCNNClassifier(**TINY | {"epochs": 5, "callbacks": [watch]}).fit(*faces)
-    assert cnn.n_iter_ == 2
-    assert watch.losses == [record["train_loss"] for record in cnn.history_]
+    cnn = EmojiCNNClassifier(**TINY | {"max_epochs": 5, "callbacks": [watch]})
+    for _ in range(2):
+        cnn.fit(*faces)
+        assert cnn.n_iter_ == 2
+        losses, _ = seen[-1]
+        assert losses == [record["train_loss"] for record in cnn.history_]
+    assert watch.losses == []
     assert watch.model is None
-    assert cnn.predict_proba(faces[0]).shape == (48, 2)
+
+
+def test_a_network_that_a_callback_holds_on_to_is_not_trained_again(faces, fitted):
+    seen.clear()
+    cnn = EmojiCNNClassifier(**TINY | {"callbacks": [_Watch()]}).fit(*faces)
+    _, held = seen[-1]
+    EmojiCNNClassifier(**TINY | {"random_state": 1}).fit(*faces)
+    _assert_same_weights(cnn, fitted)
+    kernel = held.get_layer("probabilities").kernel
+    assert_array_equal(keras_engine._copied(kernel), cnn.weights_["probabilities/kernel"])
+
+
+@pytest.mark.parametrize("validation_fraction", [None, 0.25])
+def test_weights_that_a_callback_leaves_count_where_nothing_is_held_out(faces, validation_fraction):
+    class Zeros(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):  # noqa: ARG002
+            kernel = self.model.get_layer("probabilities").kernel
+            kernel.assign(keras.ops.zeros_like(kernel))
+
+    settings = TINY | {"validation_fraction": validation_fraction}
+    cnn = EmojiCNNClassifier(**settings, callbacks=[Zeros()]).fit(*faces)
+    assert np.any(cnn.weights_["probabilities/kernel"] != 0) == (validation_fraction is not None)
+
+
+def test_a_callback_may_move_the_learning_rate(faces):
+    class Halves(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002
+            self.model.optimizer.learning_rate = 0.5 ** (8 + epoch)
+
+    settings = TINY | {"learning_rate": 0.5**7, "max_epochs": 3, "callbacks": [Halves()]}
+    cnn = EmojiCNNClassifier(**settings, warmup=None).fit(*faces)
+    assert [record["learning_rate"] for record in cnn.history_] == [0.5**8, 0.5**9, 0.5**10]
 
 
 def test_errors_of_a_callback_come_through(faces, fitted):
@@ -330,15 +591,13 @@ class _Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("validation_fraction", [0.0, 0.25])
+@pytest.mark.parametrize("validation_fraction", [None, 0.25])
 def test_keyboard_interrupt_keeps_the_best_weights(validation_fraction, faces):
     settings = TINY | {"validation_fraction": validation_fraction}
-    interrupt = _Interrupt(5)
-    cnn = EmojiCNNClassifier(**settings | {"epochs": 4, "callbacks": [interrupt]})
+    cnn = EmojiCNNClassifier(**settings | {"max_epochs": 4, "callbacks": [_Interrupt(5)]})
     with pytest.raises(KeyboardInterrupt, match="keeps the weights of epoch") as raised:
         cnn.fit(*faces)
     assert f"epoch {cnn.best_epoch_}, the best of the 2 that" in raised.value.__notes__[0]
-    assert interrupt.model is None
     # without an annealed rate, the first epochs of a longer training are a short one's
     assert (cnn.n_iter_, len(cnn.history_)) == (2, 2)
     assert cnn.best_epoch_ == 2 or validation_fraction
@@ -347,11 +606,11 @@ def test_keyboard_interrupt_keeps_the_best_weights(validation_fraction, faces):
 
 
 def test_keyboard_interrupt_without_held_out_pictures_keeps_the_last_epoch(faces):
-    settings = TINY | {"architecture": "original"}  # its learning rate is constant
-    cnn = EmojiCNNClassifier(**settings | {"epochs": 4, "callbacks": [_Interrupt(5)]})
+    settings = ORIGINAL  # its learning rate is constant
+    cnn = EmojiCNNClassifier(**settings | {"max_epochs": 4, "callbacks": [_Interrupt(5)]})
     with pytest.raises(KeyboardInterrupt, match="keeps the weights of epoch"):
         cnn.fit(*faces)
-    whole = EmojiCNNClassifier(**settings | {"epochs": 2}).fit(*faces)
+    whole = EmojiCNNClassifier(**settings | {"max_epochs": 2}).fit(*faces)
     _assert_same_weights(cnn, whole)
     assert cnn.history_ == whole.history_
 
@@ -390,6 +649,60 @@ def test_a_fit_that_fails_leaves_the_former_one(faces):
     assert len(cnn.history_) == n_epochs
 
 
+RESUMED = {
+    "edges": TINY,
+    "held out": ORIGINAL | {"validation_fraction": 0.25},
+    "own": TINY | {"network": _functional, "optimizer": keras.optimizers.AdamW},
+}
+
+
+@pytest.mark.parametrize("settings", RESUMED.values(), ids=RESUMED)
+def test_a_stopped_fit_goes_on_bit_for_bit(settings, faces, tmp_path, monkeypatch):
+    settings = settings | {"max_epochs": 4, "checkpoint_dir": tmp_path}
+    whole = EmojiCNNClassifier(**settings | {"checkpoint_dir": None}).fit(*faces)
+    end_epoch = TrainingTask.end_epoch
+    n_epochs = []
+
+    def stopped(task, *args, **kwargs):
+        end_epoch(task, *args, **kwargs)
+        n_epochs.append(len(task.progress.history))
+        if n_epochs == [1, 2]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainingTask, "end_epoch", stopped)
+    with pytest.raises(KeyboardInterrupt, match="of the 2 that this fit had finished"):
+        EmojiCNNClassifier(**settings).fit(*faces)
+    resumed = EmojiCNNClassifier(**settings, resume=True).fit(*faces)
+    assert n_epochs == [1, 2, 3, 4]
+    _assert_same_weights(resumed, whole)
+    assert resumed.history_ == whole.history_
+    assert resumed.best_epoch_ == whole.best_epoch_
+    again = EmojiCNNClassifier(**settings, resume=tmp_path).fit(*faces)  # it is over
+    assert n_epochs == [1, 2, 3, 4]
+    _assert_same_weights(again, whole)
+    other = EmojiCNNClassifier(**settings | {"learning_rate": 0.02}, resume=tmp_path)
+    with pytest.raises(ValueError, match=r"cannot go on from .*learning_rate="):
+        other.fit(*faces)
+
+
+def test_a_fit_that_a_callback_has_ended_does_not_go_on(faces, tmp_path):
+    class Ends(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
+            self.model.stop_training = True
+
+        def on_train_end(self, logs=None):  # noqa: ARG002
+            kernel = self.model.get_layer("probabilities").kernel
+            kernel.assign(keras.ops.ones_like(kernel))
+
+    settings = TINY | {"callbacks": [Ends()], "checkpoint_dir": tmp_path, "resume": True}
+    for _ in range(2):
+        cnn = EmojiCNNClassifier(**settings).fit(*faces)
+        assert cnn.n_iter_ == 1
+        assert_array_equal(cnn.weights_["probabilities/kernel"], 1)
+    (path,) = tmp_path.glob("*/last.npz")
+    assert path.stat().st_size < 10 * sum(array.nbytes for array in cnn.weights_.values())
+
+
 KERAS_SETTINGS = {
     "channels_first": ("image_data_format", "channels_first"),
     "float64": ("floatx", "float64"),
@@ -397,14 +710,16 @@ KERAS_SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("architecture", ["default", "original"])
+@pytest.mark.parametrize("network", SETTINGS)
 @pytest.mark.parametrize("setting", KERAS_SETTINGS)
-def test_settings_of_keras_change_no_bit(setting, architecture, faces, monkeypatch):
-    monkeypatch.setattr(_emoji_cnn_fit, "_networks", TrainingNetworks())  # none built before
-    settings = TINY | {"architecture": architecture, "epochs": 1}
+def test_settings_of_keras_change_no_bit(setting, network, faces, monkeypatch):
+    monkeypatch.setattr(keras_engine, "pool", NetworkPool())  # none built before
+    emoji_cnn_classifier._own_config.cache_clear()
+    settings = SETTINGS[network] | {"max_epochs": 1}
     plain = EmojiCNNClassifier(**settings).fit(*faces)
     expected = plain.predict_proba(faces[0])
-    monkeypatch.setattr(_emoji_cnn_fit, "_networks", TrainingNetworks())
+    monkeypatch.setattr(keras_engine, "pool", NetworkPool())
+    emoji_cnn_classifier._own_config.cache_clear()
     name, value = KERAS_SETTINGS[setting]
     before = getattr(keras.config, name)()
     getattr(keras.config, f"set_{name}")(value)
@@ -412,7 +727,7 @@ def test_settings_of_keras_change_no_bit(setting, architecture, faces, monkeypat
         now = getattr(keras.config, name)()
         other = EmojiCNNClassifier(**settings).fit(*faces)
         probabilities = other.predict_proba(faces[0])
-        assert other.model_.dtype_policy.name == "float32"
+        assert other.network_.dtype_policy.name == "float32"
         assert getattr(keras.config, name)() is now
     finally:
         getattr(keras.config, f"set_{name}")(before)
@@ -475,12 +790,12 @@ def test_progress_bars(faces, capsys):
     predicting = capsys.readouterr()
     assert fitting.out == predicting.out == ""
     assert "4/4" in fitting.err  # 2 epochs of 2 batches
-    assert "2/2" in predicting.err  # 48 images, 32 at once
+    assert "48/48" in predicting.err
 
 
 def test_state_is_arrays_and_json(fitted):
     fitted.predict(np.zeros((1, 24, 28), np.uint8))
-    assert fitted.model_ is not None
+    assert fitted.network_ is not None
     state = dict(fitted.__getstate__())
     weights = state.pop("weights_")
     assert all(type(array) is np.ndarray for array in weights.values())
@@ -489,15 +804,18 @@ def test_state_is_arrays_and_json(fitted):
     json.dumps(state)
 
 
-def test_grid_search_over_architecture_and_learning_rate(faces):
+def test_grid_search_over_networks_and_learning_rates(faces):
     search = GridSearchCV(
         EmojiCNNClassifier(**TINY),
-        {"architecture": ["default", "original"], "learning_rate": [0.001, 0.01]},
+        {
+            "network": ["original", {"filters": (3,)}, _functional],
+            "learning_rate": [0.001, 0.01],
+        },
         cv=2,
         n_jobs=2,
         error_score="raise",
     ).fit(*faces)
-    assert len(search.cv_results_["params"]) == 4
+    assert len(search.cv_results_["params"]) == 6
     again = EmojiCNNClassifier(**TINY | search.best_params_).fit(*faces)
     assert_array_equal(
         search.best_estimator_.predict_proba(faces[0]), again.predict_proba(faces[0])
@@ -507,14 +825,50 @@ def test_grid_search_over_architecture_and_learning_rate(faces):
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"filters": ()}, r"expected filters to be ints of at least 1, .* got \(\)"),
-        ({"filters": (4, 0.5)}, r"expected filters to be ints of at least 1, .* \(4, 0.5\)"),
-        ({"architecture": "vgg"}, "The 'architecture' parameter of EmojiCNNClassifier must be"),
-        ({"epochs": 0}, "The 'epochs' parameter of EmojiCNNClassifier must be"),
-        ({"validation_fraction": 0.001}, "or set validation_fraction=0"),
         (
-            {"architecture": "original", "image_size": 7},
-            "needs images of at least 8 x 8 px for architecture='original', got 7 x 7",
+            {"network": {"filters": ()}},
+            r"expected network\['filters'\] to be ints of at least 1, .* got \(\)",
+        ),
+        (
+            {"network": {"filters": (4, 0.5)}},
+            r"expected network\['filters'\] to be ints of at least 1, .* got \(4, 0.5\)",
+        ),
+        (
+            {"network": {"dropout": 1.0}},
+            r"expected network\['dropout'\] to be a number from 0 to below 1, got 1.0",
+        ),
+        ({"network": {"width": 3}}, "expected network to be 'edges', 'original', a dict with"),
+        ({"network": "vgg"}, "expected network to be 'edges', 'original', .* got 'vgg'"),
+        ({"max_epochs": 0}, "The 'max_epochs' parameter of EmojiCNNClassifier must be"),
+        ({"validation_fraction": 0.001}, "or set validation_fraction=None"),
+        (
+            {"network": "original", "image_size": 7},
+            "needs images of at least 8 x 8 px for network='original', got 7 x 7",
+        ),
+        ({"network": _own_model((24, 28), 2)}, "function .* that builds a model, got a model"),
+        (
+            {"network": lambda image_size, n_classes: [image_size, n_classes]},
+            r"returns a keras.Model from grey images \(n, 24, 28, 1\) to probabilities \(n, 2\), "
+            "got one that returns list",
+        ),
+        (
+            {"network": lambda image_size, n_classes: _own_model(image_size, n_classes + 1)},
+            r"probabilities \(n, 2\), which softmax .* got outputs of shape \(2, 3\)",
+        ),
+        (
+            {"network": lambda image_size, n_classes: _own_model(image_size, n_classes, "relu")},
+            "which softmax as the last activation gives; got outputs .* whose sums are",
+        ),
+        ({"optimizer": "adam"}, "The 'optimizer' parameter of EmojiCNNClassifier must be"),
+        ({"optimizer": keras.optimizers.Adam()}, "must be a callable or None. Got <keras"),
+        (
+            {"optimizer": partial(keras.optimizers.SGD, learning_rate=0.1)},
+            r"without learning_rate of its own, got learning_rate=0\.1\. Pass learning_rate to",
+        ),
+        ({"optimizer": dict}, "expected optimizer to be a class of keras.optimizers or .* dict"),
+        (
+            {"optimizer": lambda learning_rate: learning_rate},
+            "calls optimizer with learning_rate and weight_decay, which failed: .* Pass a class of",
         ),
     ],
 )
@@ -588,7 +942,9 @@ _ON_ANY_BACKEND = """if True:
         before_torch = torch.get_rng_state()
     rng = np.random.default_rng(0)
     X, y = rng.random((12, 16, 16), dtype=np.float32), np.array(["a", "b", "c"] * 4)
-    settings = {"image_size": None, "filters": (4, 6), "epochs": 1, "random_state": 0}
+    settings = {
+        "image_size": None, "network": {"filters": (4, 6)}, "max_epochs": 1, "random_state": 0
+    }
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         cnn = EmojiCNNClassifier(**settings, validation_fraction=0.25).fit(X, y)
@@ -620,7 +976,7 @@ _ON_ANY_BACKEND = """if True:
     plain.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     plain.fit(X, np.arange(12) % 3, verbose=0)
 
-    model = cnn.model_
+    model = cnn.network_
     expected = keras.ops.convert_to_numpy(model(X[..., None]))
     got = cnn.set_params(test_time_augmentation=False).predict_proba(X)
     assert np.abs(got - expected).max() < 2e-5  # float32, added in another order

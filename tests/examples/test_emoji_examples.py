@@ -27,7 +27,7 @@ def load(name):
 
 def test_demo_on_the_emoji_of_the_package(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("EMOTION_ESTIMATORS_DATA", str(tmp_path))
-    load("demo_emoji").main(["--epochs", "1", "--out", str(tmp_path / "new")])
+    load("demo_emoji").main(["--max-epochs", "1", "--out", str(tmp_path / "new")])
     out = capsys.readouterr().out
     assert "58 of google, 58 of twitter, with the package" in out
     assert "58 images to learn from, 58 to measure on" in out

@@ -13,12 +13,12 @@ except ModuleNotFoundError as error:
 
 from emotion_estimators.datasets import load_emoji_sample
 from emotion_estimators.images import read_image, resize_images, to_grey
-from emotion_estimators.networks.emoji import build_emoji_network, edge_filters
+from emotion_estimators.networks.emoji import build_edges_network, edge_filters
 
 
 @pytest.fixture(scope="module")
 def network():
-    model = build_emoji_network((48, 48), 2, keras.Sequential, filters=(4,), dropout=0.5)
+    model = build_edges_network((48, 48), 2, filters=(4,), dropout=0.5)
     model.get_layer("edges").set_weights([edge_filters()])
     return model
 

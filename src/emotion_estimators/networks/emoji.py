@@ -5,6 +5,7 @@ Imports keras, so import this module only where it is needed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["build_emoji_network", "build_original_network", "edge_filters"]
+__all__ = ["build_edges_network", "build_original_network", "edge_filters", "first_weights"]
 
-# The first layer of `build_emoji_network`: widths of the edges it sees, and their directions.
+# The first layer of `build_edges_network`: widths of the edges it sees, and their directions.
 _WIDTHS = (0.8, 1.8)  # standard deviations in pixels
 _N_DIRECTIONS = 8
 _RADIUS = 4  # pixels
@@ -25,7 +26,7 @@ _DTYPE = {"dtype": "float32"}
 _LAST = {"data_format": "channels_last", **_DTYPE}
 
 
-def build_original_network(image_size: tuple[int, int], n_classes: int, model_class: Any) -> Any:
+def build_original_network(image_size: tuple[int, int], n_classes: int) -> Any:
     """Return the classic small network: two convolutions without padding, two dense layers."""
     zeros = {"kernel_initializer": "zeros"}
     convolution: dict[str, Any] = {"activation": "relu", **zeros, **_LAST}
@@ -40,7 +41,7 @@ def build_original_network(image_size: tuple[int, int], n_classes: int, model_cl
             n_classes, activation="softmax", name="probabilities", **zeros, **_DTYPE
         ),
     ]
-    return _model(model_class, layers, "original")
+    return _model(layers, "original")
 
 
 def edge_filters() -> NDArray[np.float32]:
@@ -58,13 +59,8 @@ def edge_filters() -> NDArray[np.float32]:
     return np.stack(filters, axis=-1)[:, :, np.newaxis].astype(np.float32)
 
 
-def build_emoji_network(
-    image_size: tuple[int, int],
-    n_classes: int,
-    model_class: Any,
-    *,
-    filters: Sequence[int],
-    dropout: float,
+def build_edges_network(
+    image_size: tuple[int, int], n_classes: int, *, filters: Sequence[int], dropout: float
 ) -> Any:
     """Return a network that sees directions of edges, not greys, and convolves these."""
     normalised = {"center": False, "scale": False, **_DTYPE}
@@ -108,10 +104,30 @@ def build_emoji_network(
             **_DTYPE,
         ),
     ]
-    return _model(model_class, layers, "emoji")
+    return _model(layers, "edges")
 
 
-def _model(model_class: Any, layers: list[Any], name: str) -> Any:
-    model = model_class(layers, name=name)
+def first_weights(model: Any, rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+    """Draw the kernels of either network, uniformly; all else begins as Keras has it.
+
+    Glorot's limits for "original", as Keras draws; He's for "edges".
+    """
+    weights = {}
+    for layer in model.layers:
+        for variable in layer.weights:
+            shape = tuple(variable.shape)
+            if variable.name == "kernel":
+                fan_in, fan_out = math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
+                is_original = model.name == "original"
+                limit = math.sqrt(6 / (fan_in + fan_out) if is_original else 6 / fan_in)
+                values = rng.uniform(-limit, limit, shape)
+            else:
+                values = np.full(shape, variable.name in ("gamma", "moving_variance"), float)
+            weights[f"{layer.name}/{variable.name}"] = values.astype(np.float32)
+    return weights if model.name == "original" else weights | {"edges/kernel": edge_filters()}
+
+
+def _model(layers: list[Any], name: str) -> Any:
+    model = keras.Sequential(layers, name=name)
     model.dtype_policy = "float32"
     return model

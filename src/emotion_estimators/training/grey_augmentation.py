@@ -1,15 +1,19 @@
-"""Random changes of grey images, drawn for a whole batch at once in NumPy.
+"""Changes of grey images: random ones to train on, the same ones for every prediction.
 
-NumPy alone, so that a seed gives the same images whatever trains on them; imported by the
-Keras plumbing of this folder.
+Drawn for a whole batch at once in NumPy alone, so that a seed gives the same images whatever
+trains on them.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["augment_grey"]
+from emotion_estimators.networks.onnx.views import small_shifts
+
+__all__ = ["augment_grey", "scaled", "shifted_views"]
 
 Images = NDArray[np.float32]
 
@@ -35,6 +39,27 @@ _ERASED_SIDES = (1 / 8, 1 / 3)  # sides of the covered box as shares of the imag
 
 _GRID = 4
 _RADIUS = 3  # pixels of the blur on either side
+
+
+def scaled(pixels: NDArray[Any]) -> Images:
+    """Return pixels as float32; uint8 is divided by 255."""
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.float32) / np.float32(255)
+    return pixels.astype(np.float32)
+
+
+def shifted_views(images: Images) -> Images:
+    """Return each image (n, h, w), moved four ways too, and the mirror images, (n, 10, h, w).
+
+    The border is repeated outwards.
+    """
+    rows, columns = (np.arange(size) for size in images.shape[1:])
+    moved = [
+        images[:, np.clip(rows + dy, 0, rows[-1])][:, :, np.clip(columns + dx, 0, columns[-1])]
+        for dy, dx in [(0, 0), *small_shifts((len(rows), len(columns)))]
+    ]
+    views = np.stack(moved, axis=1)  # (n, 5, h, w)
+    return np.concatenate([views, views[..., ::-1]], axis=1)
 
 
 def augment_grey(images: Images, strength: float, rng: np.random.Generator) -> Images:

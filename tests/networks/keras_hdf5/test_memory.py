@@ -15,7 +15,7 @@ except ModuleNotFoundError as error:
     pytest.skip(f"needs Keras and a backend: {error}", allow_module_level=True)
 
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks.emoji import build_emoji_network, build_original_network
+from emotion_estimators.networks.emoji import build_edges_network, build_original_network
 from emotion_estimators.networks.keras_hdf5.memory import keras_onnx
 from emotion_estimators.networks.onnx.views import small_shifts
 
@@ -23,12 +23,8 @@ from emotion_estimators.networks.onnx.views import small_shifts
 ATOL = 1e-5
 
 
-def emoji(size, n_classes):
-    return build_emoji_network(size, n_classes, keras.Sequential, filters=(6, 8), dropout=0.5)
-
-
-def original(size, n_classes):
-    return build_original_network(size, n_classes, keras.Sequential)
+def edges(size, n_classes):
+    return build_edges_network(size, n_classes, filters=(6, 8), dropout=0.5)
 
 
 def random_weights(model):
@@ -72,7 +68,7 @@ def expected(model, images, shifts, *, mirrored):
 
 @pytest.mark.parametrize("n_classes", [1, 2, 7])
 @pytest.mark.parametrize("size", [(8, 8), (33, 48)])
-@pytest.mark.parametrize("build", [emoji, original])
+@pytest.mark.parametrize("build", [edges, build_original_network])
 def test_equals_keras(build, size, n_classes):
     model = build(size, max(n_classes, 2))  # a network of one class has a second output
     images = random_images(size)
@@ -116,7 +112,7 @@ def test_layers_of_one_name_are_not_mistaken():
 
 
 def test_missing_weights():
-    model = original((8, 8), 2)
+    model = build_original_network((8, 8), 2)
     weights = random_weights(model)
     del weights["conv_2/bias"]
     with pytest.raises(WeightsError, match="A network: expected weights conv_2/bias"):
@@ -132,13 +128,13 @@ def test_shifts_are_the_24th_part():
 
 
 def test_a_row_does_not_depend_on_its_neighbours():
-    serialised = convert(emoji((24, 26), 3), shifts=small_shifts((24, 26)), mirrored=True)
+    serialised = convert(edges((24, 26), 3), shifts=small_shifts((24, 26)), mirrored=True)
     images = random_images((24, 26), n=9)
     assert_allclose(run(serialised, images)[4:5], run(serialised, images[4:5]), rtol=0, atol=1e-6)
 
 
 def test_stored_in_float16():
-    model = emoji((48, 48), 7)
+    model = edges((48, 48), 7)
     full, small = (convert(model, stored=stored) for stored in ("float32", "float16"))
     assert len(small) < 0.6 * len(full)
     images = random_images((48, 48))
@@ -148,7 +144,7 @@ def test_stored_in_float16():
 
 
 def test_interface_and_metadata():
-    serialised = convert(emoji((12, 15), 2), n_classes=1, metadata={"answer": "42"})
+    serialised = convert(edges((12, 15), 2), n_classes=1, metadata={"answer": "42"})
     session = onnxruntime.InferenceSession(serialised, providers=["CPUExecutionProvider"])
     (images,), (probabilities,) = session.get_inputs(), session.get_outputs()
     assert (images.name, images.shape) == ("images", ["n", 1, 12, 15])
