@@ -62,7 +62,7 @@ class TorchNetworkClassifier(NetworkClassifier):
 
         device = choose_device(self.device, needed_by=type(self).__name__)
         network = self._live(device, lambda: self._restore().to(device))
-        return partial(self._probabilities, network)
+        return partial(self._answer, network)
 
     @abstractmethod
     def _build_fitted(self, architecture: dict[str, Any]) -> nn.Module:
@@ -77,8 +77,8 @@ class TorchNetworkClassifier(NetworkClassifier):
         """
 
     @abstractmethod
-    def _probabilities(self, network: Any, batch: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the probabilities, (n, n_classes), of a batch (n, height, width[, 3])."""
+    def _answer(self, network: Any, batch: NDArray[Any]) -> NDArray[np.float64]:
+        """Return what `_answers` collects, (n, n_classes), of a batch (n, height, width[, 3])."""
 
 
 class SkorchNetworkClassifier(TorchNetworkClassifier):
@@ -121,7 +121,7 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
     ) -> nn.Module:
         """Return the network with which a training begins; `mean` and `std` are of its pixels."""
 
-    def _probabilities(self, network: Any, batch: NDArray[Any]) -> NDArray[np.float64]:
+    def _answer(self, network: Any, batch: NDArray[Any]) -> NDArray[np.float64]:
         """Return the probabilities, (n, n_classes), of a batch (n, height, width[, 3])."""
         from emotion_estimators.training.inference import class_probabilities
 
