@@ -19,6 +19,7 @@ from .classifiers import MirrorKernelRidgeClassifier as MirrorKernelRidgeClassif
 from .classifiers import PretrainedEmotionClassifier as PretrainedEmotionClassifier
 from .classifiers import make_facenet_classifier as make_facenet_classifier
 from .classifiers import make_hog_classifier as make_hog_classifier
+from .classifiers import make_multilabel_classifier as make_multilabel_classifier
 from .features import FaceCropper as FaceCropper
 from .features import FacenetEmbedder as FacenetEmbedder
 from .features import HOGTransformer as HOGTransformer
