@@ -146,7 +146,7 @@ class ShuffledBatches:
     def _loaded(self, order: Tensor) -> Iterator[Batch]:
         """Yield the images as they are, in this order."""
         if isinstance(self.dataset, LabelledImages):
-            for rows in order.to(self.dataset.images.device).split(self.batch_size):
+            for rows in torch.split(order.to(self.dataset.images.device), self.batch_size):
                 yield self.dataset.batch(rows, self.device)
             return
         yield from _streamed(

@@ -89,7 +89,8 @@ def class_probabilities(
         probabilities = softmax(_scores(network, x), axis=1)
         if mirrored:
             probabilities = (probabilities + softmax(_scores(network, x.flip(3)), axis=1)) / 2
-    return probabilities[: len(images)]
+    answers: NDArray[np.float64] = probabilities[: len(images)]
+    return answers
 
 
 def label_scores(
