@@ -21,7 +21,7 @@ from emotion_estimators._optional import import_optional
 from emotion_estimators._sklearn import fit_context, keep_fitted
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.pool import pool
-from emotion_estimators.training.checkpoints import Checkpoints, describe, digest
+from emotion_estimators.training.checkpoints import Checkpoints, describe, differences, digest
 from emotion_estimators.training.progress import TrainingTask, Weights
 from emotion_estimators.training.targets import (
     Targets,
@@ -316,8 +316,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             )
         if architecture != self.architecture_:
             raise ValueError(
-                f"{owner} with {self.architecture_}, got {architecture}. Set warm_start=False to "
-                "start from scratch."
+                f"{owner} with another network: {differences(self.architecture_, architecture)}. "
+                "Set warm_start=False to start from scratch."
             )
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

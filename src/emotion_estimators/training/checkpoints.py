@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from emotion_estimators._files import whole_file
 
-__all__ = ["CHECKPOINT_NAME", "Checkpoints", "describe", "digest", "fingerprint"]
+__all__ = ["CHECKPOINT_NAME", "Checkpoints", "describe", "differences", "digest", "fingerprint"]
 
 CHECKPOINT_NAME = "last.npz"
 _FORMAT = 1  # of the files
@@ -213,10 +213,10 @@ class Checkpoints:
                 f"{self.owner} cannot read the checkpoint {path}: {error}. Remove the file, and "
                 "the training starts from the beginning with resume=True."
             ) from error
-        differences = _differences(found, self.parts)
-        if differences:
+        differing = differences(found, self.parts)
+        if differing:
             raise ValueError(
-                f"{self.owner} cannot go on from {path}: it is of a training with {differences}. "
+                f"{self.owner} cannot go on from {path}: it is of a training with {differing}. "
                 "Restore what it was, or set resume=True, which starts where this fit was not."
             )
         return state, is_over
@@ -287,8 +287,8 @@ def _unpacked(value: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     return held
 
 
-def _differences(found: Any, wanted: Any) -> str:
-    """Return what differs between two trainings, in words; nothing if they are the same."""
+def differences(found: Any, wanted: Any) -> str:
+    """Return what differs between two descriptions, in words; nothing if they are the same."""
     said = list(_different("", found, wanted))
     if len(said) > _N_NAMED:
         said = [*said[:_N_NAMED], f"{len(said) - _N_NAMED} more"]
@@ -303,10 +303,17 @@ def _different(name: str, found: Any, wanted: Any) -> Iterator[str]:
         for key in sorted(found.keys() | wanted.keys()):
             part = f"{name}.{key}" if name else key
             yield from _different(part, found.get(key), wanted.get(key))
+    elif _are_layers(found) and _are_layers(wanted) and len(found) == len(wanted):
+        for i, pair in enumerate(zip(found, wanted, strict=True)):
+            yield from _different(f"{name}.{i}", *pair)
     elif any("sha256:" in str(value) for value in (found, wanted)):
         yield f"other {name}"
     else:
         yield f"{name}={_brief(found)} (now {_brief(wanted)})"
+
+
+def _are_layers(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
 
 
 def _brief(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -127,6 +127,20 @@ class TrainingTask:
             keeps_last=self.held_out is None,
         )
         self.is_over = is_over or self.progress.is_over(self.max_epochs, self.n_iter_no_change)
+        self._save(state)
+
+    def replace_weights(
+        self, weights: Weights, *, state: Callable[[], dict[str, Any]]
+    ) -> None:
+        """Keep these weights, which took the place of the last epoch's after it.
+
+        Raises OSError, which `failure` then is, if a checkpoint is wanted and cannot be written.
+        """
+        self.progress = replace(self.progress, best_weights=weights)
+        self._save(state)
+
+    def _save(self, state: Callable[[], dict[str, Any]]) -> None:
+        """Write a checkpoint if one is wanted."""
         if self.checkpoints.folder is None or not self.writes:
             return
         found = {
