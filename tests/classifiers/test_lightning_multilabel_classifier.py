@@ -287,7 +287,9 @@ def test_warm_start(squares):
     assert_array_equal(net.weights_[name], before[name])
     with pytest.raises(ValueError, match=r"warm_start=True was fitted on the classes \[0, 1, 2\]"):
         net.fit(squares[0], squares[1][:, :2])
-    with pytest.raises(ValueError, match=r"warm_start=True was fitted with .*'head_hidden': 8"):
+    with pytest.raises(
+        ValueError, match=r"was fitted with another network: head_hidden=8 \(now 9\)"
+    ):
         net.set_params(head_hidden=9).fit(*squares)
 
 
@@ -444,7 +446,7 @@ def test_leaves_nothing_behind(squares, tmp_path, monkeypatch, capfd):
     net = LightningMultiLabelClassifier(**TINY, verbose=1).fit(*squares)
     assert "15/15" in capfd.readouterr().err  # 3 epochs of 5 batches
     net.predict(squares[0])
-    assert "2/2" in capfd.readouterr().err  # 48 images in batches of 32
+    assert "48/48" in capfd.readouterr().err
 
 
 def test_a_fit_lets_go_of_all_it_took(squares):
@@ -547,7 +549,7 @@ def test_resumed_after_a_kill(tmp_path, monkeypatch):
         over = LightningMultiLabelClassifier(**settings, resume=resume).fit(X, Y)
         assert over.history_ == whole.history_
         assert_same_weights(over, whole)
-    with pytest.raises(ValueError, match=r"cannot go on from .*: .* loss='bce' \(now 'focal'\)"):
+    with pytest.raises(ValueError, match=r"cannot go on from .*: .*loss='bce' \(now 'focal'\)"):
         LightningMultiLabelClassifier(**settings, resume=folder, loss="focal").fit(X, Y)
 
 
@@ -586,14 +588,14 @@ def other_backbone(seed):
     ("settings", "match"),
     [
         ({"learning_rate": 0.5}, r"learning_rate=0\.002 \(now 0\.5\)"),
-        ({"weight_decay": 5, "pos_weight": 9.0}, r"pos_weight.*weight_decay=0\.01 \(now 5\)"),
+        ({"weight_decay": 5, "pos_weight": 9.0}, r"weight_decay=0\.01 \(now 5\), pos_weight"),
         ({"random_state": 1}, "other random_state"),
         ({"random_state": None}, "other random_state"),
-        ({"validation_fraction": 0.3}, "other random_state, validation_fraction=0.25"),
+        ({"validation_fraction": 0.3}, r"validation_fraction=0.25 \(now 0.3\), other random_state"),
         ({"num_workers": 1}, "num_workers='0' .now 'above 0'"),
-        ({"labels": ["a", "b", "c"]}, "other labels"),
+        ({"labels": ["a", "b", "c"]}, "other classes"),
         ({"head_hidden": 9}, r"architecture\.head_hidden=8 \(now 9\)"),
-        ({"loss": partial(focal_loss, gamma=3)}, r"loss='bce'.*focal_loss"),
+        ({"loss": partial(focal_loss, gamma=3)}, r"loss='bce' \(now .*losses\.focal_los"),
         ({"callbacks": [Interrupt(1000)]}, "callbacks="),
         ({"ema_decay": 0.9}, "ema_decay=None"),
         ({"augmentation": 0.0}, "augmentation=0.3"),
@@ -869,7 +871,7 @@ def test_weights_of_a_file(squares, tmp_path):
     name = "layers.0.conv.weight"
     assert_array_equal(net.weights_[f"backbone.{name}"], state[name].numpy())
     with pytest.raises(
-        WeightsError, match=r"weights\.pth: has no layers\.2\.first\..* are missing"
+        WeightsError, match=r"weights\.pth: has no layers\.3\.first\..* are missing"
     ):
         net.set_params(network="resnet10").fit(X, Y)
     with pytest.raises(

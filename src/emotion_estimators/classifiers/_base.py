@@ -203,12 +203,12 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the rows to train on and those held out, if any."""
         owner = type(self).__name__
         n_samples = len(targets.weights["labels"])
-        if self.validation_fraction is not None:
-            return hold_out(owner, targets, self.validation_fraction, rng)
         if n_samples < 2:
             raise ValueError(
                 f"{owner} needs at least 2 images to train, got n_samples = {n_samples}."
             )
+        if self.validation_fraction is not None:
+            return hold_out(owner, targets, self.validation_fraction, rng)
         return np.arange(n_samples), None
 
     def _task(

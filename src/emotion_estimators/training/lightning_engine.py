@@ -35,6 +35,7 @@ from emotion_estimators.training.device import (
     reads_unset_memory,
 )
 from emotion_estimators.training.losses import make_loss, masked_mean
+from emotion_estimators.training.optimizer import make_optimizer
 from emotion_estimators.training.progress import TrainingTask
 from emotion_estimators.training.schedule import Schedule
 from emotion_estimators.training.seeds import seeded
@@ -188,10 +189,10 @@ class _Module(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
-        self.losses, self.clip = losses, clip
+        self.owner, self.losses, self.clip = task.owner, losses, clip
         self.learning_rate, self.weight_decay = task.learning_rate, task.weight_decay
         self.warmup = task.warmup
-        self.make_optimizer = task.optimizer or partial(torch.optim.AdamW, fused=True)
+        self.optimizer = task.optimizer or partial(torch.optim.AdamW, fused=True)
         self.n_first_steps = task.progress.n_steps
         self.optimizer_state: dict[str, Any] | None = None  # to go on from
         # in a tuple, so that it is no part of this module: no optimizer, no copy to other devices
@@ -221,15 +222,12 @@ class _Module(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer, with no decay of biases and normalisation, and the schedule."""
-        weights = [p for p in self.network.parameters() if p.requires_grad]
-        matrices = [p for p in weights if p.ndim > 1]
-        others = [p for p in weights if p.ndim <= 1]
-        optimizer = self.make_optimizer(
-            [
-                {"params": matrices, "weight_decay": self.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=self.learning_rate,
+        optimizer = make_optimizer(
+            self.owner,
+            self.optimizer,
+            self.network,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
         )
         if self.optimizer_state is not None:
             optimizer.load_state_dict(self.optimizer_state)

@@ -129,9 +129,7 @@ class TrainingTask:
         self.is_over = is_over or self.progress.is_over(self.max_epochs, self.n_iter_no_change)
         self._save(state)
 
-    def replace_weights(
-        self, weights: Weights, *, state: Callable[[], dict[str, Any]]
-    ) -> None:
+    def replace_weights(self, weights: Weights, *, state: Callable[[], dict[str, Any]]) -> None:
         """Keep these weights, which took the place of the last epoch's after it.
 
         Raises OSError, which `failure` then is, if a checkpoint is wanted and cannot be written.
