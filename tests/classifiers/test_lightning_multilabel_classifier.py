@@ -1,7 +1,9 @@
 """LightningMultiLabelClassifier: both conformance suites, what it learns, keeps and refuses."""
 
+import copy
 import errno
 import gc
+import json
 import logging
 import multiprocessing
 import os
@@ -26,6 +28,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
+from scipy.special import expit
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -842,6 +846,231 @@ def test_one_row_of_features_is_not_copied_to_all_images(squares):
         WeightsError, match=r"The network gave outputs of shape \(1, 6\) for a batch"
     ):
         net.predict(squares[0])
+
+
+class Hooks(pl.Callback):
+    """Notes what is called, and what is known then."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __deepcopy__(self, _):
+        return self
+
+    def on_validation_start(self, *_):
+        self.seen.append("start")
+
+    def on_validation_batch_end(self, *_):
+        self.seen.append("batch")
+
+    def on_validation_end(self, trainer, _):
+        self.seen.append(sorted(trainer.callback_metrics))
+
+    def on_train_epoch_end(self, trainer, _):
+        self.seen.append(trainer.current_epoch)
+
+
+def test_lightnings_own_validation(squares):
+    hooks = Hooks()
+    settings = TINY | {"max_epochs": 2, "callbacks": [hooks]}
+    LightningMultiLabelClassifier(**settings, validation_fraction=0.25).fit(*squares)
+    metrics = ["valid_average_precision", "valid_loss"]
+    later = ["learning_rate", "train_loss", *metrics]  # those of the epoch before
+    assert hooks.seen == ["start", "batch", metrics, 0, "start", "batch", later, 1]
+    hooks.seen.clear()
+    LightningMultiLabelClassifier(**settings, validation_fraction=None).fit(*squares)
+    assert hooks.seen == [0, 1]
+
+
+def test_what_a_callback_copies_holds_no_images(squares):
+    sizes = []
+
+    class Copy(pl.Callback):
+        def on_train_start(self, _, module):
+            sizes.append(len(pickle.dumps(copy.deepcopy(module).state_dict())))
+            held = [len(pickle.dumps(value)) for value in vars(copy.deepcopy(module)).values()]
+            sizes.append(sum(held))
+
+    X, Y = squares
+    LightningMultiLabelClassifier(**TINY | {"max_epochs": 1}, callbacks=[Copy()]).fit(X, Y)
+    few = list(sizes)
+    sizes.clear()
+    more = np.concatenate([X] * 20), np.concatenate([Y] * 20)
+    LightningMultiLabelClassifier(**TINY | {"max_epochs": 1}, callbacks=[Copy()]).fit(*more)
+    assert sizes == few
+    average = pl.callbacks.EMAWeightAveraging(decay=0.9)
+    net = LightningMultiLabelClassifier(**TINY, callbacks=[average]).fit(X, Y)
+    assert net.n_iter_ == 3
+
+
+def test_optimizer(squares):
+    settings = TINY | {"max_epochs": 2, "learning_rate": 0.02}
+    nets = [
+        LightningMultiLabelClassifier(**settings, optimizer=optimizer).fit(*squares)
+        for optimizer in (
+            None,
+            torch.optim.AdamW,
+            torch.optim.SGD,
+            partial(torch.optim.SGD, momentum=0.9),
+        )
+    ]
+    rates = [[record["learning_rate"] for record in net.history_] for net in nets]
+    assert rates == [rates[0]] * 4
+    name = "head.0.weight"
+    # fused kernels round otherwise
+    assert_allclose(nets[0].weights_[name], nets[1].weights_[name], rtol=0, atol=1e-3)
+    for one, other in ((0, 2), (2, 3)):
+        assert np.abs(nets[one].weights_[name] - nets[other].weights_[name]).max() > 2e-3
+    net = LightningMultiLabelClassifier(**settings, optimizer=partial(torch.optim.SGD, lr=1))
+    with pytest.raises(ValueError, match=r"an optimizer without lr of its own, got lr=1"):
+        net.fit(*squares)
+
+
+def test_gradients_of_several_batches(squares):
+    settings = TINY | {"max_epochs": 2, "validation_fraction": None, "verbose": 1}
+    steps = []
+
+    class Count(pl.Callback):
+        def on_train_end(self, trainer, _):
+            steps.append((trainer.global_step, trainer.estimated_stepping_batches))
+
+    net = LightningMultiLabelClassifier(
+        **settings, trainer={"accumulate_grad_batches": 4}, callbacks=[Count()]
+    ).fit(*squares)
+    assert steps == [(4, 4)]  # 6 batches an epoch: after 4, and at the end
+    assert net.history_[-1]["learning_rate"] < 1e-5  # the schedule has come to its end
+
+
+@pytest.mark.parametrize(
+    ("network", "match"),
+    [
+        ({"n_blocks": [1]}, r"a dict as network to hold 'widths'.*, got \['n_blocks'\]"),
+        ({"widths": [8], "depth": 3}, r"got \['depth', 'widths'\]"),
+        ({"widths": [8, 16], "n_blocks": [1]}, "whole numbers above 0, as many of both"),
+        ({"widths": [8, 0]}, "whole numbers above 0"),
+        ({"widths": [10], "bottleneck": True}, "wants widths that 4 divides"),
+        (lambda size: size, r"to build a torch.nn.Module of an image size, got a tuple"),
+    ],
+)
+def test_bad_settings_of_a_network(squares, network, match):
+    with pytest.raises(ValueError, match=match):
+        LightningMultiLabelClassifier(**TINY | {"network": network}).fit(*squares)
+
+
+def build_pooled(image_size, width=8):
+    return nn.Sequential(nn.AvgPool2d(min(image_size) // 4), nn.Conv2d(3, width, 3, padding=1))
+
+
+def test_networks_by_settings_and_builders(squares):
+    X, Y = squares
+    by_name = LightningMultiLabelClassifier(**TINY).fit(X, Y)
+    by_dict = LightningMultiLabelClassifier(**TINY | {"network": {"widths": (16, 32)}}).fit(X, Y)
+    assert_same_weights(by_dict, by_name)
+    assert json.loads(json.dumps(by_dict.architecture_)) == by_dict.architecture_
+    networks = [{"widths": [8, 8]}, "resnet6-tiny", build_pooled, partial(build_pooled, width=4)]
+    search = GridSearchCV(
+        LightningMultiLabelClassifier(**TINY | {"max_epochs": 1}),
+        {"network": networks},
+        cv=2,
+        n_jobs=2,
+        error_score="raise",
+    ).fit(X, Y)
+    assert len(search.cv_results_["params"]) == 4
+    built = LightningMultiLabelClassifier(**TINY | {"network": build_pooled}).fit(X, Y)
+    loaded = pickle.loads(pickle.dumps(built))
+    assert_array_equal(loaded.predict_proba(X), built.predict_proba(X))
+
+
+def test_a_network_that_has_changed_since_is_refused(squares):
+    X, Y = squares
+    match = "fitted with another network than it has now: set network to what it was"
+    net = LightningMultiLabelClassifier(**TINY | {"network": build_pooled}).fit(X, Y)
+    expected = net.predict_proba(X)
+    net = pickle.loads(pickle.dumps(net)).set_params(network=partial(build_pooled, width=9))
+    with pytest.raises(ValueError, match=match):
+        net.predict_proba(X)
+    assert_array_equal(net.set_params(network=build_pooled).predict_proba(X), expected)
+    module = LightningMultiLabelClassifier(**TINY | {"network": other_backbone(0)}).fit(X, Y)
+    expected = module.predict_proba(X)
+    module = pickle.loads(pickle.dumps(module))
+    # its weights are the fitted ones, whatever those of the module are
+    assert_array_equal(module.set_params(network=other_backbone(1)).predict_proba(X), expected)
+    with pytest.raises(ValueError, match=match):
+        pickle.loads(pickle.dumps(module)).set_params(network=nn.Flatten()).predict_proba(X)
+
+
+def test_a_builder_may_give_one_and_the_same(squares):
+    backbone = other_backbone(0)
+    before = backbone.conv.weight.detach().clone()
+    LightningMultiLabelClassifier(**TINY | {"network": lambda _: backbone}).fit(*squares)
+    assert torch.equal(backbone.conv.weight, before)
+
+
+def test_both_views(squares, fitted):
+    X, _ = squares
+    both = clone(fitted).set_params(test_time_augmentation=True)
+    both.__dict__.update({k: v for k, v in vars(fitted).items() if k.endswith("_")})
+    mean = (fitted.predict_proba(X) + fitted.predict_proba(X[:, :, ::-1])) / 2
+    assert_allclose(both.predict_proba(X), mean, rtol=1e-9)
+    assert_allclose(both.predict_proba(X[:, :, ::-1]), mean, rtol=1e-5)
+    scores = both.decision_function(X)
+    assert_allclose(scores, np.log(mean / (1 - mean)), rtol=1e-6, atol=1e-9)
+    assert_array_equal(both.predict_proba(X), expit(scores))
+
+
+class Narrow(nn.Module):
+    """A strided convolution of maps as wide as the stride."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 16, 3, stride=8, padding=1)
+        self.second = nn.Conv2d(16, 16, 3, stride=2, padding=1)
+
+    def forward(self, x):
+        return self.second(torch.relu(self.first(x)))
+
+
+def test_bfloat16_is_left_where_torch_reads_memory_that_nobody_has_set(squares):
+    X, Y = squares
+    with torch.random.fork_rng():
+        network = Narrow()
+    nets = {
+        (precision, size): LightningMultiLabelClassifier(
+            **TINY | {"network": network, "precision": precision, "image_size": size}
+        ).fit(X, Y)
+        for precision in ("float32", "bfloat16")
+        for size in (16, 40)
+    }
+    assert_same_weights(nets["float32", 16], nets["bfloat16", 16])
+    name = "head.0.weight"
+    wide = [nets[precision, 40].weights_[name] for precision in ("float32", "bfloat16")]
+    assert not np.array_equal(*wide)
+
+
+def test_a_resumed_training_counts_on(squares, tmp_path):
+    counts = []
+
+    class Count(pl.Callback):
+        def on_train_epoch_end(self, trainer, _):
+            rate = trainer.optimizers[0].param_groups[0]["lr"]
+            counts.append((trainer.current_epoch, trainer.global_step, rate))
+
+        def on_train_batch_end(self, trainer, *_):
+            if len(counts) == 2 and trainer.global_step == 12:
+                counts.append("interrupted")
+                os.kill(os.getpid(), signal.SIGINT)
+
+    net = LightningMultiLabelClassifier(**TINY | {"max_epochs": 4}, callbacks=[Count()])
+    net.set_params(checkpoint_dir=tmp_path, resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(*squares)
+    net.fit(*squares)
+    assert [count[:2] for count in counts if count != "interrupted"] == [
+        (0, 5), (1, 10), (2, 15), (3, 20),
+    ]  # fmt: skip
+    assert [r["learning_rate"] for r in net.history_] == [
+        count[2] for count in counts[:2] + counts[3:]
+    ]
 
 
 def test_timm_fetches_nothing_offline(squares, monkeypatch):

@@ -112,3 +112,18 @@ def test_a_batch_without_known_labels():
     loss.backward()
     assert loss.item() == 0
     assert (scores.grad == 0).all()
+
+
+def test_a_loss_of_ones_own():
+    def squared(scores, targets, *, pos_weight=None):
+        weight = 1 if pos_weight is None else torch.where(targets == 1, pos_weight, 1)
+        return weight * (torch.sigmoid(scores) - targets) ** 2
+
+    scores, targets = torch.tensor(SCORES), torch.tensor(TARGETS)
+    expected = (P - TARGETS) ** 2
+    assert_allclose(make_loss(squared, None)(scores, targets), expected, **CLOSE)
+    weighted = make_loss(squared, torch.tensor([2.0] * 5))(scores, targets)
+    assert_allclose(weighted, expected * np.where(TARGETS == 1, 2, 1), **CLOSE)
+    batch = targets, torch.ones(40)
+    with pytest.raises(ValueError, match=r"each score, \(40, 5\), got \(\)\. .* reduction='none'"):
+        masked_mean(torch.nn.BCEWithLogitsLoss(), scores, batch)

@@ -193,12 +193,11 @@ class _Module(pl.LightningModule):
         self.learning_rate, self.weight_decay = task.learning_rate, task.weight_decay
         self.warmup = task.warmup
         self.optimizer = task.optimizer or partial(torch.optim.AdamW, fused=True)
-        self.n_first_steps = task.progress.n_steps
         self.optimizer_state: dict[str, Any] | None = None  # to go on from
         # in a tuple, so that it is no part of this module: no optimizer, no copy to other devices
         average = None if ema_decay is None else averaged_model(network, decay=ema_decay)
         self.averages = () if average is None else (average,)
-        self._n_averaged = 0  # steps of this fit that are in it
+        self._n_averaged = task.progress.n_steps
         self.record: dict[str, float] = {}  # of the present epoch
         self._loss_sum: Tensor | float = 0.0
         self._n_seen = 0
@@ -209,16 +208,6 @@ class _Module(pl.LightningModule):
         """What is judged and kept: the average, if there is one."""
         judged: nn.Module = self.averages[0].module if self.averages else self.network
         return judged
-
-    @property
-    def n_steps(self) -> int:
-        """Steps of the whole training so far."""
-        return self.n_first_steps + self.trainer.global_step
-
-    @property
-    def n_total_steps(self) -> int:
-        """Steps of the whole training."""
-        return self.n_first_steps + int(self.trainer.estimated_stepping_batches)
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer, with no decay of biases and normalisation, and the schedule."""
@@ -236,8 +225,9 @@ class _Module(pl.LightningModule):
                     if isinstance(value, Tensor) and value.shape == weight.shape:
                         # fused kernels want both in one order of memory
                         state[name] = torch.empty_like(weight).copy_(value)
-        schedule = Schedule(self.n_total_steps, warmup=self.warmup)
-        scheduler = LambdaLR(optimizer, schedule.rate, last_epoch=self.n_first_steps - 1)
+        n_steps = int(self.trainer.estimated_stepping_batches)
+        schedule = Schedule(n_steps, warmup=self.warmup)
+        scheduler = LambdaLR(optimizer, schedule.rate, last_epoch=self.trainer.global_step - 1)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
@@ -363,11 +353,11 @@ class _Following(Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Open the bar."""
         self.task.writes = trainer.is_global_zero
-        self.bar = self.opened.enter_context(self.task.bar(self.module.n_total_steps))
+        self.bar = self.opened.enter_context(self.task.bar(int(trainer.estimated_stepping_batches)))
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Move the bar."""
-        self.bar.update(self.module.n_steps - self.bar.n)
+        self.bar.update(trainer.global_step - self.bar.n)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Hand on the record, weights and state of the epoch."""
@@ -375,7 +365,7 @@ class _Following(Checkpoint):
         self.bar.set_postfix({k: f"{v:.4f}" for k, v in module.record.items()}, refresh=False)
         self.task.end_epoch(
             module.record,
-            n_steps=module.n_steps,
+            n_steps=trainer.global_step,
             score=module.score(),
             weights=lambda: _copies(module.judged.state_dict()),
             state=lambda: self.state(self.callbacks, trainer),
@@ -411,7 +401,7 @@ def _fit(
                 "accelerator": "gpu" if on_cuda else "cpu",
                 "devices": [device.index] if on_cuda and n_devices == 1 else n_devices,
                 "precision": "32-true" if dtype is None else "bf16-mixed",
-                "max_epochs": task.max_epochs - len(task.progress.history),
+                "max_epochs": task.max_epochs,
                 "callbacks": [*callbacks, following],
                 "enable_progress_bar": False,
                 "num_sanity_val_steps": 0,
@@ -420,6 +410,7 @@ def _fit(
             }
         )
         try:
+            _go_on(trainer, task)
             trainer.fit(module, datamodule=images)
         except SystemExit as error:  # what Lightning makes of Ctrl-C
             if isinstance(error.__context__, KeyboardInterrupt):
@@ -433,6 +424,15 @@ def _fit(
             # and the optimizer of every fit until Python looks for such rings.
             for part in (trainer.strategy, trainer):
                 vars(part).clear()
+
+
+def _go_on(trainer: pl.Trainer, task: TrainingTask) -> None:
+    """Let Lightning count epochs and steps from where the training was."""
+    loop: Any = trainer.fit_loop
+    loop.epoch_progress.current.processed = len(task.progress.history)
+    steps = loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step
+    steps.total.ready = steps.total.completed = task.progress.n_steps
+    loop.epoch_loop._batches_that_stepped = task.progress.n_steps  # of loggers
 
 
 def _augmentation(strength: float, generator: torch.Generator) -> Callable[[Tensor], Tensor] | None:
