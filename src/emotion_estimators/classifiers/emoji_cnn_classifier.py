@@ -429,7 +429,7 @@ class EmojiCNNClassifier(ClassifierMixin, BaseEstimator):
 
         owner = type(self).__name__
         serialised = keras_onnx(self.architecture_, self.weights_, owner)
-        return OnnxNetwork.from_bytes(serialised, Path(owner), (CPU,), channels_last=True)
+        return OnnxNetwork.from_bytes(serialised, Path(owner), (CPU,), channels_last=False)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

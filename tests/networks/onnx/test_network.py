@@ -70,12 +70,17 @@ def test_one_image_or_one_thread_starts_no_second_session() -> None:
     assert network._two_threads.session is not None
 
 
-@pytest.mark.parametrize("height", [1, 3])
-def test_few_rows_are_no_channels_where_the_layout_is_known(height: int) -> None:
+@pytest.mark.parametrize("n_few", [1, 3])
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_few_rows_are_no_channels_where_the_layout_is_known(
+    n_few: int, channels_last: bool
+) -> None:
     """As in a network for rows of a few numbers."""
+    size = (n_few, 4) if channels_last else (4, n_few)
+    shape = [None, *size, 1] if channels_last else [None, 1, *size]
     values = {
         name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in {"x": [None, height, 4, 1], "y": [None, height * 4]}.items()
+        for name, shape in {"x": shape, "y": [None, n_few * 4]}.items()
     }
     nodes = [helper.make_node("Flatten", ["x"], ["y"])]
     graph = helper.make_graph(nodes, "rows", [values["x"]], [values["y"]])
@@ -84,8 +89,8 @@ def test_few_rows_are_no_channels_where_the_layout_is_known(height: int) -> None
     with pytest.raises(WeightsError, match="expected an input of shape"):
         OnnxNetwork.from_bytes(*given)
 
-    network = OnnxNetwork.from_bytes(*given, channels_last=True)
+    network = OnnxNetwork.from_bytes(*given, channels_last=channels_last)
 
-    images = np.arange(2 * height * 4, dtype=np.float32).reshape(2, height, 4)
-    assert (network.layout, network.image_size) == ("nhwc", (height, 4))
+    images = np.arange(2 * n_few * 4, dtype=np.float32).reshape(2, *size)
+    assert (network.layout, network.image_size) == ("nhwc" if channels_last else "nchw", size)
     np.testing.assert_array_equal(network.run(images, batch_size=1), images.reshape(2, -1))

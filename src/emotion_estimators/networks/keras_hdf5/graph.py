@@ -10,7 +10,7 @@ from typing import Any
 
 from emotion_estimators.networks.onnx.graph import OnnxGraph
 
-__all__ = ["KerasGraph", "Shape", "Tensor"]
+__all__ = ["OPSET", "KerasGraph", "Shape", "Tensor"]
 
 Shape = tuple[int | None, ...]
 
@@ -36,8 +36,8 @@ class Tensor:
 class KerasGraph(OnnxGraph):
     """Collects nodes and constants, and reorders image tensors where a node asks for it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, stored: str = "float32") -> None:
+        super().__init__(stored)
         self._reordered: dict[str, Tensor] = {}
 
     def elementwise(

@@ -106,7 +106,8 @@ def _unknown_layer(name: str) -> str:
 
 
 def _weight(graph: KerasGraph, layer: KerasLayer, role: str, values: np.ndarray) -> str:
-    return graph.constant(f"{layer.number} {layer.name} {role}", values)
+    add = graph.weight if role.endswith("kernel") else graph.constant
+    return add(f"{layer.number} {layer.name} {role}", values)
 
 
 def _dense(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.keras_hdf5.architecture import KerasLayer, KerasModel, parse_model
@@ -14,7 +15,14 @@ from emotion_estimators.networks.keras_hdf5.file import KerasFile, StoredArray, 
 from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Shape, Tensor
 from emotion_estimators.networks.keras_hdf5.layers import convert_layer, weight_roles
 
-__all__ = ["KerasNetwork", "last_word", "read_keras_hdf5"]
+__all__ = [
+    "WEIGHT_NAMES",
+    "Conversion",
+    "KerasNetwork",
+    "last_word",
+    "read_keras_hdf5",
+    "weight_places",
+]
 
 # A shared model is written out at each call of it, so few bytes of JSON could ask for millions.
 # A call of several tensors counts as several.
@@ -92,7 +100,7 @@ def _read(file: KerasFile) -> KerasNetwork:
         )
     source = Tensor("input", shape)
     graph = KerasGraph()
-    (result,) = _Conversion(graph, arrays).run(model, [source])
+    (result,) = Conversion(graph, arrays).run(model, [source])
     return KerasNetwork(
         onnx=graph.to_bytes(source, result),
         input_shape=shape,
@@ -101,15 +109,16 @@ def _read(file: KerasFile) -> KerasNetwork:
     )
 
 
-class _Conversion:
+class Conversion:
     """Runs through the calls of a model and of the models in it."""
 
-    def __init__(self, graph: KerasGraph, arrays: dict[int, dict[str, StoredArray]]) -> None:
+    def __init__(self, graph: KerasGraph, arrays: dict[int, dict[str, Any]]) -> None:
         self.graph = graph
         self.arrays = arrays
         self.n_calls = 0
 
     def run(self, model: KerasModel, inputs: list[Tensor]) -> list[Tensor]:
+        """Add the nodes of a model, and return its outputs."""
         if len(inputs) != len(model.inputs):
             raise WeightsError(
                 f"{model.where}: takes {len(model.inputs)} tensors, got {len(inputs)}"
@@ -156,7 +165,7 @@ def _assign_weights(model: KerasModel, file: KerasFile) -> dict[int, dict[str, S
     """
     assigned: dict[int, dict[str, StoredArray]] = {}
     for layer in model.layers:
-        trainable, fixed = _places(layer)
+        trainable, fixed = weight_places(layer)
         places = trainable + fixed
         if not places:
             continue
@@ -176,12 +185,14 @@ def _assign_weights(model: KerasModel, file: KerasFile) -> dict[int, dict[str, S
     return assigned
 
 
-def _places(layer: KerasLayer) -> tuple[list[tuple[KerasLayer, str]], list[tuple[KerasLayer, str]]]:
-    """Pairs of layer and role: those that training changes, and the others."""
+def weight_places(
+    layer: KerasLayer,
+) -> tuple[list[tuple[KerasLayer, str]], list[tuple[KerasLayer, str]]]:
+    """Return pairs of layer and role: those that training changes, and the others."""
     if layer.model is None:
         trainable, fixed = ([(layer, role) for role in roles] for roles in weight_roles(layer))
     else:
-        inner = [_places(part) for part in layer.model.layers]
+        inner = [weight_places(part) for part in layer.model.layers]
         trainable = [place for places, _ in inner for place in places]
         fixed = [place for _, places in inner for place in places]
         return trainable, fixed

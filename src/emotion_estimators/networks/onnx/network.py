@@ -54,11 +54,11 @@ class OnnxNetwork:
         path: Path,
         providers: tuple[str, ...],
         *,
-        channels_last: bool = False,
+        channels_last: bool | None = None,
     ) -> OnnxNetwork:
         """Return the network that a serialised model is; `path` says where it comes from.
 
-        With `channels_last`, images of 1 or 3 rows are not taken for channels.
+        Where `channels_last` tells, images of 1 or 3 rows or columns are not taken for channels.
 
         Raises WeightsError if it does not take a batch of images and give one row for each.
         """
@@ -199,12 +199,12 @@ def check_rows(outputs: Any, expected: tuple[int | None, ...], owner: str) -> No
 
 
 def _read_shape(
-    shape: tuple[int | None, ...], path: Path, *, channels_last: bool
+    shape: tuple[int | None, ...], path: Path, *, channels_last: bool | None
 ) -> tuple[str, tuple[int | None, int | None], int]:
     """Return layout, height and width, and the number of channels."""
     if len(shape) == 3:
         return "nhw", (shape[1], shape[2]), 1
-    last = len(shape) == 4 and shape[3] in (1, 3)
+    last = len(shape) == 4 and shape[3] in (1, 3) and channels_last is not False
     first = len(shape) == 4 and shape[1] in (1, 3) and not channels_last
     if last == first:
         raise WeightsError(
