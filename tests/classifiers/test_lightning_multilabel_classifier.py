@@ -1018,6 +1018,50 @@ def test_both_views(squares, fitted):
     assert_array_equal(both.predict_proba(X), expit(scores))
 
 
+def probabilities_of_file(path, X):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="runs the file")
+    session = onnxruntime.InferenceSession(path)
+    images = np.ascontiguousarray(X.transpose(0, 3, 1, 2), dtype=np.float32) / 255
+    (found,) = session.run(["probabilities"], {"images": images})
+    return found, session.get_modelmeta().custom_metadata_map
+
+
+@pytest.mark.parametrize("views", [False, True])
+@pytest.mark.parametrize(
+    "settings", [{}, {"head_hidden": None, "network": {"widths": (16, 32), "bottleneck": True}}]
+)
+def test_export_onnx(squares, tmp_path, settings, views):
+    X, Y = squares
+    settings = TINY | settings | {"max_epochs": 1, "labels": ["a", "b", "c"]}
+    net = LightningMultiLabelClassifier(**settings).fit(X, Y)
+    path = net.export_onnx(tmp_path / "net.onnx", test_time_augmentation=views)
+    found, metadata = probabilities_of_file(path, X)
+    # float32, in another order of sums
+    expected = net.set_params(test_time_augmentation=views).predict_proba(X)
+    assert_allclose(found, expected, rtol=0, atol=1e-5)
+    assert json.loads(metadata["classes"]) == ["a", "b", "c"]
+    assert json.loads(metadata["thresholds"]) == [0.5] * 3
+    assert json.loads(metadata["image_size"]) == [16, 18]
+    half = net.export_onnx(tmp_path / "half.onnx", stored="float16")
+    assert half.stat().st_size < 0.8 * path.stat().st_size  # nodes take bytes, too
+    assert_allclose(probabilities_of_file(half, X)[0], expected, rtol=0, atol=3e-3)
+
+
+def test_export_onnx_of_an_own_network(squares, tmp_path, monkeypatch):
+    X, Y = squares
+    settings = TINY | {"network": other_backbone(0), "max_epochs": 1}
+    net = LightningMultiLabelClassifier(**settings, test_time_augmentation=True).fit(X, Y)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "onnxscript", None)
+        with pytest.raises(MissingDependencyError, match=r"network that is not its own needs onnx"):
+            net.export_onnx(tmp_path / "none.onnx")
+    assert list(tmp_path.iterdir()) == []
+    pytest.importorskip("onnxscript", reason="torch exports with it")
+    pytest.importorskip("onnx", reason="torch exports with it")
+    found, _ = probabilities_of_file(net.export_onnx(tmp_path / "net.onnx"), X)
+    assert_allclose(found, net.predict_proba(X), rtol=0, atol=1e-5)
+
+
 class Narrow(nn.Module):
     """A strided convolution of maps as wide as the stride."""
 

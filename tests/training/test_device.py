@@ -65,8 +65,8 @@ def test_precision_on_the_cpu(monkeypatch, capabilities, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     cpu = torch.device("cpu")
     assert autocast_dtype("auto", cpu) == expected
-    assert autocast_dtype(True, cpu) == torch.bfloat16
-    assert autocast_dtype(False, cpu) is None
+    assert autocast_dtype("bfloat16", cpu) == torch.bfloat16
+    assert autocast_dtype("float32", cpu) is None
 
 
 def test_precision_on_a_cpu_that_torch_does_not_describe(monkeypatch):

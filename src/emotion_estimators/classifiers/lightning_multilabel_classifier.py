@@ -6,6 +6,7 @@ Imports torch and Lightning inside functions only, through `training` and `netwo
 from __future__ import annotations
 
 import copy
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -573,7 +574,26 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
 
     def _onnx(self, *, views: bool, stored: str) -> bytes:
         """Return the fitted network as an ONNX file."""
-        raise NotImplementedError
+        from emotion_estimators.networks.torch_export import export_with_torch
+        from emotion_estimators.networks.torch_onnx import torch_onnx
+
+        settings: dict[str, Any] = {
+            "activation": "sigmoid",
+            "mirrored": views,
+            "stored": stored,
+            "metadata": {
+                "classes": json.dumps(self.classes_.tolist()),
+                "thresholds": json.dumps(self.thresholds_.tolist()),
+                "image_size": json.dumps(self.image_size_),
+                "color": json.dumps(self._color),
+                "scaling": json.dumps([0, 1]),
+            },
+        }
+        network, size = self._restore(), self.image_size_
+        if self._is_own():
+            return torch_onnx([network], size, **settings)
+        needed_by = f"{type(self).__name__}.export_onnx with a network that is not its own"
+        return export_with_torch(network, (3, *size), needed_by=needed_by, **settings)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the scores (logits) of each label for each image.
