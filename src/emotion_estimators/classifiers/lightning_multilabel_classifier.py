@@ -19,7 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.utils import Tags
 
-from emotion_estimators._sklearn import Interval, StrOptions, constraints, fit_context
+from emotion_estimators._sklearn import (
+    Interval,
+    StrOptions,
+    constraints,
+    fit_context,
+    validate_params,
+)
 from emotion_estimators.classifiers._torch_base import TorchNetworkClassifier
 from emotion_estimators.training.checkpoints import describe, digest, fingerprint
 from emotion_estimators.training.label_sets import (
@@ -716,6 +722,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+@validate_params({"preset": [StrOptions(set(_PRESETS)), None]}, prefer_skip_nested_validation=True)
 def make_multilabel_classifier(
     preset: str | None = "original", **overrides: Any
 ) -> LightningMultiLabelClassifier:
@@ -724,9 +731,10 @@ def make_multilabel_classifier(
     Parameters
     ----------
     preset : {"original"} or None, default="original"
-        "original" sets what the original scripts used: timm's pretrained ``resnetv2_50`` at 384
-        x 384 px, a head of 256 units, binary cross-entropy, AdamW at a constant 8e-5 without a
-        limit of the gradient, batches of 16, 10 epochs, no augmentation. None leaves the defaults.
+        Which recipe to set up. "original" sets what the original scripts used: timm's pretrained
+        ``resnetv2_50`` at 384 x 384 px, a head of 256 units, binary cross-entropy, AdamW at a
+        constant 8e-5 without a limit of the gradient, batches of 16, 10 epochs, no augmentation.
+        None leaves the defaults.
     **overrides : dict
         Parameters of `LightningMultiLabelClassifier` that are to be otherwise.
 
@@ -738,7 +746,7 @@ def make_multilabel_classifier(
     Raises
     ------
     ValueError
-        If there is no such preset.
+        If there is no such preset; TypeError if there is no such parameter.
 
     Examples
     --------
@@ -749,9 +757,5 @@ def make_multilabel_classifier(
                                   learning_rate=8e-05, max_epochs=3,
                                   network='timm:resnetv2_50', warmup=None)
     """
-    if preset is not None and preset not in _PRESETS:
-        raise ValueError(
-            f"make_multilabel_classifier expected preset to be one of {sorted(_PRESETS)} or None, "
-            f"got {preset!r}."
-        )
-    return LightningMultiLabelClassifier(**(_PRESETS.get(preset or "", {}) | overrides))
+    recipe = {} if preset is None else _PRESETS[preset]
+    return LightningMultiLabelClassifier(**recipe | overrides)
