@@ -349,6 +349,7 @@ class _Following(Checkpoint):
         self.task, self.module, self.opened, self.state = task, module, opened, state
         self.callbacks: list[Any] = []  # of the user
         self.bar: Any = None
+        self.n_steps = task.progress.n_steps
 
     def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """Open the bar."""
@@ -356,8 +357,10 @@ class _Following(Checkpoint):
         self.bar = self.opened.enter_context(self.task.bar(int(trainer.estimated_stepping_batches)))
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Move the bar."""
-        self.bar.update(trainer.global_step - self.bar.n)
+        """Move the bar, if the optimizer made a step."""
+        if trainer.global_step > self.n_steps:
+            self.n_steps = trainer.global_step
+            self.bar.update()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Hand on the record, weights and state of the epoch."""
