@@ -31,7 +31,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from emotion_estimators.classifiers import LightningMultiLabelClassifier
+from emotion_estimators.classifiers import (
+    LightningMultiLabelClassifier,
+    make_multilabel_classifier,
+)
 from emotion_estimators.networks.multi_label import MultiLabelNetwork
 from emotion_estimators.networks.residual import ResidualNetwork
 from emotion_estimators.training.device import autocast_dtype, exact_convolutions
@@ -63,15 +66,15 @@ def make_network(backbone: str, size: int) -> MultiLabelNetwork:
 def classifier(backbone: str, options: argparse.Namespace, **settings: Any) -> Any:
     """Return the classifier, set to do what the loop does."""
     defaults = {
-        "backbone": backbone,
+        "network": backbone,
         "head_hidden": HIDDEN,
         "max_epochs": options.epochs,
         "batch_size": options.batch_size,
-        "schedule": "constant",
+        "warmup": None,
         "augmentation": 0.0,
         "validation_fraction": None,
         "gradient_clip": None,
-        "accelerator": options.device,
+        "device": options.device,
         "random_state": 0,
     }
     return LightningMultiLabelClassifier(**defaults | settings)
@@ -285,18 +288,14 @@ def compare_quality(options: argparse.Namespace) -> list[dict[str, Any]]:
     size = options.quality_size
     X, Y = make_scenes(2000, image_size=size, random_state=0)
     Z, W = make_scenes(500, image_size=size, random_state=1)
-    former = {
-        "preset": "original", "pretrained": False, "image_size": size, "precision": "32-true",
-    }  # fmt: skip
+    own = {"network": options.quality_backbone, "device": options.device, "random_state": 0}
+    former = {"weights": None, "image_size": size, "precision": "float32"}
     rows = []
     print("\n| settings | seconds | macro average precision |\n| --- | ---: | ---: |")
-    for name, settings in (
-        ("ours", {"batch_size": 64}), ("former settings", former),
-    ):  # fmt: skip
-        net = LightningMultiLabelClassifier(
-            **{"backbone": options.quality_backbone, "accelerator": options.device} | settings,
-            random_state=0,
-        )
+    for name, net in (
+        ("ours", LightningMultiLabelClassifier(batch_size=64, **own)),
+        ("former settings", make_multilabel_classifier(**former | own)),
+    ):
         start = time.perf_counter()
         net.fit(X, Y)
         seconds = time.perf_counter() - start

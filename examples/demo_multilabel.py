@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 
-from emotion_estimators import LightningMultiLabelClassifier
+from emotion_estimators import make_multilabel_classifier
 from emotion_estimators.datasets import SCENE_LABELS, load_multilabel_csv, make_scenes
 from emotion_estimators.images import read_image
 from emotion_estimators.model_selection import multilabel_train_test_split
@@ -51,10 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     print(f"{len(X_train)} images to learn from, {len(X_test)} to measure on.\n")
 
-    model = LightningMultiLabelClassifier(labels=labels, random_state=0, verbose=1)
-    if arguments.preset:
-        model.set_params(preset=arguments.preset)
-    else:
+    model = make_multilabel_classifier(arguments.preset, labels=labels, random_state=0, verbose=1)
+    if arguments.preset is None:
         model.set_params(
             image_size=arguments.image_size,
             max_epochs=arguments.epochs,

@@ -59,7 +59,7 @@ models = {
     "HOG, MultiOutputClassifier": on_hog(MultiOutputClassifier),
     "HOG, ClassifierChain": on_hog(ClassifierChain),
     "network": LightningMultiLabelClassifier(
-        backbone="resnet6-tiny",
+        network="resnet6-tiny",
         labels=SCENE_LABELS,
         learning_rate=0.005,
         max_epochs=40,
@@ -77,5 +77,5 @@ for name, model in models.items():
 # How good they can be: 375 images of 32 x 32 pixels and the smallest network are little, and
 # `~emotion_estimators.datasets.make_scenes` says in its notes what a larger one reaches on more.
 # Nor which is best on photographs: with few of those, a network that others trained
-# (``backbone="timm:..."``) is the one to try. And 125 test images hold about a dozen of the
+# (``network="timm:..."``) is the one to try. And 125 test images hold about a dozen of the
 # rarest label, so that a single one moves its score.

@@ -20,6 +20,7 @@ from .classifiers import PretrainedEmotionClassifier as PretrainedEmotionClassif
 from .classifiers import make_emoji_classifier as make_emoji_classifier
 from .classifiers import make_facenet_classifier as make_facenet_classifier
 from .classifiers import make_hog_classifier as make_hog_classifier
+from .classifiers import make_multilabel_classifier as make_multilabel_classifier
 from .features import FaceCropper as FaceCropper
 from .features import FacenetEmbedder as FacenetEmbedder
 from .features import HOGTransformer as HOGTransformer

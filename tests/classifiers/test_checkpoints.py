@@ -24,6 +24,7 @@ from emotion_estimators import (
     EmojiCNNClassifier,
     EmotionCNNClassifier,
     FineTunedFacenetClassifier,
+    LightningMultiLabelClassifier,
 )
 from emotion_estimators.training.progress import TrainingTask
 
@@ -235,10 +236,62 @@ def _own_keras_model(image_size, n_classes):
     )
 
 
+def lightning_multilabel():
+    pytest.importorskip("pytorch_lightning", reason="LightningMultiLabelClassifier needs Lightning")
+    import torch
+    from torch import nn
+
+    X, y = draw(40, (12, 14, 3))
+    Y = np.stack([y == "bright", np.arange(40) % 3 == 0], axis=1).astype(int)
+    settings = {
+        "network": {"widths": (4, 8)},
+        "head_hidden": 8,
+        "max_epochs": 4,
+        "batch_size": 8,
+        "validation_fraction": 0.2,
+        "device": "cpu",
+        "precision": "float32",
+        "random_state": 0,
+    }
+    own = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(504, 4))
+    return Case(
+        LightningMultiLabelClassifier,
+        settings,
+        X,
+        Y,
+        variants={
+            "as it is": {},
+            "bfloat16": {"precision": "bfloat16"},
+            "nothing held out": {"validation_fraction": None},
+            "average, constant rate": {"ema_decay": 0.9, "warmup": None},
+            "SGD": {"optimizer": partial(torch.optim.SGD, momentum=0.9, nesterov=True)},
+            "own module": {"network": own},
+            "gradients of two batches": {"trainer": {"accumulate_grad_batches": 2}},
+            "patience": {"learning_rate": 1e-6, "n_iter_no_change": 3},
+            "decoded by workers": {"num_workers": 1},
+        },
+        others={
+            "rate": ({"learning_rate": 0.5}, r"learning_rate=0\.002 \(now 0\.5\)"),
+            "seed": ({"random_state": 1}, "other random_state"),
+            "loss": ({"loss": "focal"}, r"loss='bce' \(now 'focal'\)"),
+            "pos_weight": ({"pos_weight": {0: 3}}, "pos_weight=None"),
+            "network": ({"network": {"widths": (5, 8)}}, r"architecture\.network\.widths=\[4, 8\]"),
+            "trainer": ({"trainer": {"accumulate_grad_batches": 2}}, "trainer"),
+        },
+        free={
+            "test_time_augmentation": True,
+            "threshold": 0.1,
+            "trainer": {"log_every_n_steps": 7},
+            "device": "auto",
+        },
+    )
+
+
 FACTORIES = {
     "EmotionCNN": emotion_cnn,
     "FineTunedFacenet": fine_tuned_facenet,
     "EmojiCNN": emoji_cnn,
+    "LightningMultiLabel": lightning_multilabel,
 }
 
 
@@ -371,6 +424,10 @@ def test_resumed_after_a_kill(name, case, tmp_path):
     )]
     + [("EmojiCNN", variant) for variant in (
         "as it is", "nothing held out", "original", "SGD", "own function",
+    )]
+    + [("LightningMultiLabel", variant) for variant in (
+        "as it is", "bfloat16", "nothing held out", "average, constant rate", "SGD", "own module",
+        "gradients of two batches", "patience", "decoded by workers",
     )],
 )  # fmt: skip
 def test_resumed_after_ctrl_c(case, variant, tmp_path):

@@ -224,7 +224,7 @@ def test_unknown_labels_as_scoring(n_labels):
     Y = (X.reshape(24, -1)[:, :n_labels] > 127).astype(float)
     Y[::5, 0] = np.nan
     net = LightningMultiLabelClassifier(
-        backbone="resnet6-tiny", max_epochs=1, validation_fraction=None, random_state=0
+        network="resnet6-tiny", max_epochs=1, validation_fraction=None, random_state=0
     )
     scores = cross_val_score(net, X, Y, scoring=macro_average_precision_scorer, cv=KFold(2))
     half = net.fit(X[12:], Y[12:])

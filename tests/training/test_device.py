@@ -5,11 +5,14 @@ import pytest
 pytest.importorskip("torch", reason="tests torch devices")
 
 import torch
+from torch import nn
 
+from emotion_estimators.networks.layers import StridedConv2d
 from emotion_estimators.training.device import (
     autocast_dtype,
     choose_device,
     exact_convolutions,
+    reads_unset_memory,
 )
 
 
@@ -118,3 +121,28 @@ def test_settings_of_the_cpu():
     before = _settings()
     with exact_convolutions(torch.device("cpu"), full_precision=True):
         assert _settings() == before
+
+
+def strided(*, own=False, stride=2):
+    kind = StridedConv2d if own else nn.Conv2d
+    return nn.Sequential(kind(1, 4, 3, stride=2, padding=1), kind(4, 4, 3, stride, padding=1))
+
+
+@pytest.mark.parametrize(
+    ("network", "size", "expected"),
+    [
+        (strided(), (8, 4), True),  # the second gets maps of 4 x 2
+        (strided(), (4, 6), False),
+        (strided(own=True), (8, 4), False),
+        (strided(stride=1), (8, 4), False),
+        (strided(stride=1), (8, 2), True),
+        (nn.Flatten(), (8, 2), False),
+    ],
+)
+def test_convolutions_that_read_unset_memory(network, size, expected):
+    cpu = torch.device("cpu")
+    network.train()
+    assert reads_unset_memory(network, (1, *size), cpu) is expected
+    assert network.training
+    assert not any(module._forward_pre_hooks for module in network.modules())
+    assert not reads_unset_memory(network, (1, *size), torch.device("cuda", 0))

@@ -1,5 +1,7 @@
 """Losses against the formulas of their papers, in NumPy; unknown labels; gradients."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -8,7 +10,7 @@ pytest.importorskip("torch", reason="losses are written in torch")
 
 import torch
 
-from emotion_estimators.training.losses import SoftCrossEntropy, make_loss, masked_mean
+from emotion_estimators.training.losses import LOSSES, SoftCrossEntropy, make_loss, masked_mean
 
 SCORES = np.random.default_rng(0).normal(0, 3, (40, 5))
 TARGETS = (np.random.default_rng(1).random((40, 5)) < 0.4).astype(float)
@@ -19,7 +21,7 @@ CLOSE = {"rtol": 1e-10, "atol": 1e-14}
 
 def ours(name, options=None, pos_weight=None, scores=SCORES, targets=TARGETS):
     weight = None if pos_weight is None else torch.tensor(pos_weight)
-    loss = make_loss(name, options or {}, weight)
+    loss = make_loss(partial(LOSSES[name], **options) if options else name, weight)
     return loss(torch.tensor(scores), torch.tensor(targets)).numpy()
 
 
@@ -80,7 +82,7 @@ def test_easy_negatives_teach_nothing():
 @pytest.mark.parametrize("far", [-200.0, 200.0])
 def test_far_scores_have_finite_gradients(name, far):
     scores = torch.full((2, 1), far, requires_grad=True)
-    loss = make_loss(name, {}, None)(scores, torch.tensor([[0.0], [1.0]])).sum()
+    loss = make_loss(name, None)(scores, torch.tensor([[0.0], [1.0]])).sum()
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(scores.grad).all()
@@ -88,7 +90,7 @@ def test_far_scores_have_finite_gradients(name, far):
 
 @pytest.mark.parametrize("name", ["bce", "focal", "asymmetric"])
 def test_unknown_labels_are_left_out(name):
-    loss = make_loss(name, {}, None)
+    loss = make_loss(name, None)
     unknown = TARGETS.copy()
     unknown[::3, 1] = np.nan
     unknown[5] = np.nan
@@ -106,7 +108,7 @@ def test_unknown_labels_are_left_out(name):
 def test_a_batch_without_known_labels():
     scores = torch.zeros(3, 2, requires_grad=True)
     nothing = torch.full((3, 2), torch.nan)
-    loss = masked_mean(make_loss("bce", {}, None), scores, (nothing, torch.ones(3)))
+    loss = masked_mean(make_loss("bce", None), scores, (nothing, torch.ones(3)))
     loss.backward()
     assert loss.item() == 0
     assert (scores.grad == 0).all()
@@ -127,3 +129,18 @@ def test_soft_cross_entropy(smoothing):
         got = float(loss.train(is_training)(scores, ({"labels": targets}, {"labels": weights})))
         expected = np.mean(-(shares * logs).sum(axis=1) * weights.numpy())
         assert got == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_loss_of_ones_own():
+    def squared(scores, targets, *, pos_weight=None):
+        weight = 1 if pos_weight is None else torch.where(targets == 1, pos_weight, 1)
+        return weight * (torch.sigmoid(scores) - targets) ** 2
+
+    scores, targets = torch.tensor(SCORES), torch.tensor(TARGETS)
+    expected = (P - TARGETS) ** 2
+    assert_allclose(make_loss(squared, None)(scores, targets), expected, **CLOSE)
+    weighted = make_loss(squared, torch.tensor([2.0] * 5))(scores, targets)
+    assert_allclose(weighted, expected * np.where(TARGETS == 1, 2, 1), **CLOSE)
+    batch = targets, torch.ones(40)
+    with pytest.raises(ValueError, match=r"each score, \(40, 5\), got \(\)\. .* reduction='none'"):
+        masked_mean(torch.nn.BCEWithLogitsLoss(), scores, batch)

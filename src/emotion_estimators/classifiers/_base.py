@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
@@ -79,8 +80,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     test_time_augmentation: bool
     callbacks: Sequence[Any] | None
     warm_start: bool
-    checkpoint_dir: str | Path | None
-    resume: bool | str | Path
+    checkpoint_dir: str | os.PathLike[str] | None
+    resume: bool | str | os.PathLike[str]
     verbose: int
     random_state: int | np.random.RandomState | None
 
@@ -202,12 +203,12 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the rows to train on and those held out, if any."""
         owner = type(self).__name__
         n_samples = len(targets.weights["labels"])
-        if self.validation_fraction is not None:
-            return hold_out(owner, targets, self.validation_fraction, rng)
         if n_samples < 2:
             raise ValueError(
                 f"{owner} needs at least 2 images to train, got n_samples = {n_samples}."
             )
+        if self.validation_fraction is not None:
+            return hold_out(owner, targets, self.validation_fraction, rng)
         return np.arange(n_samples), None
 
     def _task(
@@ -256,6 +257,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             checkpoints.prepare()
         task = TrainingTask(
             owner=owner,
+            classes=targets.classes,
             images=images,
             pixels=pixels,
             columns=columns,

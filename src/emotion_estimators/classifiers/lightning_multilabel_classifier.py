@@ -5,131 +5,161 @@ Imports torch and Lightning inside functions only, through `training` and `netwo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
 
-from emotion_estimators._optional import import_optional
-from emotion_estimators._progress import progress_bar
 from emotion_estimators._sklearn import (
-    HasMethods,
     Interval,
     StrOptions,
+    constraints,
     fit_context,
+    validate_params,
 )
-from emotion_estimators.classifiers._multilabel_settings import PRESETS, with_preset
-from emotion_estimators.training.label_sets import check_label_sets
-from emotion_estimators.training.targets import check_weights
-from emotion_estimators.validation import check_images, compare_table, record_table
+from emotion_estimators.classifiers._torch_base import TorchNetworkClassifier
+from emotion_estimators.training.checkpoints import describe, digest, fingerprint
+from emotion_estimators.training.label_sets import (
+    check_label_sets,
+    check_positive_weights,
+    tune_thresholds,
+)
+from emotion_estimators.training.targets import Targets, check_weights
 
-__all__ = ["LightningMultiLabelClassifier"]
+if TYPE_CHECKING:
+    from torch import nn
 
-# Every prediction runs in batches of this many images, the last one padded, so that it cannot
-# depend on how many images come with it.
-_INFERENCE_BATCH = {"cpu": 32, "cuda": 128}
+    from emotion_estimators.training.progress import TrainingTask
+
+__all__ = ["LightningMultiLabelClassifier", "make_multilabel_classifier"]
+
+# Settings of a Trainer that change nothing in the result.
+_NOT_DESCRIBED = frozenset(
+    {
+        "default_root_dir", "detect_anomaly", "enable_autolog_hparams", "enable_model_summary",
+        "inference_mode", "log_every_n_steps", "logger", "model_registry", "profiler",
+    }
+)  # fmt: skip
+_GIVEN = "given"  # in an architecture: the network is the user's
 
 
-class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
+class LightningMultiLabelClassifier(TorchNetworkClassifier):
     """Network for images that carry any number of labels at once, trained with Lightning.
 
     Use it where an image shows several things, or none: each label is a question of its own.
 
     Parameters
     ----------
-    preset : {"original"} or None, default=None
-        "original" sets what the original scripts used: timm's pretrained ``resnetv2_50`` at 384
-        x 384 px, a head of 256 units, binary cross-entropy, AdamW at a constant 8e-5, batches of
-        16, 10 epochs, no augmentation. It stands for the defaults: parameters that are given
-        another value than their default keep it.
     image_size : int, (int, int) or None, default=None
-        Height and width in pixels to which images are resized; None takes them as they are.
+        Height and width of the images in pixels, or one int for both. Others are resized; None
+        takes them as they are.
     image_shape : tuple of int or None, default=None
-        How to read 2-D rows, for example ``(64, 64, 3)``; one entry may be -1.
-    backbone : str or torch.nn.Module, default="resnet10-narrow"
-        "resnet6-tiny", "resnet10-narrow", "resnet10", "resnet18", "resnet34" or "resnet50":
-        residual networks of this library, for images of any size. "timm:<name>": one of timm's,
-        where that is installed. A module takes standardised images (n, 3, height, width) and
-        gives features (n, c) or maps (n, c, h, w); it is copied, not trained itself.
-    pretrained : bool, default=False
-        Let timm fetch the weights of a "timm:<name>" backbone.
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
+    network : str, dict, torch.nn.Module or callable, default="resnet10-narrow"
+        Architecture of the network: a name, a dict of settings of the own one, or a function that
+        builds it; or a module, which is copied. "resnet6-tiny", "resnet10-narrow", "resnet10",
+        "resnet18", "resnet34" and "resnet50" are residual networks of this library, for images of
+        any size; ``{"widths": (32, 64), "n_blocks": (2, 2), "bottleneck": False}`` sets their
+        stages, of which "n_blocks" (1 each) and "bottleneck" may be left out. "timm:<name>" is one
+        of timm's, where that is installed. A function gets the image size, (height, width).
+        What it gives, and a module, takes standardised images (n, 3, height, width) and returns
+        features (n, c) or maps (n, c, h, w).
+    weights : str, path-like or None, default=None
+        Pretrained weights: a registered name, or the path of a file. "timm" lets timm fetch those
+        of a "timm:<name>" network. The file is one of ``torch.save(module.state_dict(), path)``
+        that holds all weights of the network; what else it holds, as a head, is left out. None
+        begins at random, a module where it is.
     head_hidden : int or None, default=256
         Units of the layer between features and labels; None leaves it out.
     labels : array-like of shape (n_labels,) or None, default=None
-        Names of the labels, in the order of the columns. None takes the columns of a DataFrame,
+        Names of the labels, in the order of the outputs. None takes the columns of a DataFrame,
         else numbers from 0; of label sets it takes those that occur, sorted.
-    loss : {"bce", "focal", "asymmetric"}, default="bce"
-        Binary cross-entropy, focal loss [1]_ or asymmetric loss [2]_.
-    loss_options : dict or None, default=None
-        ``gamma`` (2) and ``alpha`` (0.25) of "focal"; ``gamma_positive`` (0),
-        ``gamma_negative`` (4) and ``margin`` (0.05) of "asymmetric".
+    loss : {"bce", "focal", "asymmetric"} or callable, default="bce"
+        Binary cross-entropy, focal loss [1]_ (gamma 2, alpha 0.25), asymmetric loss [2]_ (gamma 0
+        for positives, 4 for negatives, margin 0.05), or a function of scores (logits) and targets,
+        0 or 1, both (n, n_labels), that gives a loss for each of them, as torch's do with
+        ``reduction="none"``. It gets ``pos_weight`` by name where that is set.
     pos_weight : float, array-like of shape (n_labels,), dict, "balanced" or None, default=None
         Factor of the loss of positives, also by label; "balanced" is the number of negatives over
         that of positives.
     threshold : float, array-like of shape (n_labels,) or "tune", default=0.5
         Least probability of a label that `predict` gives. "tune" learns one for each label from
         the held-out images, for the best F1; see Notes.
-    learning_rate : float, default=2e-3
-        Highest learning rate of AdamW.
-    weight_decay : float, default=0.01
-        Its decay of the weights, not of biases and normalisation.
-    schedule : {"cosine", "constant"}, default="cosine"
-        "cosine" falls to zero at the end, after a linear rise.
-    warmup : float, default=0.1
-        Share of the training in which the rate rises.
+    augmentation : float, default=0.3
+        Strength of the random changes to training images; 0 leaves all of them out. They are
+        mirroring, rotation, zoom, stretch, shift, contrast and brightness.
     max_epochs : int, default=40
         Passes over the training images.
     batch_size : int or "auto", default=32
-        Images in a step, on each device. "auto" halves 128 until a step fits in memory.
+        Images that go through the network at once, on each device. "auto" halves 128 until a step
+        fits in memory.
+    learning_rate : float, default=2e-3
+        Highest learning rate of the optimizer.
+    weight_decay : float, default=0.01
+        L2 penalty on the weights, as the optimizer applies it; 0 is none. Not on biases and
+        normalisation.
+    warmup : float or None, default=0.1
+        Share of the training in which the learning rate rises linearly; then it falls to zero as a
+        cosine. None keeps it constant.
+    optimizer : callable or None, default=None
+        Optimizer: a class of the wrapped library, or a ``functools.partial`` of one. None is
+        ``torch.optim.AdamW``. It is called with groups of weights, which say their
+        ``weight_decay``, and with ``lr=learning_rate``.
     gradient_clip : float or None, default=1.0
-        Largest norm of the gradient.
-    ema : float or None, default=None
-        Decay per step of a moving average of the weights, which is what is kept then.
-    augmentation : float, default=0.3
-        Strength of the random mirroring, rotation, zoom, stretch, shift, contrast and
-        brightness; 0 leaves them out.
+        Largest norm of the gradient; None does not limit it.
+    ema_decay : float or None, default=None
+        Decay per step of the moving average of the weights, which is what is kept. None keeps the
+        weights themselves.
     validation_fraction : float or None, default=0.1
-        Share held out: the epoch with the best macro average precision on it is kept. None keeps
-        the last.
-    patience : int or None, default=None
-        Epochs without improvement on the held-out part before training stops; None never stops.
-    precision : {"auto", "32-true", "bf16-mixed"}, default="auto"
-        "auto" trains in bfloat16 where the hardware computes in it. Predictions run in float32.
-    accelerator : str, default="auto"
-        "cpu", "gpu", "cuda", "cuda:1"...; "auto" is CUDA if there is a device, else the CPU.
-    devices : int, default=1
-        Devices to train on. More than one needs ``strategy="ddp"`` and an int as
-        ``random_state``.
-    strategy : str, default="auto"
-        "ddp" runs the whole script once for each device; see Notes.
+        Share of the training images that is held out; the weights of the epoch that is best on
+        them are kept. That is the one of the best macro average precision. None trains on all and
+        keeps the last.
+    n_iter_no_change : int or None, default=None
+        Epochs without improvement after which training stops. Of the held-out part, or of the
+        training loss where nothing is held out; None never stops early.
+    test_time_augmentation : bool, default=False
+        Average the probabilities over views of each image. They are the image and its mirror
+        image; `decision_function` gives the logits of the mean.
+    device : str, default="auto"
+        Where the network runs: "cpu", "cuda", "cuda:1" and so on; "auto" is CUDA if there is a
+        device, else the CPU.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Numbers that the network computes in. "auto" trains in bfloat16 where the hardware computes
+        in it; predictions always run in float32. On the CPU a network whose strided convolutions
+        get maps no wider than their stride trains in float32: torch's are wrong there.
     num_workers : int, default=0
         0 decodes all images before the training and holds them in memory, on the CUDA device if
         they fit there. Above 0, so many processes decode them as they are needed.
     callbacks : list of pytorch_lightning.Callback or None, default=None
-        Called by Lightning; copies, so that what they count does not reach another fit. They see
-        ``train_loss``, ``valid_loss``, ``valid_average_precision`` and ``learning_rate``.
-    logger : bool or pytorch_lightning.loggers.Logger, default=False
-        As of Lightning's ``Trainer``.
-    checkpoint_dir : str, Path or None, default=None
-        Folder in which the state is written after each epoch and kept, each fit's in
-        ``<fingerprint>/last.npz``; None writes nothing. See Notes.
-    resume : bool, str or Path, default=False
-        True goes on where this very fit was, and starts where it was not. The path of a
-        checkpoint, or of the folder that it is in, is taken, or refused if it is of another fit.
+        Callbacks of the wrapped library, copied for each fit. They can watch ``train_loss``,
+        ``valid_loss``, ``valid_average_precision`` and ``learning_rate``.
+    trainer : dict or None, default=None
+        Further parameters of ``pytorch_lightning.Trainer``, such as ``logger``,
+        ``accumulate_grad_batches``, or ``{"devices": 2, "strategy": "ddp"}``, see Notes. What has
+        a parameter here is refused there. None is ``{"logger": False}``.
+    checkpoint_dir : str, path-like or None, default=None
+        Folder in which the state is written after each epoch, each fit's in
+        ``<fingerprint>/last.npz``. None writes nothing. See Notes.
+    resume : bool, str or path-like, default=False
+        Go on where an earlier fit was stopped. True goes on where this very fit was, and starts
+        where it was not; the path of a checkpoint, or of the folder that it is in, is taken, or
+        refused if it is of another fit.
     warm_start : bool, default=False
         Begin ``fit`` with the weights of the last one.
     verbose : int, default=0
         Above 0, show progress bars.
     random_state : int, RandomState instance or None, default=None
-        Seed of the split, the first weights, the batches and the augmentation.
+        Seed of what is drawn at random; an int gives the same result each time. Here: the split,
+        the first weights, the batches and the augmentation.
 
     Attributes
     ----------
@@ -142,7 +172,7 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
     architecture_ : dict
         What the network was built with.
     network_ : torch.nn.Module
-        The network itself, built of ``weights_`` when asked for.
+        The network itself, on the CPU, built of ``weights_`` when asked for.
     history_ : list of dict
         One record per epoch: ``epoch``, ``train_loss``, ``learning_rate`` and, where images are
         held out, ``valid_loss`` and ``valid_average_precision``. A warm start appends.
@@ -160,6 +190,7 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
 
     See Also
     --------
+    make_multilabel_classifier : The same with the settings of the original scripts.
     EmotionCNNClassifier : One label for each image.
     sklearn.multioutput.ClassifierChain : Several labels from features of images.
 
@@ -179,14 +210,15 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
     0.5 is far off: with "focal", "asymmetric", ``pos_weight``, or labels that are often missed.
 
     The same seed gives the same network on the same CPU and number of threads. Global random
-    states are neither used nor changed. With a backbone of this library a prediction does not
+    states are neither used nor changed. With a network of this library a prediction does not
     depend on the other images of X, bit for bit on the CPU. The estimator holds arrays, never a
-    live network, but for a module that it is given as ``backbone``.
+    live network, but for a module that it is given as ``network``. With a module or a function as
+    ``network``, this must stay what it was in `fit`: predictions need its layers.
 
     ``KeyboardInterrupt`` (Ctrl-C) ends the training and is raised. After at least one epoch the
     estimator is fitted with its best weights so far, and a note of the exception says of which
     epoch; before, and after any other failure, it is as it was. Nothing is written unless
-    ``checkpoint_dir``, ``logger`` or a callback asks for it.
+    ``checkpoint_dir``, a logger or a callback asks for it.
 
     A checkpoint is of one fit only. Its fingerprint holds all that the result depends on: the
     pixels of the images as the network sees them, labels, weights, the parameters that matter,
@@ -200,10 +232,10 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
     that is over is not taken for another. If a checkpoint cannot be written, as on a full disk,
     OSError is raised, and the best weights so far are kept as at Ctrl-C.
 
-    ``devices=2, strategy="ddp"`` is for scripts only, not for notebooks, joblib or grid searches:
-    Lightning starts the script once more for each further device, with the same arguments, and
-    each process runs all of it. All end with the same fitted estimator; guard what is to
-    happen once with ``if os.environ.get("LOCAL_RANK", "0") == "0"``.
+    ``trainer={"devices": 2, "strategy": "ddp"}`` is for scripts only, not for notebooks, joblib or
+    grid searches: Lightning starts the script once more for each further device, with the same
+    arguments, and each process runs all of it. All end with the same fitted estimator; guard what
+    is to happen once with ``if os.environ.get("LOCAL_RANK", "0") == "0"``.
 
     References
     ----------
@@ -219,118 +251,101 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
     >>> from emotion_estimators.classifiers import LightningMultiLabelClassifier
     >>> X = np.random.default_rng(0).random((12, 8, 8, 3))
     >>> y = [{"boat"}, {"boat", "bus"}, set()] * 4
-    >>> net = LightningMultiLabelClassifier(backbone="resnet6-tiny", max_epochs=1, random_state=0)
+    >>> net = LightningMultiLabelClassifier(network="resnet6-tiny", max_epochs=1, random_state=0)
     >>> net.fit(X, y).predict(X).shape, net.classes_.tolist()
     ((12, 2), ['boat', 'bus'])
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "preset": [StrOptions(set(PRESETS)), None],
-        "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
-        "image_shape": [tuple, list, None],
-        "backbone": [str, HasMethods(["forward", "state_dict"])],
-        "pretrained": ["boolean"],
+        **constraints("image_size", "image_shape", "network"),
+        "weights": [str, os.PathLike, None],
         "head_hidden": [Interval(Integral, 1, None, closed="left"), None],
-        "labels": ["array-like", None],
-        "loss": [StrOptions({"bce", "focal", "asymmetric"})],
-        "loss_options": [dict, None],
+        **constraints("labels"),
+        "loss": [StrOptions({"bce", "focal", "asymmetric"}), callable],
         "pos_weight": [
             Interval(Real, 0, None, closed="neither"), "array-like", dict,
             StrOptions({"balanced"}), None,
         ],
         "threshold": [Interval(Real, 0, 1, closed="both"), "array-like", StrOptions({"tune"})],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "schedule": [StrOptions({"cosine", "constant"})],
-        "warmup": [Interval(Real, 0, 1, closed="both")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        **constraints("augmentation", "max_epochs"),
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        **constraints("learning_rate", "weight_decay", "warmup", "optimizer"),
         "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
-        "ema": [Interval(Real, 0, 1, closed="neither"), None],
-        "augmentation": [Interval(Real, 0, None, closed="left")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
-        "patience": [Interval(Integral, 1, None, closed="left"), None],
-        "precision": [StrOptions({"auto", "32-true", "bf16-mixed"})],
-        "accelerator": [str],
-        "devices": [Interval(Integral, 1, None, closed="left")],
-        "strategy": [str],
+        **constraints("ema_decay", "validation_fraction", "n_iter_no_change"),
+        **constraints("test_time_augmentation", "device", "precision"),
         "num_workers": [Interval(Integral, 0, None, closed="left")],
-        "callbacks": [list, tuple, None],
-        "logger": ["boolean", HasMethods(["log_metrics"])],
-        "checkpoint_dir": [str, Path, None],
-        "resume": ["boolean", str, Path],
-        "warm_start": ["boolean"],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
+        **constraints("callbacks"),
+        "trainer": [dict, None],
+        **constraints("checkpoint_dir", "resume", "warm_start", "verbose", "random_state"),
     }  # fmt: skip
+
+    _extra: ClassVar[str] = "lightning"
+    _libraries: ClassVar[tuple[str, ...]] = ("torch", "pytorch_lightning")
+    _color: ClassVar[str] = "rgb"
+
+    thresholds_: NDArray[np.float64]
 
     def __init__(
         self,
         *,
-        preset: str | None = None,
         image_size: int | tuple[int, int] | None = None,
         image_shape: tuple[int, ...] | None = None,
-        backbone: Any = "resnet10-narrow",
-        pretrained: bool = False,
+        network: Any = "resnet10-narrow",
+        weights: str | os.PathLike[str] | None = None,
         head_hidden: int | None = 256,
         labels: ArrayLike | None = None,
-        loss: str = "bce",
-        loss_options: Mapping[str, float] | None = None,
+        loss: str | Callable[..., Any] = "bce",
         pos_weight: Any = None,
         threshold: Any = 0.5,
-        learning_rate: float = 2e-3,
-        weight_decay: float = 0.01,
-        schedule: str = "cosine",
-        warmup: float = 0.1,
+        augmentation: float = 0.3,
         max_epochs: int = 40,
         batch_size: int | str = 32,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 0.01,
+        warmup: float | None = 0.1,
+        optimizer: Callable[..., Any] | None = None,
         gradient_clip: float | None = 1.0,
-        ema: float | None = None,
-        augmentation: float = 0.3,
+        ema_decay: float | None = None,
         validation_fraction: float | None = 0.1,
-        patience: int | None = None,
+        n_iter_no_change: int | None = None,
+        test_time_augmentation: bool = False,
+        device: str = "auto",
         precision: str = "auto",
-        accelerator: str = "auto",
-        devices: int = 1,
-        strategy: str = "auto",
         num_workers: int = 0,
         callbacks: Sequence[Any] | None = None,
-        logger: Any = False,
-        checkpoint_dir: str | Path | None = None,
-        resume: bool | str | Path = False,
+        trainer: Mapping[str, Any] | None = None,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        resume: bool | str | os.PathLike[str] = False,
         warm_start: bool = False,
         verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
-        self.preset = preset
         self.image_size = image_size
         self.image_shape = image_shape
-        self.backbone = backbone
-        self.pretrained = pretrained
+        self.network = network
+        self.weights = weights
         self.head_hidden = head_hidden
         self.labels = labels
         self.loss = loss
-        self.loss_options = loss_options
         self.pos_weight = pos_weight
         self.threshold = threshold
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.schedule = schedule
-        self.warmup = warmup
+        self.augmentation = augmentation
         self.max_epochs = max_epochs
         self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.warmup = warmup
+        self.optimizer = optimizer
         self.gradient_clip = gradient_clip
-        self.ema = ema
-        self.augmentation = augmentation
+        self.ema_decay = ema_decay
         self.validation_fraction = validation_fraction
-        self.patience = patience
+        self.n_iter_no_change = n_iter_no_change
+        self.test_time_augmentation = test_time_augmentation
+        self.device = device
         self.precision = precision
-        self.accelerator = accelerator
-        self.devices = devices
-        self.strategy = strategy
         self.num_workers = num_workers
         self.callbacks = callbacks
-        self.logger = logger
+        self.trainer = trainer
         self.checkpoint_dir = checkpoint_dir
         self.resume = resume
         self.warm_start = warm_start
@@ -360,7 +375,7 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         MissingDependencyError
-            If torch, pytorch-lightning or the timm that a backbone needs is not installed.
+            If torch, pytorch-lightning or the timm that a network needs is not installed.
         InvalidImagesError
             If X does not hold usable images.
         KeyboardInterrupt
@@ -368,33 +383,223 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         MemoryError
             If CUDA has too little memory for the batches; it says which size to try.
         OSError
-            If a checkpoint cannot be written; FileNotFoundError if there is none to resume from.
+            If a checkpoint cannot be written; FileNotFoundError if there is none to resume from,
+            or no file of ``weights``.
         RuntimeError
             If several devices are asked for in a worker process.
         ValueError
             If y does not fit X, a parameter is out of its range, or a checkpoint is damaged or of
             another fit.
+        WeightsError
+            If a file of ``weights`` is damaged or of another network.
         """
-        self._import("torch", "pytorch_lightning")
-        owner = type(self).__name__
-        settings = with_preset(self)
-        images = check_images(
-            X,
-            name=owner,
-            image_shape=self.image_shape,
-            image_size=settings.image_size,
-            color="rgb",
-        )
-        labels, targets = check_label_sets(owner, y, images.n_samples, self.labels)
-        no_codes = np.zeros(images.n_samples, dtype=np.int64)
-        weights = check_weights(owner, sample_weight, None, labels, no_codes)
-        # before the training: what Ctrl-C keeps must be whole
-        self.image_size_ = images.image_size
-        record_table(self, X, images)
-        from emotion_estimators.classifiers._multilabel_fit import fit_multilabel
-
-        fit_multilabel(self, settings, images, labels, targets, weights)
+        self._fit(X, y, sample_weight)
         return self
+
+    def _check_targets(self, y: Any, sample_weight: Any, n_samples: int) -> Targets:
+        """Return which image has which labels."""
+        owner = type(self).__name__
+        labels, columns = check_label_sets(owner, y, n_samples, self.labels)
+        no_codes = np.zeros(n_samples, dtype=np.int64)
+        weights = check_weights(owner, sample_weight, None, labels, no_codes)
+        return Targets(labels, None, {"labels": columns}, {"labels": weights})
+
+    def _architecture(self, image_size: tuple[int, int], targets: Targets) -> dict[str, Any]:
+        """Return what the network is built with; raise ValueError if parameters do not fit."""
+        from emotion_estimators.networks.backbones import check_backbone
+        from emotion_estimators.training.device import choose_device
+        from emotion_estimators.training.lightning_engine import check_trainer
+
+        owner = type(self).__name__
+        settings = self.trainer or {}
+        check_trainer(owner, settings, self.random_state)
+        check_backbone(owner, self.network, None if self._is_continued() else self.weights)
+        choose_device(self.device, needed_by=owner)
+        check_positive_weights(owner, self.pos_weight, targets.columns["labels"], targets.classes)
+        if not self._is_tuned():
+            self._fixed_thresholds(len(targets.classes))
+        elif self.validation_fraction is None:
+            raise ValueError(
+                f"{owner} with threshold='tune' needs a held-out part: set validation_fraction."
+            )
+        if self.batch_size == "auto" and settings.get("devices", 1) > 1:
+            raise ValueError(f"{owner} with batch_size='auto' expected devices=1 in trainer.")
+        return {
+            "network": self._described_network(),
+            "image_size": list(image_size),
+            "n_labels": len(targets.classes),
+            "head_hidden": self.head_hidden,
+        }
+
+    def _described_network(self) -> Any:
+        """Return what a network is built with, or by what the user's is known, as JSON."""
+        if isinstance(self.network, (str, Mapping)):
+            return describe(self.network)
+        found = describe(self.network)
+        if isinstance(found, dict) and "parts" in found:  # a module, whose weights are replaced
+            found = {"class": found["parts"][""]["class"], "structure": fingerprint(found["parts"])}
+        return {_GIVEN: found}
+
+    def _parts(self) -> dict[str, Any]:
+        """Return what the result depends on beside data and parameters."""
+        from importlib.metadata import version
+
+        from emotion_estimators.networks.backbones import is_of_timm
+
+        versions = {"pytorch-lightning": version("pytorch-lightning")}
+        if is_of_timm(self.network):
+            versions["timm"] = version("timm")
+        weights = self.weights
+        if weights is not None and Path(weights).is_file():
+            weights = digest([np.frombuffer(Path(weights).read_bytes(), np.uint8)])
+        trainer = {k: v for k, v in (self.trainer or {}).items() if k not in _NOT_DESCRIBED}
+        return super()._parts() | {
+            "libraries": versions,
+            "network": describe(self.network),
+            "weights": describe(weights),
+            "pos_weight": describe(self.pos_weight),
+            "trainer": describe(trainer),
+            "num_workers": "0" if self.num_workers == 0 else "above 0",
+        }
+
+    def _train(self, task: TrainingTask, architecture: dict[str, Any]) -> None:
+        """Train with Lightning."""
+        from emotion_estimators.training.device import choose_device
+        from emotion_estimators.training.lightning_engine import train_with_lightning
+
+        owner = type(self).__name__
+        train_with_lightning(
+            task,
+            partial(self._build_first, architecture, task.first_weights),
+            device=choose_device(self.device, needed_by=owner),
+            precision=self.precision,
+            ema_decay=self.ema_decay,
+            loss=self.loss,
+            pos_weight=check_positive_weights(
+                owner, self.pos_weight, task.columns["labels"], task.classes
+            ),
+            gradient_clip=self.gradient_clip,
+            n_workers=self.num_workers,
+            trainer=self.trainer or {},
+        )
+
+    def _build_first(
+        self,
+        architecture: dict[str, Any],
+        first_weights: dict[str, NDArray[Any]] | None,
+        examples: NDArray[Any],
+    ) -> nn.Module:
+        """Return the network with which a training begins; `examples` (n, height, width, 3)."""
+        from emotion_estimators.networks.backbones import (
+            count_features,
+            make_backbone,
+            pixel_scaling,
+        )
+        from emotion_estimators.networks.multi_label import MultiLabelNetwork
+        from emotion_estimators.training.augmentation import pixel_statistics
+        from emotion_estimators.training.inference import load_weights
+
+        size = tuple(architecture["image_size"])
+        weights = self.weights if first_weights is None else None
+        backbone = make_backbone(self.network, size, weights=weights)
+        mean, std = pixel_scaling(backbone) or [
+            values.tolist() for values in pixel_statistics(examples)
+        ]
+        network = MultiLabelNetwork(
+            backbone,
+            n_features=count_features(type(self).__name__, backbone, size),
+            n_labels=architecture["n_labels"],
+            head_hidden=architecture["head_hidden"],
+            mean=mean,
+            std=std,
+        )
+        return network if first_weights is None else load_weights(network, first_weights)
+
+    def _build_fitted(self, architecture: dict[str, Any]) -> nn.Module:
+        """Return a network of this architecture, whose weights are then replaced."""
+        from emotion_estimators.networks.backbones import make_backbone
+        from emotion_estimators.networks.multi_label import MultiLabelNetwork
+
+        network = architecture["network"]
+        if isinstance(network, dict) and _GIVEN in network:
+            if self._described_network() != network:
+                raise ValueError(
+                    f"{type(self).__name__} was fitted with another network than it has now: set "
+                    f"network to what it was, or fit. It was {network[_GIVEN]}."
+                )
+            network = self.network
+        return MultiLabelNetwork(
+            make_backbone(network, tuple(architecture["image_size"])),
+            n_features=self.weights_["head.0.weight"].shape[1],
+            n_labels=architecture["n_labels"],
+            head_hidden=architecture["head_hidden"],
+        )
+
+    def _is_own(self) -> bool:
+        """Return whether the network is one of this library."""
+        from emotion_estimators.networks.backbones import is_of_timm
+
+        network = self.architecture_["network"]
+        return _GIVEN not in network if isinstance(network, dict) else not is_of_timm(network)
+
+    def _answer(self, network: Any, batch: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the scores, (n, n_labels), of a batch (n, height, width, 3)."""
+        from emotion_estimators.training.inference import label_scores
+
+        return label_scores(
+            network, batch, batch_size=self._batch, mirrored=self.test_time_augmentation
+        )
+
+    def _more_fitted(self, fitted: dict[str, Any], task: TrainingTask) -> dict[str, Any]:
+        """Return the thresholds; learned, if they are to be, from the held-out images."""
+        if not self._is_tuned():
+            return {"thresholds_": self._fixed_thresholds(len(fitted["classes_"]))}
+        assert task.held_out is not None  # noqa: S101 - `_architecture` asks for it
+        trained = copy.copy(self)
+        trained.__dict__.update(fitted)
+        answer = trained._asked(1)
+        answers = []
+        for start in range(0, len(task.held_out), self._batch):
+            rows = task.held_out[start : start + self._batch].tolist()
+            answers.append(answer(np.stack([task.images.image(row) for row in rows])))
+        targets = task.columns["labels"][task.held_out]
+        return {"thresholds_": tune_thresholds(expit(np.concatenate(answers)), targets)}
+
+    def _is_tuned(self) -> bool:
+        return isinstance(self.threshold, str)  # "tune", by the parameter constraints
+
+    def _fixed_thresholds(self, n_labels: int) -> NDArray[np.float64]:
+        """Return the threshold of each label, (n_labels,); raise ValueError if they do not fit."""
+        values = np.asarray(self.threshold, dtype=np.float64)
+        if values.shape not in ((), (n_labels,)) or not ((values >= 0) & (values <= 1)).all():
+            raise ValueError(
+                f"{type(self).__name__} expected threshold to be 'tune', or in 0..1 for all or "
+                f"each of {n_labels} labels, got {self.threshold!r}."
+            )
+        return np.broadcast_to(values, n_labels).copy()
+
+    def _onnx(self, *, views: bool, stored: str) -> bytes:
+        """Return the fitted network as an ONNX file."""
+        from emotion_estimators.networks.torch_export import export_with_torch
+        from emotion_estimators.networks.torch_onnx import torch_onnx
+
+        settings: dict[str, Any] = {
+            "activation": "sigmoid",
+            "mirrored": views,
+            "stored": stored,
+            "metadata": {
+                "classes": json.dumps(self.classes_.tolist()),
+                "thresholds": json.dumps(self.thresholds_.tolist()),
+                "image_size": json.dumps(self.image_size_),
+                "color": json.dumps(self._color),
+                "scaling": json.dumps([0, 1]),
+            },
+        }
+        network, size = self._restore(), self.image_size_
+        if self._is_own():
+            return torch_onnx([network], size, **settings)
+        needed_by = f"{type(self).__name__}.export_onnx with a network that is not its own"
+        return export_with_torch(network, (3, *size), needed_by=needed_by, **settings)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the scores (logits) of each label for each image.
@@ -414,28 +619,7 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         InvalidImagesError
             If X does not hold usable images.
         """
-        network = self.network_
-        images = check_images(
-            X,
-            name=type(self).__name__,
-            image_shape=self.image_shape,
-            image_size=with_preset(self).image_size,
-            color="rgb",
-            expected_size=self.image_size_,
-            read_headers=False,
-            check_table=partial(compare_table, self),
-        )
-        from emotion_estimators.training.inference import score_labels
-
-        owner = type(self).__name__
-        size = _INFERENCE_BATCH[network.pixel_mean.device.type]
-        scores = np.empty((images.n_samples, len(self.classes_)))
-        n_batches = -(-images.n_samples // size)
-        for rows, batch in progress_bar(
-            images.batches(size), desc=owner, total=n_batches, is_shown=self.verbose
-        ):
-            scores[rows] = score_labels(network, batch, batch_size=size)
-        return scores
+        return self._answers(X)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each label for each image.
@@ -508,33 +692,70 @@ class LightningMultiLabelClassifier(ClassifierMixin, BaseEstimator):
         weights = None if sample_weight is None else np.asarray(sample_weight)
         return float(np.average(is_right, weights=weights))
 
-    @property
-    def network_(self) -> Any:
-        """The network, in evaluation mode, on the device where it predicts."""
-        check_is_fitted(self, "weights_")
-        self._import("torch")
-        from emotion_estimators.classifiers import _multilabel_fit
-        from emotion_estimators.training.inference import live_network
-
-        device = _multilabel_fit.torch_device(type(self).__name__, self.accelerator)
-        build = partial(
-            _multilabel_fit.build_multilabel_network,
-            self.architecture_,
-            self.backbone,
-            self.weights_,
-        )
-        return live_network(self, build, self.weights_, device)
-
-    def _import(self, *modules: str) -> None:
-        for module in modules:
-            import_optional(module, extra="lightning", needed_by=type(self).__name__)
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         tags.classifier_tags.multi_label = True
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
         return tags
+
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    # the settings of the scripts that the class replaces
+    "original": {
+        "image_size": 384,
+        "network": "timm:resnetv2_50",
+        "weights": "timm",
+        "head_hidden": 256,
+        "loss": "bce",
+        "threshold": 0.5,
+        "augmentation": 0.0,
+        "max_epochs": 10,
+        "batch_size": 16,
+        "learning_rate": 8e-5,
+        "weight_decay": 0.01,
+        "warmup": None,
+        "gradient_clip": None,
+        "ema_decay": None,
+    }
+}
+
+
+@validate_params({"preset": [StrOptions(set(_PRESETS)), None]}, prefer_skip_nested_validation=True)
+def make_multilabel_classifier(
+    preset: str | None = "original", **overrides: Any
+) -> LightningMultiLabelClassifier:
+    """Return a `LightningMultiLabelClassifier` with settings that belong together.
+
+    Parameters
+    ----------
+    preset : {"original"} or None, default="original"
+        Which recipe to set up. "original" sets what the original scripts used: timm's pretrained
+        ``resnetv2_50`` at 384 x 384 px, a head of 256 units, binary cross-entropy, AdamW at a
+        constant 8e-5 without a limit of the gradient, batches of 16, 10 epochs, no augmentation.
+        None leaves the defaults.
+    **overrides : dict
+        Parameters of `LightningMultiLabelClassifier` that are to be otherwise.
+
+    Returns
+    -------
+    classifier : LightningMultiLabelClassifier
+        All settings are its parameters: ``repr`` shows them, a search can change each.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset; TypeError if there is no such parameter.
+
+    Examples
+    --------
+    >>> from emotion_estimators import make_multilabel_classifier
+    >>> make_multilabel_classifier(weights=None, max_epochs=3)
+    LightningMultiLabelClassifier(augmentation=0.0, batch_size=16,
+                                  gradient_clip=None, image_size=384,
+                                  learning_rate=8e-05, max_epochs=3,
+                                  network='timm:resnetv2_50', warmup=None)
+    """
+    recipe = {} if preset is None else _PRESETS[preset]
+    return LightningMultiLabelClassifier(**recipe | overrides)

@@ -1,10 +1,12 @@
-"""Backbones by name or as given, and how many features they give; imports torch."""
+"""Backbones by name, by settings or as given, and how many features they give; imports torch."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,18 +14,28 @@ from torch import nn
 
 from emotion_estimators._downloads import is_offline
 from emotion_estimators._optional import import_optional
-from emotion_estimators.networks.residual import RESIDUAL_NETWORKS, ResidualNetwork
+from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks.residual import (
+    RESIDUAL_NETWORKS,
+    ResidualNetwork,
+    check_residual_settings,
+)
+from emotion_estimators.networks.torch_file import read_torch_state
 
 __all__ = [
     "BACKBONES",
-    "TIMM_PREFIX",
+    "TIMM",
     "check_backbone",
     "count_features",
+    "is_of_timm",
     "make_backbone",
     "pixel_scaling",
 ]
 
-TIMM_PREFIX = "timm:"
+TIMM = "timm"  # as weights: those that timm fetches
+_PREFIX = "timm:"
+_COUNTER = "num_batches_tracked"  # of batch normalisation; older files lack it
+_N_NAMED = 3
 
 # By name, what makes a backbone for images of a height and width: a module that gives features
 # (n, c) or maps (n, c, h, w) for images (n, 3, height, width).
@@ -32,44 +44,98 @@ BACKBONES: dict[str, Callable[[tuple[int, int]], nn.Module]] = {
 }
 
 
-def check_backbone(owner: str, backbone: Any, *, pretrained: bool) -> None:
-    """Raise unless it is a name that is known, or a network; and if it may not be downloaded.
+def is_of_timm(network: Any) -> bool:
+    """Tell whether a network is named as one of timm's."""
+    return isinstance(network, str) and network.startswith(_PREFIX)
 
-    Raises ConnectionError if it is, and ``EMOTION_ESTIMATORS_OFFLINE`` forbids it;
-    MissingDependencyError if it is one of timm's and timm is not installed; ValueError if it is
-    nothing known.
+
+def check_backbone(owner: str, network: Any, weights: str | PathLike[str] | None) -> None:
+    """Raise unless a backbone can be made of this, with these weights.
+
+    Raises ConnectionError if weights must be downloaded, and ``EMOTION_ESTIMATORS_OFFLINE``
+    forbids it; FileNotFoundError if there is no file of weights; MissingDependencyError if it is
+    one of timm's and timm is not installed; ValueError if it is nothing known.
     """
-    if isinstance(backbone, nn.Module):
-        return
-    if isinstance(backbone, str) and backbone.startswith(TIMM_PREFIX):
-        if pretrained and is_offline():  # timm asks its servers also for what it has already
-            raise ConnectionError(
-                f"{owner} with {backbone!r} and pretrained=True downloads weights through timm, "
-                "which EMOTION_ESTIMATORS_OFFLINE forbids. Set pretrained=False, or pass as "
-                "backbone a network that holds its weights: timm.create_model(name, "
-                "pretrained=True, num_classes=0, pretrained_cfg_overlay={'file': path})."
-            )
-        timm = import_optional("timm", extra="timm", needed_by=f"{owner} with {backbone!r}")
-        if timm.is_model(backbone.removeprefix(TIMM_PREFIX).partition(".")[0]):
-            return
-        raise ValueError(f"{owner} got backbone={backbone!r}, which timm does not know.")
-    if backbone not in BACKBONES:
+    if weights == TIMM and not is_of_timm(network):
         raise ValueError(
-            f"{owner} expected backbone to be one of {sorted(BACKBONES)}, 'timm:<name>' or "
-            f"a torch.nn.Module, got {backbone!r}."
+            f"{owner} with weights='timm' expected network to be 'timm:<name>', got {network!r}. "
+            "Pass a path, or None to begin at random."
+        )
+    if weights not in (None, TIMM) and not Path(weights).is_file():
+        raise FileNotFoundError(
+            f"{owner} expected weights to be 'timm', the path of a file or None, got "
+            f"{str(weights)!r}, and there is no such file."
+        )
+    if isinstance(network, Mapping):
+        check_residual_settings(owner, network)
+    elif is_of_timm(network):
+        if weights == TIMM and is_offline():  # timm asks its servers also for what it has already
+            raise ConnectionError(
+                f"{owner} with {network!r} and weights='timm' downloads weights through timm, "
+                "which EMOTION_ESTIMATORS_OFFLINE forbids. Pass the path of a file as weights, or "
+                "as network one that holds its weights: timm.create_model(name, pretrained=True, "
+                "num_classes=0, pretrained_cfg_overlay={'file': path})."
+            )
+        timm = import_optional("timm", extra="timm", needed_by=f"{owner} with {network!r}")
+        if not timm.is_model(network.removeprefix(_PREFIX).partition(".")[0]):
+            raise ValueError(f"{owner} got network={network!r}, which timm does not know.")
+    elif isinstance(network, str) and network not in BACKBONES:
+        raise ValueError(
+            f"{owner} expected network to be one of {sorted(BACKBONES)}, 'timm:<name>', a dict of "
+            f"settings, a torch.nn.Module or a function that builds one, got {network!r}."
         )
 
 
-def make_backbone(backbone: Any, image_size: tuple[int, int], *, pretrained: bool) -> nn.Module:
-    """Return a new backbone, in float32; a module is copied."""
-    if isinstance(backbone, nn.Module):
-        return copy.deepcopy(backbone).float()
-    if backbone.startswith(TIMM_PREFIX):
-        timm = import_optional("timm", extra="timm", needed_by=repr(backbone))
-        name = backbone.removeprefix(TIMM_PREFIX)
-        module: nn.Module = timm.create_model(name, pretrained=pretrained, num_classes=0)
-        return module
-    return BACKBONES[backbone](image_size)
+def make_backbone(
+    network: Any,
+    image_size: tuple[int, int],
+    *,
+    weights: str | PathLike[str] | None = None,
+) -> nn.Module:
+    """Return a new backbone, in float32; what a user gives is copied.
+
+    Raises WeightsError if a file of weights does not fit it; ValueError if what builds it gives no
+    module.
+    """
+    if is_of_timm(network):
+        timm = import_optional("timm", extra="timm", needed_by=repr(network))
+        name = network.removeprefix(_PREFIX)
+        module = timm.create_model(name, pretrained=weights == TIMM, num_classes=0)
+    elif isinstance(network, str):
+        module = BACKBONES[network](image_size)
+    elif isinstance(network, Mapping):
+        module = ResidualNetwork(network, image_size)
+    else:
+        # a builder may give one and the same each time
+        module = copy.deepcopy(network if isinstance(network, nn.Module) else network(image_size))
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            f"network expected to build a torch.nn.Module of an image size, got a "
+            f"{type(module).__name__} from {network!r}."
+        )
+    if weights not in (None, TIMM):
+        _load_file(module, Path(weights))
+    return module.float()
+
+
+def _load_file(module: nn.Module, path: Path) -> None:
+    """Give a module the weights of a file, which may hold more, such as a head."""
+    found = read_torch_state(path)
+    own = module.state_dict()
+    missing = [name for name in own if name not in found and not name.endswith(_COUNTER)]
+    if missing:
+        raise WeightsError(
+            f"{path}: has no {', '.join(missing[:_N_NAMED])} ({len(missing)} of {len(own)} tensors "
+            f"of the network are missing); it holds {', '.join(list(found)[:_N_NAMED])}... Save "
+            "the state_dict() of the backbone alone."
+        )
+    for name, tensor in own.items():
+        if name in found and found[name].shape != tuple(tensor.shape):
+            raise WeightsError(
+                f"{path}: expected {name} of shape {tuple(tensor.shape)}, got {found[name].shape}."
+            )
+    tensors = {name: torch.tensor(found[name]) for name in own if name in found}
+    module.load_state_dict(tensors, strict=False)
 
 
 def count_features(owner: str, backbone: nn.Module, image_size: tuple[int, int]) -> int:
@@ -85,7 +151,7 @@ def count_features(owner: str, backbone: nn.Module, image_size: tuple[int, int])
             given = backbone.eval()(images)
     except RuntimeError as error:
         raise ValueError(
-            f"{owner}: the backbone cannot take images (n, 3, {image_size[0]}, {image_size[1]}): "
+            f"{owner}: the network cannot take images (n, 3, {image_size[0]}, {image_size[1]}): "
             f"{error}"
         ) from error
     finally:
@@ -93,7 +159,7 @@ def count_features(owner: str, backbone: nn.Module, image_size: tuple[int, int])
     if not isinstance(given, torch.Tensor) or given.ndim not in (2, 4) or len(given) != 2:
         got = tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
         raise ValueError(
-            f"{owner} expected the backbone to give (n, c) or (n, c, h, w) for n = 2 images, got "
+            f"{owner} expected the network to give (n, c) or (n, c, h, w) for n = 2 images, got "
             f"{got}."
         )
     return int(given.shape[1])

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 from emotion_estimators.networks.layers import BottleneckBlock, ConvBlock, ResidualBlock
 
-__all__ = ["RESIDUAL_NETWORKS", "ResidualNetwork"]
+__all__ = ["RESIDUAL_NETWORKS", "ResidualNetwork", "check_residual_settings"]
 
 # Channels and blocks of each stage. "resnet18" to "resnet50" are those of He et al. (2016);
 # "resnet10" has one block in each stage, and "resnet10-narrow" half its channels; "resnet6-tiny"
 # is for small data and tests.
 RESIDUAL_NETWORKS: dict[str, dict[str, Any]] = {
-    "resnet6-tiny": {"widths": (16, 32), "n_blocks": (1, 1)},
-    "resnet10-narrow": {"widths": (32, 64, 128, 256), "n_blocks": (1, 1, 1, 1)},
-    "resnet10": {"widths": (64, 128, 256, 512), "n_blocks": (1, 1, 1, 1)},
+    "resnet6-tiny": {"widths": (16, 32)},
+    "resnet10-narrow": {"widths": (32, 64, 128, 256)},
+    "resnet10": {"widths": (64, 128, 256, 512)},
     "resnet18": {"widths": (64, 128, 256, 512), "n_blocks": (2, 2, 2, 2)},
     "resnet34": {"widths": (64, 128, 256, 512), "n_blocks": (3, 4, 6, 3)},
     "resnet50": {
@@ -26,17 +27,41 @@ RESIDUAL_NETWORKS: dict[str, dict[str, Any]] = {
     },
 }
 _LARGE = 128  # px; from here on the first layers quarter the resolution, as in the paper
+_EXPANSION = 4  # of a bottleneck, and so what its widths are multiples of
+
+
+def check_residual_settings(owner: str, settings: Mapping[str, Any]) -> None:
+    """Raise ValueError unless a `ResidualNetwork` can be built with the settings."""
+    expected = (
+        f"{owner} expected a dict as network to hold 'widths', the channels of each stage, and "
+        "maybe 'n_blocks', its blocks, and 'bottleneck', True or False"
+    )
+    if "widths" not in settings or not settings.keys() <= {"widths", "n_blocks", "bottleneck"}:
+        raise ValueError(f"{expected}, got {sorted(map(str, settings))}.")
+    widths = settings["widths"]
+    numbers = [widths, settings.get("n_blocks", widths)]
+    are_lists = all(isinstance(one, (list, tuple)) and len(one) > 0 for one in numbers)
+    if (
+        not are_lists
+        or not all(isinstance(n, int) and n > 0 for one in numbers for n in one)
+        or len(numbers[1]) != len(widths)
+    ):
+        raise ValueError(f"{expected}: whole numbers above 0, as many of both, got {settings}.")
+    if settings.get("bottleneck", False) and any(width % _EXPANSION for width in widths):
+        raise ValueError(f"{expected}, which wants widths that 4 divides, got {settings}.")
 
 
 class ResidualNetwork(nn.Module):
     """A residual network that keeps more of the resolution where images are small."""
 
-    def __init__(self, name: str, image_size: tuple[int, int]) -> None:
+    def __init__(self, settings: str | Mapping[str, Any], image_size: tuple[int, int]) -> None:
         super().__init__()
-        settings = RESIDUAL_NETWORKS[name]
+        if isinstance(settings, str):
+            settings = RESIDUAL_NETWORKS[settings]
+        widths = settings["widths"]
+        n_blocks = settings.get("n_blocks", [1] * len(widths))
         is_bottleneck = settings.get("bottleneck", False)
-        widths, n_blocks = settings["widths"], settings["n_blocks"]
-        width = widths[0] // 4 if is_bottleneck else widths[0]
+        width = widths[0] // _EXPANSION if is_bottleneck else widths[0]
         side = min(image_size)
         layers: list[nn.Module] = []
         if side >= _LARGE:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import reprlib
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -169,7 +170,7 @@ class Checkpoints:
             file.seek(-_CHECKSUM, 2)
             file.write(summing.sum.hexdigest().encode())
 
-    def find(self, resume: bool | str | Path) -> tuple[dict[str, Any], bool] | None:
+    def find(self, resume: bool | str | os.PathLike[str]) -> tuple[dict[str, Any], bool] | None:
         """Return the state to go on from and whether that is the end, or None to start.
 
         Raises ValueError if the file is damaged, or of another training: it says what differs. If

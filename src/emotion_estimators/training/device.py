@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import torch
+import copy
+from typing import Any
 
+import torch
+from torch import nn
+
+from emotion_estimators.networks.layers import StridedConv2d
 from emotion_estimators.networks.torch_settings import exact_convolutions
 
-__all__ = ["autocast_dtype", "choose_device", "exact_convolutions"]
+__all__ = ["autocast_dtype", "choose_device", "exact_convolutions", "reads_unset_memory"]
 
 
 def choose_device(device: str, *, needed_by: str) -> torch.device:
@@ -54,3 +59,31 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
     capabilities = torch.cpu.get_capabilities()
     has_bfloat16 = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
     return torch.bfloat16 if has_bfloat16 else None
+
+
+def reads_unset_memory(network: nn.Module, shape: tuple[int, ...], device: torch.device) -> bool:
+    """Tell whether a network in bfloat16 would read memory that nobody has set, as torch may.
+
+    That is one with a strided convolution, other than `StridedConv2d`, of maps no wider than the
+    stride, on the CPU. `shape` is that of an image, (channels, height, width).
+    """
+    suspects = [
+        name
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.Conv2d)
+        and not isinstance(layer, StridedConv2d)
+        and layer.stride[1] > 1
+    ]
+    if device.type != "cpu" or not suspects:
+        return False
+    found = []
+
+    def look(layer: Any, given: tuple[torch.Tensor, ...]) -> None:
+        found.append(given[0].shape[-1] <= layer.stride[1])
+
+    asked = copy.deepcopy(network).eval()  # so that nothing of this reaches the network
+    for name in suspects:
+        asked.get_submodule(name).register_forward_pre_hook(look)
+    with torch.no_grad():
+        asked(torch.zeros(2, *shape))
+    return any(found)

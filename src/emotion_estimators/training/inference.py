@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import log_expit, softmax
 from torch import nn
 
+from emotion_estimators.networks.multi_label import MultiLabelNetwork
+from emotion_estimators.networks.onnx.network import check_rows
 from emotion_estimators.networks.torch_settings import torch_as_shipped
 from emotion_estimators.training.batches import as_network_input
 from emotion_estimators.training.device import exact_convolutions
@@ -22,6 +24,7 @@ from emotion_estimators.training.seeds import seeded
 
 __all__ = [
     "class_probabilities",
+    "label_scores",
     "load_weights",
     "padded_input",
     "predicting",
@@ -88,6 +91,37 @@ def class_probabilities(
             probabilities = (probabilities + softmax(_scores(network, x.flip(3)), axis=1)) / 2
     answers: NDArray[np.float64] = probabilities[: len(images)]
     return answers
+
+
+def label_scores(
+    network: MultiLabelNetwork, images: NDArray[Any], *, batch_size: int, mirrored: bool
+) -> NDArray[np.float64]:
+    """Return the scores of each label for at most `batch_size` images.
+
+    With `mirrored`, those of the mean probability of an image and its mirror image. `images`
+    (n, height, width, 3); returns (n, n_labels).
+
+    Raises WeightsError if the backbone does not give a row of features for each image.
+    """
+    device = network.pixel_mean.device
+
+    def ask(x: torch.Tensor) -> NDArray[np.float64]:
+        features = network.features(x)  # (batch_size, c)
+        check_rows(features, (batch_size, None), "The network")
+        given = network.independent_scores if device.type == "cpu" else network.head
+        scores: torch.Tensor = given(features)[: len(images)]
+        return scores.cpu().numpy().astype(np.float64)
+
+    with predicting(device):
+        x = padded_input(images, batch_size, device)  # (batch_size, 3, h, w)
+        scores = ask(x)
+        if not mirrored:
+            return scores
+        both = np.stack([scores, ask(x.flip(3))])  # (2, n, n_labels)
+    # the logarithms of p and of 1 - p, which is finite where p is 1 in float64
+    positive, negative = (np.logaddexp.reduce(log_expit(sign * both)) for sign in (1, -1))
+    mean: NDArray[np.float64] = positive - negative
+    return mean
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,21 +11,14 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 __all__ = [
-    "LOSS_OPTIONS",
+    "LOSSES",
     "SoftCrossEntropy",
     "asymmetric_loss",
-    "binary_cross_entropy",
     "focal_loss",
     "make_loss",
     "masked_mean",
 ]
 
-# What each loss can be told, with the values of its paper.
-LOSS_OPTIONS: dict[str, dict[str, float]] = {
-    "bce": {},
-    "focal": {"gamma": 2.0, "alpha": 0.25},
-    "asymmetric": {"gamma_positive": 0.0, "gamma_negative": 4.0, "margin": 0.05},
-}
 _TINY = 1e-8  # keeps the logarithm finite where a probability is 0 in float32
 
 
@@ -49,15 +42,13 @@ class SoftCrossEntropy(nn.Module):
         return (losses * weights["labels"]).mean()
 
 
-def binary_cross_entropy(scores: Tensor, targets: Tensor, *, pos_weight: Tensor | None) -> Tensor:
-    """Return -w y log(p) - (1 - y) log(1 - p) for each score, p being its sigmoid."""
-    positive = -F.logsigmoid(scores)
-    negative = -F.logsigmoid(-scores)
-    return _joined(positive, negative, targets, pos_weight)
-
-
 def focal_loss(
-    scores: Tensor, targets: Tensor, *, gamma: float, alpha: float, pos_weight: Tensor | None
+    scores: Tensor,
+    targets: Tensor,
+    *,
+    gamma: float = 2.0,
+    alpha: float = 0.25,
+    pos_weight: Tensor | None = None,
 ) -> Tensor:
     """Return -a (1 - p)^g log(p) where y is 1, -(1 - a) p^g log(1 - p) where it is 0."""
     p, q = torch.sigmoid(scores), torch.sigmoid(-scores)
@@ -70,10 +61,10 @@ def asymmetric_loss(
     scores: Tensor,
     targets: Tensor,
     *,
-    gamma_positive: float,
-    gamma_negative: float,
-    margin: float,
-    pos_weight: Tensor | None,
+    gamma_positive: float = 0.0,
+    gamma_negative: float = 4.0,
+    margin: float = 0.05,
+    pos_weight: Tensor | None = None,
 ) -> Tensor:
     """Return -(1 - p)^g+ log(p) where y is 1, -r^g- log(1 - r) where it is 0.
 
@@ -86,26 +77,37 @@ def asymmetric_loss(
     return _joined(positive, negative, targets, pos_weight)
 
 
+# By name, a loss of scores and targets (n, n_labels), element by element.
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "bce": partial(F.binary_cross_entropy_with_logits, reduction="none"),
+    "focal": focal_loss,
+    "asymmetric": asymmetric_loss,
+}
+
+
 def make_loss(
-    name: str, options: Mapping[str, Any], pos_weight: Tensor | None
+    loss: str | Callable[..., Tensor], pos_weight: Tensor | None
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return the loss of this name as a function of scores and targets, element by element."""
-    losses: dict[str, Callable[..., Tensor]] = {
-        "bce": binary_cross_entropy,
-        "focal": focal_loss,
-        "asymmetric": asymmetric_loss,
-    }
-    return partial(losses[name], pos_weight=pos_weight, **(LOSS_OPTIONS[name] | dict(options)))
+    """Return a loss, by name or as given, as a function of scores and targets."""
+    function = LOSSES[loss] if isinstance(loss, str) else loss
+    return function if pos_weight is None else partial(function, pos_weight=pos_weight)
 
 
 def masked_mean(losses: Callable[[Tensor, Tensor], Tensor], scores: Tensor, batch: Any) -> Tensor:
     """Return the weighted mean loss over the targets that are known.
 
     `scores` (n, n_labels); returns ().
+
+    Raises ValueError if `losses` gives something else than one number for each score.
     """
     targets, weights = batch
     known = ~torch.isnan(targets)
     each = losses(scores, torch.nan_to_num(targets))  # (n, n_labels)
+    if each.shape != scores.shape:
+        raise ValueError(
+            f"loss expected to give one number for each score, {tuple(scores.shape)}, got "
+            f"{tuple(each.shape)}. Losses of torch do so with reduction='none'."
+        )
     # `where`, not a product: an infinite loss of an unknown target must not become NaN
     each = torch.where(known, each * weights[:, None], 0.0)
     return each.sum() / known.sum().clamp(min=1)

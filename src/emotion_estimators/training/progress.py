@@ -68,6 +68,7 @@ class TrainingTask:
     """
 
     owner: str
+    classes: NDArray[Any]
     images: Images
     pixels: NDArray[Any] | None
     columns: dict[str, NDArray[np.float32]]
@@ -170,5 +171,5 @@ class TrainingTask:
             initial=self.progress.n_steps,
             desc=self.owner,
             unit="step",
-            is_shown=self.verbose,
+            is_shown=self.verbose and self.writes,
         )
