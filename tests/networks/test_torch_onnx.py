@@ -277,8 +277,14 @@ def test_interface_and_metadata():
     assert session.get_modelmeta().custom_metadata_map == {"answer": "42"}
 
 
-def test_layers_it_cannot_write():
+class Doubled(nn.Sequential):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize("layer", [nn.GELU(), Doubled(nn.ReLU())])
+def test_layers_it_cannot_write(layer):
     network = emotion_cnn()
-    network.layers.append(nn.GELU())
-    with pytest.raises(TypeError, match="torch_onnx cannot write a GELU"):
+    network.layers.append(layer)
+    with pytest.raises(TypeError, match=f"torch_onnx cannot write a {type(layer).__name__}"):
         torch_onnx([network], (12, 12))

@@ -106,6 +106,9 @@ class _Graph(OnnxGraph):
 
     def layer(self, name: str, module: nn.Module, x: str) -> str:
         """Add a module that takes and gives maps, (n, c, h, w)."""
+        # a subclass elsewhere may compute something else
+        if not type(module).__module__.startswith(("torch.", "emotion_estimators.")):
+            raise _cannot_write(module)
         if isinstance(module, nn.Sequential):
             for part, inner in module.named_children():
                 x = self.layer(f"{name}.{part}", inner, x)
@@ -135,16 +138,14 @@ class _Graph(OnnxGraph):
                 kernel_shape=_pair(module.kernel_size),
                 strides=_pair(module.stride),
                 pads=padding + padding,
+                dilations=_pair(module.dilation),
                 ceil_mode=module.ceil_mode,
             )
         if isinstance(module, nn.ReLU):
             return self.node("Relu", [x])
         if isinstance(module, nn.Identity):
             return x
-        raise TypeError(
-            f"torch_onnx cannot write a {type(module).__name__}: it writes the layers of this "
-            "library's own networks."
-        )
+        raise _cannot_write(module)
 
     def convolution(self, name: str, conv: nn.Conv2d, norm: nn.BatchNorm2d, x: str) -> str:
         """Add a convolution without bias and the normalisation after it."""
@@ -161,6 +162,13 @@ class _Graph(OnnxGraph):
         pad = [int(v) for v in conv.padding]
         weights = [self.weight(f"{name}.kernel", kernel), self.constant(f"{name}.shift", shift)]
         return self.node("Conv", [x, *weights], pads=pad + pad, strides=list(conv.stride))
+
+
+def _cannot_write(module: nn.Module) -> TypeError:
+    return TypeError(
+        f"torch_onnx cannot write a {type(module).__name__}: it writes the layers of this "
+        "library's own networks."
+    )
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:
