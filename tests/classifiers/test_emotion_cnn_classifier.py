@@ -13,12 +13,16 @@ from functools import partial
 
 import numpy as np
 import onnxruntime
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.class_weight import compute_sample_weight
 
 pytest.importorskip("torch", reason="EmotionCNNClassifier needs torch")
@@ -539,6 +543,129 @@ def test_a_search_over_networks(faces):
     assert len(search.cv_results_["params"]) == 5
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.predict(X).shape == (64,)
+
+
+# ---- what people voted
+
+
+def _voted(y, *, sure=0.75):
+    """Return votes of ten that name the other class."""
+    codes = (y == "happy").astype(int)  # of happy and sad
+    return np.where(np.eye(2)[codes] == 1, 10 * sure, 10 * (1 - sure))
+
+
+VOTES = TINY | {
+    "max_epochs": 12, "label_smoothing": 0.0, "validation_fraction": None, "augmentation": 0,
+    "erasing": 0,
+}  # fmt: skip
+
+
+def test_outputs(faces):
+    X, y = faces
+    cnn = EmotionCNNClassifier(**VOTES).fit(X, y, votes=np.tile([1, 3], (len(y), 1)))
+    assert cnn.architecture_["has_votes"]
+    labels = cnn.predict_proba(X)
+    assert_array_equal(cnn.set_params(output="labels").predict_proba(X), labels)
+    votes = cnn.set_params(output="votes").predict_proba(X)
+    assert np.abs(votes - labels).max() > 0.01
+    # all faces were voted on alike
+    assert_allclose(votes.mean(axis=0), [0.25, 0.75], atol=0.1)
+    assert cnn.score(X, y) == (y == "sad").mean()
+    with torch.no_grad():
+        scores = cnn.network_(torch.from_numpy(X[:, None] / 255).float())
+    assert scores.shape == (len(X), 4)
+    both = cnn.set_params(test_time_augmentation=False).predict_proba(X)
+    assert_allclose(softmax(scores[:, 2:].numpy(), axis=1), both, atol=1e-6)
+
+
+def test_rows_without_votes_teach_none(faces):
+    X, y = faces
+    votes = np.zeros((len(y), 2))
+    votes[:8] = [0, 4]
+    one = EmotionCNNClassifier(**VOTES | {"max_epochs": 2}).fit(X, y, votes=votes)
+    frame = pd.DataFrame({"unknown": 0, "sad": votes[:, 1], "happy": votes[:, 0]})
+    other = EmotionCNNClassifier(**VOTES | {"max_epochs": 2}).fit(X, y, votes=frame)
+    _assert_same_weights(one, other)
+    frame["unknown"] = 4  # half of the people could not say
+    unsure = EmotionCNNClassifier(**VOTES | {"max_epochs": 2}).fit(X, y, votes=frame)
+    assert not np.array_equal(unsure.weights_["votes.bias"], one.weights_["votes.bias"])
+
+
+def test_the_share_of_the_votes_in_the_loss(faces):
+    X, y = faces
+    settings = VOTES | {"max_epochs": 2, "weight_decay": 0.0}
+    none = EmotionCNNClassifier(**settings, votes_weight=0.0)
+    votes_teach_nothing = none.fit(X, y, votes=_voted(y)).weights_
+    none.fit(X, y, votes=np.ones((64, 2)))
+    for name, array in votes_teach_nothing.items():
+        assert_array_equal(none.weights_[name], array)
+    only = EmotionCNNClassifier(**settings, votes_weight=1.0).fit(X, y, votes=_voted(y))
+    again = EmotionCNNClassifier(**settings, votes_weight=1.0).fit(X, y[::-1], votes=_voted(y))
+    # labels teach nothing at a share of 0
+    _assert_same_weights(only, again)
+
+
+def test_votes_go_through_routing(faces):
+    X, y = faces
+    votes = np.c_[np.arange(len(y)), np.ones(len(y))]
+    with config_context(enable_metadata_routing=True):
+        seen = []
+
+        class Watched(EmotionCNNClassifier):
+            def fit(self, X, y, votes=None):
+                seen.append((X, votes))
+                return super().fit(X, y, votes=votes)
+
+        cnn = Watched(**VOTES | {"max_epochs": 1}).set_fit_request(votes=True)
+        pipeline = make_pipeline(FunctionTransformer(), cnn)
+        cross_validate(pipeline, X, y, params={"votes": votes}, cv=2, error_score="raise")
+        grid = GridSearchCV(pipeline, {"watched__output": ["labels", "votes"]}, cv=2, refit=False)
+        grid.fit(X, y, votes=votes)
+    assert len(seen) == 6
+    for images, given in seen:
+        rows = given[:, 0].astype(int)
+        assert_array_equal(images, X[rows])
+
+
+@pytest.mark.parametrize(
+    ("settings", "votes", "match"),
+    [
+        ({}, np.ones((63, 2)), "EmotionCNNClassifier"),
+        ({}, np.zeros((64, 2)), "expected votes for one of the classes in a row at least"),
+        ({"output": "votes"}, None, "output='votes' learns them from votes, which fit got none"),
+        ({"output": "features"}, None, "got 'features': .* EmotionEmbedder gives"),
+        ({"output": "other"}, None, "expected output to be 'labels' or 'votes', got 'other'"),
+        ({"network": build}, np.ones((64, 2)), "learns votes with its own networks only"),
+    ],
+)
+def test_votes_and_outputs_that_do_not_fit(faces, settings, votes, match):
+    with pytest.raises(ValueError, match=match):
+        EmotionCNNClassifier(**TINY | settings).fit(*faces, votes=votes)
+
+
+def test_an_output_that_was_not_trained(faces, fitted):
+    loaded = pickle.loads(pickle.dumps(fitted)).set_params(output="votes")
+    with pytest.raises(ValueError, match="output='votes' learns them from votes, which fit got"):
+        loaded.predict(faces[0])
+
+
+def test_export_with_votes(faces, tmp_path):
+    X, y = faces
+    cnn = EmotionCNNClassifier(**VOTES | {"max_epochs": 2}).fit(X, y, votes=_voted(y))
+    session = onnxruntime.InferenceSession(str(cnn.export_onnx(tmp_path / "cnn.onnx")))
+    votes, labels, features = session.run(None, {"images": (X / 255).astype(np.float32)[:, None]})
+    assert [each.name for each in session.get_outputs()] == ["votes", "labels", "features"]
+    assert features.shape == (64, 8)
+    for output, got in (("votes", votes), ("labels", labels)):
+        expected = cnn.set_params(output=output).predict_proba(X)
+        assert_allclose(got, expected, rtol=0, atol=1e-5)  # float32
+
+
+def test_a_warm_start_with_votes_needs_them_again(faces):
+    X, y = faces
+    cnn = EmotionCNNClassifier(**TINY | {"max_epochs": 1}, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match=r"got .*'has_votes': True"):
+        cnn.fit(X, y, votes=_voted(y))
 
 
 def test_patience_counts_on_the_training_loss_where_nothing_is_held_out(faces):

@@ -121,7 +121,7 @@ def test_soft_cross_entropy(smoothing):
     targets = torch.from_numpy(rng.dirichlet(np.ones(3), 20))
     weights = torch.from_numpy(rng.uniform(0, 2, 20))
     logs = torch.log_softmax(scores, dim=1).numpy()
-    loss = SoftCrossEntropy(label_smoothing=smoothing)
+    loss = SoftCrossEntropy(shares={"labels": 1.0}, label_smoothing=smoothing)
     for is_training in (True, False):  # what judges is not smoothed
         shares = targets.numpy()
         if is_training:
@@ -144,3 +144,23 @@ def test_a_loss_of_ones_own():
     batch = targets, torch.ones(40)
     with pytest.raises(ValueError, match=r"each score, \(40, 5\), got \(\)\. .* reduction='none'"):
         masked_mean(torch.nn.BCEWithLogitsLoss(), scores, batch)
+
+
+def test_soft_cross_entropy_of_two_outputs():
+    rng = np.random.default_rng(0)
+    scores = torch.from_numpy(rng.normal(size=(20, 6)))
+    labels, votes = (torch.from_numpy(rng.dirichlet(np.ones(3), 20)) for _ in range(2))
+    ones, weights = torch.ones(20), torch.from_numpy(rng.uniform(0, 1, 20))
+    loss = SoftCrossEntropy(shares={"labels": 0.25, "votes": 0.75}, label_smoothing=0.1)
+    targets = {"labels": labels, "votes": votes}
+    got = float(loss(scores, (targets, {"labels": ones, "votes": weights})))
+    parts = [
+        SoftCrossEntropy(shares={name: 1.0}, label_smoothing=smoothing)(
+            part, ({name: targets}, {name: weight})
+        )
+        for name, smoothing, part, targets, weight in (
+            ("labels", 0.1, scores[:, :3], labels, ones),
+            ("votes", 0.0, scores[:, 3:], votes, weights),  # people are unsure as it is
+        )
+    ]
+    assert got == pytest.approx(0.25 * float(parts[0]) + 0.75 * float(parts[1]), rel=1e-12)

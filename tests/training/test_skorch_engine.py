@@ -29,6 +29,7 @@ def _net(module, precision=None):
     return ImageNeuralNet(
         module,
         criterion=SoftCrossEntropy,
+        criterion__shares={"labels": 1.0},
         optimizer=torch.optim.SGD,
         iterator_valid=lambda data, batch_size: OrderedBatches(
             data, batch_size=batch_size, device=torch.device("cpu")
@@ -100,6 +101,7 @@ def _train(task, **settings):
         "erasing": 0.0,
         "mixup": 0.0,
         "max_time": None,
+        "shares": {"labels": 1.0},
     }
     train_with_skorch(task, _network, **known | settings)
     return task.progress

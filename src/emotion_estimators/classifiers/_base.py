@@ -46,9 +46,9 @@ Network = TypeVar("Network")
 _NOT_DESCRIBED = frozenset(
     {
         "callbacks", "checkpoint_dir", "class_weight", "device", "image_shape", "image_size",
-        "labels", "n_threads", "network", "num_workers", "pos_weight", "precision",
+        "labels", "n_threads", "network", "num_workers", "output", "pos_weight", "precision",
         "random_state", "resume", "teacher", "teacher_weight", "test_time_augmentation",
-        "threshold", "trainer", "verbose", "votes_weight", "warm_start", "weights",
+        "threshold", "trainer", "verbose", "warm_start", "weights",
     }
 )  # fmt: skip
 

@@ -112,7 +112,12 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
             erasing=self.erasing,
             mixup=self.mixup,
             max_time=self.max_time,
+            shares=self._shares(task),
         )
+
+    def _shares(self, task: TrainingTask) -> dict[str, float]:
+        """Return the shares of the outputs in the loss."""
+        return dict.fromkeys(task.columns, 1.0)
 
     @abstractmethod
     def _builder(
@@ -145,7 +150,14 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
         if self._is_own():
             from emotion_estimators.networks.torch_onnx import torch_onnx
 
-            return torch_onnx([network], size, mirrored=views, stored=stored, metadata=metadata)
+            return torch_onnx(
+                [network],
+                size,
+                mirrored=views,
+                stored=stored,
+                metadata=metadata,
+                **self._named_outputs(network),
+            )
         from emotion_estimators.networks.torch_export import export_with_torch
 
         return export_with_torch(
@@ -156,3 +168,7 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
             metadata=metadata,
             needed_by=f"{type(self).__name__}.export_onnx of a network of one's own",
         )
+
+    def _named_outputs(self, network: Any) -> dict[str, Any]:  # noqa: ARG002 - for several of them
+        """Return the outputs of a file, as `torch_onnx` takes them: by default one."""
+        return {}

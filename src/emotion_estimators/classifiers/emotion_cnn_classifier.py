@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from emotion_estimators._sklearn import HasMethods, Interval, constraints
+from emotion_estimators._sklearn import HasMethods, Interval, constraints, fit_context
 from emotion_estimators.classifiers._torch_base import SkorchNetworkClassifier
 from emotion_estimators.networks.onnx.network import check_rows
 from emotion_estimators.training.checkpoints import describe
 from emotion_estimators.training.targets import Targets
+from emotion_estimators.validation import check_votes
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from emotion_estimators.training.progress import TrainingTask
 
 __all__ = ["EmotionCNNClassifier"]
 
@@ -69,6 +72,12 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         unfitted, unless it is wrapped: ``teacher=sklearn.frozen.FrozenEstimator(fitted)``.
     teacher_weight : float, default=0.5
         Share of the teacher's probabilities in the targets.
+    votes_weight : float, default=0.5
+        Share of the votes in the loss, where `fit` gets any; the rest is that of the labels.
+    output : {"labels", "votes"} or None, default=None
+        Which output of a network that was trained with votes answers: the one that learned the
+        labels, or the one that learned what share of people votes for each class. None is
+        "labels".
     max_epochs : int, default=100
         Passes over the training images.
     max_time : float or None, default=None
@@ -218,6 +227,8 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         ),
         "teacher": [HasMethods("predict_proba"), None],
         "teacher_weight": [Interval(Real, 0, 1, closed="both")],
+        "votes_weight": [Interval(Real, 0, 1, closed="both")],
+        "output": [str, None],
         **constraints("max_epochs", "max_time"),
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         **constraints(
@@ -240,6 +251,8 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         label_smoothing: float = 0.1,
         teacher: Any = None,
         teacher_weight: float = 0.5,
+        votes_weight: float = 0.5,
+        output: str | None = None,
         max_epochs: int = 100,
         max_time: float | None = None,
         batch_size: int = 128,
@@ -270,6 +283,8 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         self.label_smoothing = label_smoothing
         self.teacher = teacher
         self.teacher_weight = teacher_weight
+        self.votes_weight = votes_weight
+        self.output = output
         self.max_epochs = max_epochs
         self.max_time = max_time
         self.batch_size = batch_size
@@ -291,6 +306,96 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         self.verbose = verbose
         self.random_state = random_state
 
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        votes: Any = None,
+    ) -> Any:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : ndarray, sequence or DataFrame of n images
+            As `check_images` takes them: arrays (n, h, w) or (n, h, w, 3), paths, rows...
+        y : array-like of shape (n,)
+            Class labels, strings or numbers.
+        sample_weight : array-like of shape (n,) or None, default=None
+            Weights of the images in the loss and in the validation.
+        votes : array-like or DataFrame of shape (n, n_classes) or None, default=None
+            What people voted, counts or shares, in the order of ``classes_``; or a frame that has
+            a column for each class, and may have ``contempt``, ``unknown`` and ``no_face``. The
+            network then has a second output, which learns the shares; an image counts there as
+            far as its votes are for one of the classes, one with zeros alone not at all. The
+            labels decide which epoch is best.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator.
+
+        Raises
+        ------
+        MissingDependencyError
+            If torch or skorch is not installed.
+        InvalidImagesError
+            If X does not hold usable images.
+        KeyboardInterrupt
+            At Ctrl-C; see Notes.
+        OSError
+            If a checkpoint cannot be written; FileNotFoundError if there is none to resume from.
+        ValueError
+            If y or votes do not fit X, a parameter is out of its range, or a checkpoint is damaged
+            or of another fit.
+        """
+        return self._fit(X, y, sample_weight, votes=votes)
+
+    def _check_targets(
+        self, y: Any, sample_weight: Any, n_samples: int, votes: Any = None
+    ) -> Targets:
+        """Return what is learned: one of several classes for each image, and votes for them."""
+        targets = super()._check_targets(y, sample_weight, n_samples)
+        owner = type(self).__name__
+        self._check_output(has_votes=votes is not None)
+        if votes is None:
+            return targets
+        if not isinstance(self.network, (str, Mapping)):
+            raise ValueError(
+                f"{owner} learns votes with its own networks only, got network={self.network!r}. "
+                "Pass a name or a dict, or leave votes out."
+            )
+        shares, weights = check_votes(votes, targets.classes, n_samples=n_samples, name=owner)
+        if not weights.any():
+            raise ValueError(
+                f"{owner} expected votes for one of the classes in a row at least, got none. Leave "
+                "votes out to learn the labels alone."
+            )
+        return Targets(
+            targets.classes,
+            targets.codes,
+            targets.columns | {"votes": shares},
+            targets.weights | {"votes": weights * targets.weights["labels"]},
+        )
+
+    def _check_output(self, *, has_votes: bool) -> str:
+        """Return the output that answers; raise ValueError if there is no such."""
+        output, owner = self.output, type(self).__name__
+        if output == "features":
+            raise ValueError(
+                f"{owner} expected output to be 'labels' or 'votes', got 'features': those of the "
+                "embedded network are what EmotionEmbedder gives."
+            )
+        if output not in (None, "labels", "votes"):
+            raise ValueError(f"{owner} expected output to be 'labels' or 'votes', got {output!r}.")
+        if output == "votes" and not has_votes:
+            raise ValueError(
+                f"{owner} with output='votes' learns them from votes, which fit got none of. Fit "
+                "with votes, or set output to None."
+            )
+        return output or "labels"
+
     def _architecture(self, image_size: tuple[int, int], targets: Targets) -> dict[str, Any]:
         """Return the settings of the network; raise ValueError if they do not fit each other."""
         n_classes = len(targets.classes)
@@ -311,7 +416,27 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
                 f"dict with some of {', '.join(small)}, a function that builds a module of torch, "
                 f"or such a module, got {network!r}."
             )
-        return {"n_classes": n_classes, **_checked_settings(owner, small | given)}
+        settings = {"n_classes": n_classes, **_checked_settings(owner, small | given)}
+        return settings | ({"has_votes": True} if "votes" in targets.columns else {})
+
+    def _shares(self, task: TrainingTask) -> dict[str, float]:
+        """Return the shares of the outputs in the loss."""
+        if "votes" not in task.columns:
+            return super()._shares(task)
+        return {"labels": 1 - self.votes_weight, "votes": self.votes_weight}
+
+    def _answer(self, network: Any, batch: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the probabilities, (n, n_classes), of a batch (n, height, width)."""
+        from emotion_estimators.training.inference import class_probabilities
+
+        output = self._check_output(has_votes="has_votes" in self.architecture_)
+        return class_probabilities(
+            network,
+            batch,
+            batch_size=self._batch,
+            mirrored=self.test_time_augmentation,
+            head="votes" if output == "votes" else "head",
+        )
 
     def _builder(
         self, architecture: dict[str, Any]
@@ -353,6 +478,12 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
                 f"{type(network).__name__}."
             )
         return StandardizedNetwork(network, mean=mean, std=std)
+
+    def _named_outputs(self, network: Any) -> dict[str, Any]:
+        """Return the outputs of a file, as `torch_onnx` takes them."""
+        if "has_votes" not in self.architecture_:
+            return {}
+        return {"heads": [{"votes": network.votes, "labels": network.head}], "features": True}
 
     def _parts(self) -> dict[str, Any]:
         """Return what the result depends on beside data and parameters."""

@@ -35,7 +35,7 @@ EMOTION_NETWORKS: dict[str, dict[str, Any]] = {
 
 
 class EmotionCNN(nn.Module):
-    """Plain residual network for small grey images."""
+    """Plain residual network for small grey images, with one or two linear layers at its end."""
 
     pixel_mean: Tensor
     pixel_std: Tensor
@@ -44,6 +44,7 @@ class EmotionCNN(nn.Module):
         self,
         n_classes: int,
         *,
+        has_votes: bool = False,
         stem_width: int,
         stem_stride: int = 2,
         widths: Sequence[int],
@@ -68,6 +69,7 @@ class EmotionCNN(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width, n_classes)
+        self.votes = nn.Linear(width, n_classes) if has_votes else None
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -79,8 +81,14 @@ class EmotionCNN(nn.Module):
         return x.float().mean(dim=(2, 3))  # (n, c)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the scores (logits), (n, n_classes), of images (n, 1, height, width)."""
-        scores: Tensor = self.head(self.dropout(self.features(x)))  # (n, n_classes)
+        """Return the scores (logits), (n, n_classes), of images (n, 1, height, width).
+
+        Where it has votes, they are (n, 2 n_classes): those of the labels, then those of the votes.
+        """
+        features = self.dropout(self.features(x))
+        scores: Tensor = self.head(features)
+        if self.votes is not None:
+            scores = torch.cat([scores, self.votes(features)], dim=1)
         return scores.float()
 
 

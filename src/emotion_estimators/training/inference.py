@@ -77,18 +77,24 @@ def padded_input(images: NDArray[Any], batch_size: int, device: torch.device) ->
 
 
 def class_probabilities(
-    network: nn.Module, images: NDArray[Any], *, batch_size: int, mirrored: bool
+    network: nn.Module,
+    images: NDArray[Any],
+    *,
+    batch_size: int,
+    mirrored: bool,
+    head: str = "head",
 ) -> NDArray[np.float64]:
     """Return the class probabilities of at most `batch_size` images; those of both views' mean.
 
-    `images` (n, height, width[, 3]); returns (n, n_classes).
+    `images` (n, height, width[, 3]); `head` is the layer of one of our networks that answers;
+    returns (n, n_classes).
     """
     device = next(network.parameters()).device
     with predicting(device):
         x = padded_input(images, batch_size, device)  # (batch_size, 1 or 3, h, w)
-        probabilities = softmax(_scores(network, x), axis=1)
+        probabilities = softmax(_scores(network, x, head), axis=1)
         if mirrored:
-            probabilities = (probabilities + softmax(_scores(network, x.flip(3)), axis=1)) / 2
+            probabilities = (probabilities + softmax(_scores(network, x.flip(3), head), axis=1)) / 2
     answers: NDArray[np.float64] = probabilities[: len(images)]
     return answers
 
@@ -135,13 +141,14 @@ def predicting(device: torch.device) -> Iterator[None]:
         yield
 
 
-def _scores(network: Any, x: torch.Tensor) -> NDArray[np.float64]:
+def _scores(network: Any, x: torch.Tensor, head: str) -> NDArray[np.float64]:
     """Return the scores, (n, n_classes), in float64."""
     if not hasattr(network, "features"):  # a user's module
         return network(x).float().cpu().numpy().astype(np.float64)  # type: ignore[no-any-return]
     features = network.features(x).cpu().numpy().astype(np.float64)  # (n, c)
-    weight = network.head.weight.detach().cpu().numpy().astype(np.float64)  # (n_classes, c)
-    bias = network.head.bias.detach().cpu().numpy()
+    layer = getattr(network, head)
+    weight = layer.weight.detach().cpu().numpy().astype(np.float64)  # (n_classes, c)
+    bias = layer.bias.detach().cpu().numpy()
     # Not a matrix product: BLAS rounds one and the same row differently at different places.
     scores: NDArray[np.float64] = (features[:, None, :] * weight).sum(axis=2) + bias
     return scores

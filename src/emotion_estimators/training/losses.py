@@ -23,23 +23,36 @@ _TINY = 1e-8  # keeps the logarithm finite where a probability is 0 in float32
 
 
 class SoftCrossEntropy(nn.Module):
-    """Weighted cross-entropy with the probability of each class as target."""
+    """Weighted cross-entropy with the probability of each class as target, of all outputs.
 
-    def __init__(self, *, label_smoothing: float = 0.0) -> None:
+    `shares` are those of the outputs in the loss, by name and in the order of their scores.
+    """
+
+    def __init__(self, *, shares: dict[str, float], label_smoothing: float = 0.0) -> None:
         super().__init__()
-        self.label_smoothing = label_smoothing
+        self.shares, self.label_smoothing = shares, label_smoothing
 
     def forward(self, scores: Tensor, batch: tuple[dict[str, Tensor], dict[str, Tensor]]) -> Tensor:
-        """Return the mean over images of weight times loss; only in training it is smoothed.
+        """Return the mean over images of weight times loss; labels are smoothed in training.
 
-        `scores` (n, n_classes); `batch` targets (n, n_classes) and weights (n,), by output.
+        `scores` (n, n_classes of all outputs); `batch` targets (n, n_classes) and weights (n,), by
+        output.
         """
         targets, weights = batch
-        smoothing = self.label_smoothing if self.training else 0.0
-        losses = F.cross_entropy(
-            scores, targets["labels"], reduction="none", label_smoothing=smoothing
-        )  # (n,)
-        return (losses * weights["labels"]).mean()
+        widths = [targets[name].shape[1] for name in self.shares]
+        total = scores.new_zeros(())
+        for (name, share), part in zip(
+            self.shares.items(), torch.split(scores, widths, dim=1), strict=True
+        ):
+            is_smoothed = self.training and name == "labels"
+            losses = F.cross_entropy(
+                part,
+                targets[name],
+                reduction="none",
+                label_smoothing=self.label_smoothing if is_smoothed else 0.0,
+            )  # (n,)
+            total = total + share * (losses * weights[name]).mean()
+        return total
 
 
 def focal_loss(

@@ -57,8 +57,11 @@ def train_with_skorch(
     erasing: float,
     mixup: float,
     max_time: float | None,
+    shares: dict[str, float],
 ) -> None:
     """Train the network that `build` makes of mean and standard deviation of its pixels.
+
+    `shares` are those of the task's columns in the loss.
 
     Raises ValueError if the device is not there, or the loss is no longer finite; TypeError if a
     callback is none of skorch; KeyboardInterrupt at Ctrl-C; OSError if a checkpoint cannot be
@@ -87,6 +90,7 @@ def train_with_skorch(
                 module,
                 criterion=SoftCrossEntropy,
                 criterion__label_smoothing=label_smoothing,
+                criterion__shares=shares,
                 optimizer=task.optimizer or _SGD,
                 lr=task.learning_rate,
                 weight_decay=task.weight_decay,
@@ -188,11 +192,12 @@ class ImageNeuralNet(NeuralNet):
         **kwargs: Any,  # noqa: ARG002
     ) -> Tensor:
         """Return the weighted mean loss of scores against (targets, weights)."""
-        wanted = y_true[0]["labels"].shape
+        n_outputs = sum(each.shape[1] for each in y_true[0].values())
+        wanted = (len(y_pred), n_outputs)
         if y_pred.shape != wanted:
             raise ValueError(
                 f"{self.owner} expected a network that gives scores of shape (n, n_classes), "
-                f"{tuple(wanted)} for a batch, got {tuple(y_pred.shape)}."
+                f"{wanted} for a batch, got {tuple(y_pred.shape)}."
             )
         loss: Tensor = self.criterion_(y_pred, y_true)
         return loss
@@ -431,7 +436,8 @@ def _train_score(net: Any, *_: Any) -> float:
 def _is_right(step: dict[str, Any], batch: Any) -> Tensor:
     """Return 1.0 where the likeliest class is right, else 0.0, (n,), in float64."""
     targets = batch[1][0]["labels"]
-    right: Tensor = step["y_pred"].detach().argmax(dim=1) == targets.argmax(dim=1)
+    scores = step["y_pred"].detach()[:, : targets.shape[1]]  # those of the labels come first
+    right: Tensor = scores.argmax(dim=1) == targets.argmax(dim=1)
     return right.double()
 
 
