@@ -30,10 +30,10 @@ def make_emoji_classifier(preset: str | None = "original", **overrides: Any) -> 
     Parameters
     ----------
     preset : {"original"} or None, default="original"
-        "original" is what the original scripts train: two convolutions and two dense layers
-        (``network="original"``), Adam at a constant learning rate of 0.001, 45 passes in batches of
-        6 images as they are. ``repr`` shows all settings that differ from the defaults. None is
-        `EmojiCNNClassifier` with its defaults, which is more accurate.
+        Which recipe to set up. "original" is what the original scripts train: two convolutions and
+        two dense layers (``network="original"``), Adam at a constant learning rate of 0.001, 45
+        passes in batches of 6 images as they are. ``repr`` shows all settings that differ from the
+        defaults. None is `EmojiCNNClassifier` with its defaults, which is more accurate.
     **overrides : object
         Parameters of `EmojiCNNClassifier`, in place of the preset's.
 
