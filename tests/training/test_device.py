@@ -1,5 +1,6 @@
 """Devices, precisions and cuDNN's settings, as far as a machine without CUDA shows them."""
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="tests torch devices")
@@ -7,12 +8,13 @@ pytest.importorskip("torch", reason="tests torch devices")
 import torch
 from torch import nn
 
+from emotion_estimators import EmotionCNNClassifier
 from emotion_estimators.networks.layers import StridedConv2d
 from emotion_estimators.training.device import (
     autocast_dtype,
     choose_device,
     exact_convolutions,
-    reads_unset_memory,
+    training_dtype,
 )
 
 
@@ -129,7 +131,7 @@ def strided(*, own=False, stride=2):
 
 
 @pytest.mark.parametrize(
-    ("network", "size", "expected"),
+    ("network", "size", "is_left"),
     [
         (strided(), (8, 4), True),  # the second gets maps of 4 x 2
         (strided(), (4, 6), False),
@@ -139,10 +141,29 @@ def strided(*, own=False, stride=2):
         (nn.Flatten(), (8, 2), False),
     ],
 )
-def test_convolutions_that_read_unset_memory(network, size, expected):
-    cpu = torch.device("cpu")
+def test_bfloat16_is_left_where_convolutions_would_read_unset_memory(network, size, is_left):
+    cpu, shape = torch.device("cpu"), (1, *size)
     network.train()
-    assert reads_unset_memory(network, (1, *size), cpu) is expected
+    expected = None if is_left else torch.bfloat16
+    assert training_dtype(network, shape, "bfloat16", cpu) == expected
     assert network.training
     assert not any(module._forward_pre_hooks for module in network.modules())
-    assert not reads_unset_memory(network, (1, *size), torch.device("cuda", 0))
+    assert training_dtype(network, shape, "bfloat16", torch.device("cuda", 0)) == torch.bfloat16
+    assert training_dtype(network, shape, "float32", cpu) is None
+
+
+def test_a_fit_leaves_bfloat16_then():
+    pytest.importorskip("skorch", reason="EmotionCNNClassifier needs skorch")
+    network = nn.Sequential(strided(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    X = np.random.default_rng(0).integers(0, 256, (20, 9, 4), dtype=np.uint8)
+    y = np.arange(20) % 2
+    settings = {"image_size": None, "network": network, "max_epochs": 1, "batch_size": 8}
+    settings |= {"random_state": 0, "device": "cpu"}
+
+    def weights(images, precision):
+        net = EmotionCNNClassifier(**settings, precision=precision).fit(images, y)
+        return np.concatenate([array.ravel() for array in net.weights_.values()])
+
+    wide = np.repeat(X, 2, axis=2)
+    assert not np.array_equal(weights(wide, "float32"), weights(wide, "bfloat16"))
+    np.testing.assert_array_equal(weights(X, "float32"), weights(X, "bfloat16"))

@@ -11,7 +11,7 @@ from torch import nn
 from emotion_estimators.networks.layers import StridedConv2d
 from emotion_estimators.networks.torch_settings import exact_convolutions
 
-__all__ = ["autocast_dtype", "choose_device", "exact_convolutions", "reads_unset_memory"]
+__all__ = ["autocast_dtype", "choose_device", "exact_convolutions", "training_dtype"]
 
 
 def choose_device(device: str, *, needed_by: str) -> torch.device:
@@ -61,12 +61,22 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if has_bfloat16 else None
 
 
-def reads_unset_memory(network: nn.Module, shape: tuple[int, ...], device: torch.device) -> bool:
-    """Tell whether a network in bfloat16 would read memory that nobody has set, as torch may.
+def training_dtype(
+    network: nn.Module, shape: tuple[int, ...], precision: str, device: torch.device
+) -> torch.dtype | None:
+    """Return the dtype of `autocast_dtype`, but None where torch would be wrong in bfloat16.
 
-    That is one with a strided convolution, other than `StridedConv2d`, of maps no wider than the
-    stride, on the CPU. `shape` is that of an image, (channels, height, width).
+    On the CPU its strided convolutions, other than `StridedConv2d`, read memory that nobody has
+    set where maps are no wider than the stride. `shape` is that of an image, (channels, height,
+    width).
     """
+    dtype = autocast_dtype(precision, device)
+    is_right = dtype is None or device.type != "cpu" or not _has_narrow_maps(network, shape)
+    return dtype if is_right else None
+
+
+def _has_narrow_maps(network: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Tell whether a strided convolution of torch's own gets maps no wider than its stride."""
     suspects = [
         name
         for name, layer in network.named_modules()
@@ -74,7 +84,7 @@ def reads_unset_memory(network: nn.Module, shape: tuple[int, ...], device: torch
         and not isinstance(layer, StridedConv2d)
         and layer.stride[1] > 1
     ]
-    if device.type != "cpu" or not suspects:
+    if not suspects:
         return False
     found = []
 

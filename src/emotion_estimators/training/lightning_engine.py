@@ -29,11 +29,7 @@ from emotion_estimators.metrics import macro_average_precision
 from emotion_estimators.training.augmentation import augment_images
 from emotion_estimators.training.averaging import averaged_model
 from emotion_estimators.training.batches import Batch, ImageSource
-from emotion_estimators.training.device import (
-    autocast_dtype,
-    exact_convolutions,
-    reads_unset_memory,
-)
+from emotion_estimators.training.device import exact_convolutions, training_dtype
 from emotion_estimators.training.losses import make_loss, masked_mean
 from emotion_estimators.training.optimizer import make_optimizer
 from emotion_estimators.training.progress import TrainingTask
@@ -143,9 +139,7 @@ def train_with_lightning(
         source = ImageSource(task, device, n_workers=n_workers)
         examples = source.examples()
         network = build(examples)
-        dtype = autocast_dtype(precision, device)
-        if dtype is not None and reads_unset_memory(network, (3, *examples.shape[1:3]), device):
-            dtype = None
+        dtype = training_dtype(network, examples.shape[3:] + examples.shape[1:3], precision, device)
         module_of_torch: Any = network.train()  # torch declares no `memory_format` here
         module_of_torch.to(device, memory_format=torch.channels_last)
         weight = None if pos_weight is None else torch.from_numpy(pos_weight).to(device)

@@ -33,7 +33,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from emotion_estimators.training.augmentation import augment_images, pixel_statistics
 from emotion_estimators.training.averaging import averaged_model
 from emotion_estimators.training.batches import ImageSource, LabelledImages, OrderedBatches
-from emotion_estimators.training.device import autocast_dtype, choose_device, exact_convolutions
+from emotion_estimators.training.device import (
+    choose_device,
+    exact_convolutions,
+    training_dtype,
+)
 from emotion_estimators.training.losses import SoftCrossEntropy
 from emotion_estimators.training.optimizer import make_optimizer
 from emotion_estimators.training.progress import TrainingTask, Weights
@@ -81,6 +85,7 @@ def train_with_skorch(
             transform=_augmentation(task, erasing, mean, std, generator),
             mixup=mixup,
         )
+        dtype = training_dtype(module, (len(mean), *task.images.image_size), precision, where)
         n_steps = task.max_epochs * len(batches)
         schedule = Schedule(n_steps, warmup=task.warmup, max_time=max_time)
         batches.stop = lambda: stop.is_set() or schedule.is_over()
@@ -105,7 +110,7 @@ def train_with_skorch(
                 device=str(where),
                 verbose=0,
                 owner=task.owner,
-                precision=autocast_dtype(precision, where),
+                precision=dtype,
                 stop=stop,
             )
             net.initialize()
