@@ -154,8 +154,10 @@ def test_bfloat16_is_left_where_convolutions_would_read_unset_memory(network, si
 
 def test_a_fit_leaves_bfloat16_then():
     pytest.importorskip("skorch", reason="EmotionCNNClassifier needs skorch")
-    network = nn.Sequential(strided(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
-    X = np.random.default_rng(0).integers(0, 256, (20, 9, 4), dtype=np.uint8)
+    network = nn.Sequential(
+        strided(stride=4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    )
+    X = np.random.default_rng(0).integers(0, 256, (20, 9, 8), dtype=np.uint8)
     y = np.arange(20) % 2
     settings = {"image_size": None, "network": network, "max_epochs": 1, "batch_size": 8}
     settings |= {"random_state": 0, "device": "cpu"}
