@@ -75,7 +75,7 @@ def read_parameters(thing: Any) -> dict[str, Parameter]:
     return {
         p.name: Parameter(p.default, *entries[p.name], constraints.get(p.name))
         for p in signature
-        if p.name not in ("self", "cls")
+        if p.name not in ("self", "cls") and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     }
 
 

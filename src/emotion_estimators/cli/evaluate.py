@@ -48,12 +48,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     else:
         check_folder("--out", arguments.out)
         _import_matplotlib()
-    settings = {"n_threads": arguments.n_threads, "device": arguments.device}
+    asked = arguments.model, arguments.n_threads, arguments.device
     classes = registered_classes(arguments.model)
     if classes is None:
-        _, classes = open_classifier(arguments.model, **settings)
+        _, classes = open_classifier(*asked)
     X, y = _load(arguments.path, classes)  # before a registered model is downloaded
-    classifier, classes = open_classifier(arguments.model, **settings)
+    classifier, classes = open_classifier(*asked)
     probabilities, is_read = _classify(classifier, len(classes), X, arguments.path)
     if not is_read.any():
         raise UsageError(f"no image in {arguments.path} can be read.")

@@ -17,7 +17,7 @@ __all__ = ["open_classifier", "registered_classes"]
 
 
 def open_classifier(
-    model: str, *, n_threads: int | None, device: str
+    model: str, n_threads: int | None, device: str
 ) -> tuple[PretrainedEmotionClassifier, list[str]]:
     """Return a classifier whose network is there and can be read, and its classes.
 

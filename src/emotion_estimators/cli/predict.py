@@ -81,9 +81,7 @@ def _open(arguments: argparse.Namespace) -> tuple[Any, FaceCropper, list[str]]:
     """Return classifier, cropper and classes; what may be downloaded is opened last."""
     is_local = arguments.detector != "yunet"
     cropper = _open_cropper(arguments.detector, arguments.n_threads) if is_local else None
-    classifier, classes = open_classifier(
-        arguments.model, n_threads=arguments.n_threads, device=arguments.device
-    )
+    classifier, classes = open_classifier(arguments.model, arguments.n_threads, arguments.device)
     return classifier, cropper or _open_cropper(arguments.detector, arguments.n_threads), classes
 
 
