@@ -552,7 +552,7 @@ def test_a_full_disk(case, tmp_path, n_saved):
             net.fit(case.X, case.y)
     assert caught.value.__notes__[0].endswith(f"of the {n_saved + 1} that this fit had finished.")
     assert net.n_iter_ == len(net.history_) == n_saved + 1
-    assert net.predict(case.X).shape == (len(case.X),)
+    assert net.predict(case.X).shape == case.y.shape
     assert len(files_in(tmp_path)) == bool(n_saved)
     if n_saved:
         resumed = net.set_params(resume=True).fit(case.X, case.y)
