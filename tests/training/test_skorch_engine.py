@@ -17,6 +17,7 @@ from emotion_estimators.training.checkpoints import Checkpoints
 from emotion_estimators.training.losses import SoftCrossEntropy
 from emotion_estimators.training.progress import TrainingTask
 from emotion_estimators.training.skorch_engine import ImageNeuralNet, train_with_skorch
+from emotion_estimators.validation import check_images
 
 
 def _network(*_):
@@ -67,10 +68,12 @@ def test_a_net_predicts_by_its_own_batches():
 def _task(n, n_held_out, max_epochs=2, **settings):
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 3, n)
+    pixels = rng.integers(0, 256, (n, 12, 10), dtype=np.uint8)
     known = {
         "owner": "Net",
-        "images": None,
-        "pixels": rng.integers(0, 256, (n, 12, 10), dtype=np.uint8),
+        "images": check_images(pixels),
+        "pixels": pixels,
+        "classes": np.arange(3),
         "columns": {"labels": np.eye(3, dtype=np.float32)[codes]},
         "weights": {"labels": rng.uniform(0, 2, n).astype(np.float32)},
         "train": np.arange(n_held_out, n),
