@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -35,7 +36,7 @@ from emotion_estimators.metrics import measure_probabilities
 from emotion_estimators.networks import model_file
 from emotion_estimators.networks.pool import NetworkPool, pool
 from emotion_estimators.testing import check_image_estimator, check_sklearn_estimator
-from emotion_estimators.weights import files, get_card
+from emotion_estimators.weights import files, get_card, registry
 
 LABELS = ("surprise", "angry", "happy")  # not sorted, so that a forgotten order shows
 
@@ -219,6 +220,45 @@ def test_mini_xception_is_as_accurate_as_in_keras(data_dir, real_faces):
 
 
 # ---- numbers
+
+
+def test_a_registered_file_is_known_wherever_it_lies(tmp_path, data_dir, faces):
+    path = tmp_path / "found.hdf5"
+    path.write_bytes((data_dir / "weights" / "model_v6_23.hdf5").read_bytes())
+    known = PretrainedEmotionClassifier(model="model_v6_23").predict_proba(faces[0])
+    found = PretrainedEmotionClassifier(model=path).predict_proba(faces[0])
+    np.testing.assert_array_equal(found, known)
+    # what the user says counts, as of any file of one's own
+    renamed = PretrainedEmotionClassifier(model=path, labels=list("abcdefg"))
+    assert open_classes(renamed).tolist() == list("abcdefg")
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(ValueError, match="needs labels for"):
+        PretrainedEmotionClassifier(model=path).predict(faces[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "X", "match"),
+    [
+        ({}, ["none.png"], "none.png"),
+        ({}, [], "at least one image"),
+        ({}, np.zeros((48, 48)), "one image|single"),
+        ({"labels": LABELS}, None, "knows labels of model='model_v6_23'"),
+        ({"classes": ["happy", "bored"]}, None, "expected classes to be two or more"),
+        ({"providers": ["Abacus"]}, None, "list of execution providers"),
+        ({"n_threads": 0}, None, "n_threads"),
+    ],
+)
+def test_all_that_can_be_checked_is_checked_before_a_download(
+    http_server, cache_home, monkeypatch, faces, settings, X, match
+):
+    card = replace(get_card("model_v6_23"), url=http_server.url)
+    monkeypatch.setattr(registry, "_CARDS", (card,))
+    classifier = PretrainedEmotionClassifier(model=card.name, **settings)
+    for use in (classifier.fit, classifier.predict, classifier.predict_proba):
+        with pytest.raises(ValueError, match=match):
+            use(faces[0] if X is None else X)
+    assert http_server.n_requests == 0
+    assert not cache_home.exists()
 
 
 @pytest.mark.parametrize(
@@ -426,7 +466,7 @@ def test_the_embedded_model_is_settled_and_must_be_there(monkeypatch, tmp_path, 
     with pytest.raises(ValueError, match="knows labels of model='embedded': leave it None"):
         PretrainedEmotionClassifier(labels=LABELS).predict(faces[0])
     monkeypatch.setattr(files, "_FOLDER", tmp_path)
-    with pytest.raises(WeightsError, match="missing from this installation"):
+    with pytest.raises(WeightsError, match="This installation lacks a file"):
         PretrainedEmotionClassifier().predict(faces[0])
 
 

@@ -27,14 +27,14 @@ from emotion_estimators.networks.onnx.reader import data_files
 from emotion_estimators.networks.onnx.session import choose_providers
 from emotion_estimators.validation import check_labels
 from emotion_estimators.weights import (
+    WeightCard,
     fetch_weights,
     file_sha256,
-    get_card,
     list_cards,
 )
 from emotion_estimators.weights.files import files_sha256
 
-__all__ = ["FrozenModel", "check_vocabulary", "foretold_classes", "load_model"]
+__all__ = ["FrozenModel", "check_vocabulary", "foretold_classes", "load_model", "named_card"]
 
 _SUFFIXES = (".onnx", ".hdf5", ".h5")
 # What a file may say of itself.
@@ -180,15 +180,19 @@ def load_model(
     there is no such file; WeightsError if the file holds no such network.
     """
     chosen = {"labels": labels, "image_size": image_size, "scaling": scaling, "color": color}
-    path, known = _find(owner, model, verbose=verbose)
-    is_named = known is not None
+    card = named_card(model)
     told = {**chosen, "activation": activation}
-    if is_named and any(value is not None for value in told.values()):
+    if card is not None and any(value is not None for value in told.values()):
         given = ", ".join(name for name, value in told.items() if value is not None)
         raise ValueError(
             f"{owner} knows {given} of model={os.fspath(model)!r}: leave it None. It is for files "
             "of your own."
         )
+    # all that costs nothing comes before a download
+    if card is not None:
+        _settle_classes(owner, classes, card.labels)
+    chosen_providers = choose_providers(providers)
+    path = _find(owner, model) if card is None else fetch_weights(card.name, verbose=verbose)
     files: tuple[Path, ...] = (path,)
     if path.suffix.lower() == ".onnx":
         files += data_files(path, file_sha256(path))
@@ -198,8 +202,10 @@ def load_model(
         if files_sha256(files) != sha256:
             raise WeightsError(f"{owner}: {path} changed while it was read. Try again.")
 
-    network = open_network(path, sha256, providers=choose_providers(providers), check=check)
-    known = {**_read_metadata(network, path), **(known or {})}
+    network = open_network(path, sha256, providers=chosen_providers, check=check)
+    if card is None:  # a registered file is known wherever it lies
+        card = next((card for card in list_cards("emotion") if card.sha256 == sha256), None)
+    known = {**_read_metadata(network, path), **_facts(card)}
     settled = {name: known.get(name) if value is None else value for name, value in chosen.items()}
     low, high = _settle_scaling(owner, settled["scaling"], network)
     names = _settle_labels(owner, settled["labels"], network, path)
@@ -226,12 +232,22 @@ def load_model(
 def foretold_classes(model: Any, labels: Any, classes: Any) -> NDArray[Any] | None:
     """Return the classes that the parameters or a card tell, None where only a file does."""
     if classes is None:
-        cards = {card.name: card for card in list_cards("emotion")}
-        card = cards.get(os.fspath(model)) if isinstance(model, str | os.PathLike) else None
+        card = named_card(model) if isinstance(model, str | os.PathLike) else None
         classes = labels if card is None else card.labels
         classes = None if classes is None else sorted(_names(classes) or ())
     names = None if classes is None else _names(classes)
     return np.array(names) if names else None
+
+
+def named_card(model: str | os.PathLike[str]) -> WeightCard | None:
+    """Return the card of a model that goes by a name, None of any other."""
+    return next((card for card in list_cards("emotion") if card.name == os.fspath(model)), None)
+
+
+def _facts(card: WeightCard | None) -> dict[str, Any]:
+    """Return what a card says of the network's outputs and inputs."""
+    names = () if card is None else ("labels", "image_size", "scaling", "color")
+    return {name: getattr(card, name) for name in names}
 
 
 def check_vocabulary(
@@ -271,24 +287,13 @@ def check_vocabulary(
     )
 
 
-def _find(
-    owner: str, model: str | os.PathLike[str], *, verbose: bool | int
-) -> tuple[Path, dict[str, Any] | None]:
-    """Return the file, and what is known of it if it goes by a name."""
+def _find(owner: str, model: str | os.PathLike[str]) -> Path:
+    """Return a file of the user's own."""
     name = os.fspath(model)
-    names = [card.name for card in list_cards("emotion")]
-    if name in names:
-        card = get_card(name)
-        return fetch_weights(name, verbose=verbose), {
-            "labels": card.labels,
-            "image_size": card.image_size,
-            "scaling": card.scaling,
-            "color": card.color,
-        }
     path = Path(name)
     if path.is_file() and path.suffix.lower() in _SUFFIXES:
-        return path, None
-    choices = ", ".join(repr(choice) for choice in names)
+        return path
+    choices = ", ".join(repr(card.name) for card in list_cards("emotion"))
     wanted = f"{owner} expected model to be {choices}, or the path of a file {', '.join(_SUFFIXES)}"
     if path.suffix.lower() in _SUFFIXES and not path.exists():
         raise FileNotFoundError(f"{wanted}; there is no file {name}.")

@@ -27,11 +27,13 @@ from emotion_estimators.classifiers._frozen_model import (
     check_vocabulary,
     foretold_classes,
     load_model,
+    named_card,
 )
 from emotion_estimators.exceptions import WeightsError, short_messages, shorten
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.pool import pool
 from emotion_estimators.validation import check_images, compare_table, record_table
+from emotion_estimators.weights.fetch import must_download
 
 __all__ = ["PretrainedEmotionClassifier", "open_classes"]
 
@@ -61,7 +63,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         ``"embedded"``, which comes with the package, or ``"embedded-small"``, four times as
         fast and a little less accurate; a name of `list_cards`, such as
         ``"model_v6_23"``, which is downloaded once; or the path of a file ``.onnx``, ``.hdf5``
-        or ``.h5`` (Keras 1, 2 or 3).
+        or ``.h5`` (Keras 1, 2 or 3). A registered file is known by its SHA-256 wherever it lies.
     labels : sequence of str, default=None
         For a file of one's own: the class of each output, in the order of the outputs.
         Emotions are spelled as in ``emotion_estimators.labels.EMOTIONS``; other classes have
@@ -234,7 +236,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         WeightsError, OSError
             If the weights are not available.
         """
-        model = self._load()
+        model = self._load(X)
         self._run_size(model)
         images = check_images(
             X,
@@ -280,7 +282,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         WeightsError, OSError
             If the weights are not available, or are not those of the fit.
         """
-        return self._probabilities(self._load(), X)
+        return self._probabilities(self._load(X), X)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each image.
@@ -295,7 +297,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         labels : ndarray of shape (n_samples,)
             Names of classes; integers after a fit on integers.
         """
-        model = self._load()
+        model = self._load(X)
         chosen = self._probabilities(model, X).argmax(axis=1)
         labels: NDArray[Any] = self._classes(model)[chosen]
         return labels
@@ -364,12 +366,24 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         return np.array([f"emotion_{name}" for name in self._load().classes], dtype=object)
 
     @short_messages()
-    def _load(self) -> FrozenModel:
-        """Return the model of the present parameters; look again only where something changed."""
+    def _load(self, X: Any = None) -> FrozenModel:
+        """Return the model of the present parameters; look again only where something changed.
+
+        X, images or None, is checked first where the model must be downloaded.
+        """
         given = tuple(_frozen(getattr(self, name)) for name in self._parameter_constraints)
 
         def load() -> tuple[tuple[Any, ...], FrozenModel]:
             self._validate_params()  # no fit need have done so
+            card = named_card(self.model)
+            if X is not None and card is not None and must_download(card.name):
+                check_images(
+                    X,
+                    name=type(self).__name__,
+                    image_shape=self.image_shape,
+                    image_size=card.image_size,
+                    color=card.color,
+                )
             parameters = {name: getattr(self, name) for name in _MODEL_PARAMETERS}
             return given, load_model(type(self).__name__, **parameters)
 

@@ -105,6 +105,10 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     def _find_weights(self) -> Weights:
         """Return the weights, downloaded if they must be; ValueError, OSError, WeightsError."""
 
+    def _must_download(self) -> bool:
+        """Whether the weights are not on this machine."""
+        return False
+
     @abstractmethod
     def _standardize(self, images: NDArray[Any]) -> _Floats:
         """Return images (b, h, w[, 3]), uint8 in 0..255 or float in 0..1, as the network's."""
@@ -129,7 +133,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             image_size=self.image_size,
             color=self._color,
             expected_size=None if is_fit else getattr(self, "image_size_", None),
-            read_headers=is_fit,
+            read_headers=is_fit or self._must_download(),  # a missing file costs no download
             check_table=None if is_fit else partial(compare_table, self),
         )
 

@@ -14,7 +14,7 @@ from emotion_estimators.weights.files import embedded_weights, file_sha256
 from emotion_estimators.weights.registry import get_card, list_cards
 from emotion_estimators.weights.weight_card import WeightCard
 
-__all__ = ["fetch_all", "fetch_weights", "find_weights"]
+__all__ = ["fetch_all", "fetch_weights", "find_weights", "must_download"]
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -49,8 +49,8 @@ def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30
 
     Notes
     -----
-    "embedded" and "embedded-small" come with the package. Others are looked for in this order:
-    ``$EMOTION_ESTIMATORS_DATA/weights``; the cache, which is
+    "embedded", "embedded-small" and "yunet" come with the package. Others are looked for in this
+    order: ``$EMOTION_ESTIMATORS_DATA/weights``; the cache, which is
     ``$EMOTION_ESTIMATORS_CACHE/weights`` or ``weights`` in the user's cache folder; the card's
     URL, unless ``EMOTION_ESTIMATORS_OFFLINE`` is set to something other than 0. Files with
     another SHA-256 are passed over.
@@ -104,12 +104,21 @@ def find_weights(name: str) -> Path | None:
     ValueError
         If no weights have that name.
     WeightsError
-        If the installation lacks the embedded weights.
+        If the installation lacks a file that comes with the package.
     """
     card = get_card(name)
     if card.url is None:
         return embedded_weights(card.file_name)
     return next((path for path in _places(card) if _holds(path, card)), None)
+
+
+def must_download(name: object) -> bool:
+    """Whether this names registered weights that are not on this machine.
+
+    Who uses weights checks all that can be checked without them before they are downloaded.
+    """
+    names = {card.name for card in list_cards()}
+    return isinstance(name, str) and name in names and find_weights(name) is None
 
 
 def fetch_all(

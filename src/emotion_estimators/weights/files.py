@@ -67,7 +67,7 @@ def files_sha256(paths: Sequence[str | os.PathLike[str]]) -> str:
 
 
 def embedded_weights(file_name: str = "emotion_cnn_average.onnx") -> Path:
-    """Return a file of an emotion model that comes with the package.
+    """Return a file of weights that comes with the package.
 
     Parameters
     ----------
@@ -77,7 +77,8 @@ def embedded_weights(file_name: str = "emotion_cnn_average.onnx") -> Path:
     Returns
     -------
     path : Path
-        An ONNX file whose metadata say its labels, image size, colour and scaling.
+        An ONNX file; that of an emotion model says its labels, image size, colour and scaling in
+        its metadata.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def embedded_weights(file_name: str = "emotion_cnn_average.onnx") -> Path:
     path = _FOLDER / file_name
     if not path.is_file():
         raise WeightsError(
-            f"The embedded emotion model is missing from this installation: no file {path}. "
-            "Install emotion-estimators again, or choose another model."
+            f"This installation lacks a file that comes with the package: {path}. Install "
+            "emotion-estimators again."
         )
     return path

@@ -185,14 +185,10 @@ _CARDS = (
         name="yunet",
         task="face detection",
         file_name="face_detection_yunet_2026may.onnx",
-        url=(
-            "https://media.githubusercontent.com/media/opencv/opencv_zoo/"
-            "47534e27c9851bb1128ccc0102f1145e27f23f98/models/face_detection_yunet/"
-            "face_detection_yunet_2026may.onnx"
-        ),
+        url=None,
         sha256="ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0",
         size=229_738,
-        licence="MIT",
+        licence="MIT (Shiqi Yu; opencv/opencv_zoo at 47534e27c9851bb1128ccc0102f1145e27f23f98)",
         labels=(),
         image_size=None,
         color="bgr",
