@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 from importlib.metadata import metadata, requires
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+HEIC = str(Path(__file__).parent / "images" / "rotated.heic")
 
 # by their names as modules; scikit-learn 1.6 imports pandas by itself where it is installed
 OPTIONAL = {
@@ -15,6 +18,7 @@ OPTIONAL = {
     "keras": {"keras"},
     "matplotlib": {"plot"},
     "pandas": {"table"},
+    "pi_heif": {"heif"},
     "pyarrow": {"parquet"},
     "pytorch_lightning": {"lightning"},
     "scikeras": {"keras"},
@@ -57,6 +61,10 @@ USES = {
         X, _ = make_faces(2, random_state=0)
         cropper = FaceCropper(detector=lambda photo: [[0, 0, 9, 9]])
         assert len(analyze_faces(X, cropper=cropper)) == 2
+    """,
+    "heif": f"""
+        from emotion_estimators.images import read_image
+        assert read_image({HEIC!r}).shape == (64, 48, 3)
     """,
     "parquet": """
         import tempfile
