@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -25,6 +26,7 @@ __all__ = ["make_hog_classifier"]
         "preset": [StrOptions({"original", "fer2013"})],
         "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
         "image_shape": [tuple, list, None],
+        "probability": ["boolean"],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
         "verbose": ["boolean"],
@@ -36,6 +38,7 @@ def make_hog_classifier(
     *,
     image_size: int | tuple[int, int] | None = 48,
     image_shape: tuple[int, ...] | None = None,
+    probability: bool = False,
     n_threads: int | None = None,
     random_state: int | np.random.RandomState | None = None,
     verbose: bool = False,
@@ -59,6 +62,10 @@ def make_hog_classifier(
         they are.
     image_shape : tuple of int, default=None
         How to read 2-D rows, as for `HOGTransformer`.
+    probability : bool, default=False
+        Give `predict_proba`, by a sigmoid fitted on the decisions of 5-fold cross-validation
+        (:class:`~sklearn.calibration.CalibratedClassifierCV`). The step ``svc`` is the
+        calibrated classifier then. Only with the preset "original".
     n_threads : int, default=None
         Threads that decode files and describe images. None is the number of CPUs that the
         process may use, or ``OMP_NUM_THREADS`` where that is less.
@@ -93,6 +100,12 @@ def make_hog_classifier(
     >>> model.score(X[90:], y[90:]) > 0.8
     True
     """
+    if preset == "fer2013" and probability:
+        raise ValueError(
+            'make_hog_classifier gives probabilities only with preset="original", got '
+            'preset="fer2013" and probability=True. Wrap what it returns in scikit-learn\'s '
+            "CalibratedClassifierCV, which fits it several times."
+        )
     if preset == "original":
         hog = HOGTransformer(
             cells_per_block=(2, 2),
@@ -101,7 +114,8 @@ def make_hog_classifier(
             n_threads=n_threads,
         )
         svc = LinearSVC(random_state=random_state)
-        return Pipeline([("hog", hog), ("svc", svc)], verbose=verbose)
+        classifier = CalibratedClassifierCV(svc, ensemble=False) if probability else svc
+        return Pipeline([("hog", hog), ("svc", classifier)], verbose=verbose)
 
     # enlarged twice: cells of 8 and 6 px of the original, whose gradients are smoothed
     scales = [
