@@ -43,7 +43,7 @@ USES = {
         MirrorKernelRidgeClassifier().fit(X, y).predict(X)
         PretrainedEmotionClassifier(model="embedded-small").predict(X)
         FacenetEmbedder(weights="random", image_size=80).fit_transform(X[:1])
-        FaceCropper(detector=lambda photo: [[0, 0, 9, 9]]).fit_transform(X)
+        FaceCropper(on_no_face="whole").fit_transform(X)
         from emotion_estimators.analysis import iterate_faces
         cropper = FaceCropper(detector=lambda photo: [[0, 0, 9, 9]])
         assert len(list(iterate_faces(X, cropper=cropper))) == 14

@@ -74,5 +74,5 @@ def _save(
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path, what="A crop") as file:  # never through a link to elsewhere
                 Image.fromarray(pixels).save(file, format="PNG")
-            row["crop"] = image_name(name.replace("\\", "/"))
+            row["crop"] = image_name(name)
         yield rows

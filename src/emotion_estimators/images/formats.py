@@ -15,6 +15,7 @@ __all__ = [
     "find_reader",
     "format_problem",
     "image_suffixes",
+    "is_heif",
     "starts_like_image",
 ]
 
@@ -63,7 +64,7 @@ def find_reader(name: str) -> _Reader | None:
     if name not in Image.OPEN:
         Image.init()
     if name == "HEIF" and name not in Image.OPEN and _has_pi_heif():
-        return _open_heif, _is_heif  # without a change of what Pillow opens for others
+        return _open_heif, is_heif  # without a change of what Pillow opens for others
     return Image.OPEN.get(name)
 
 
@@ -73,7 +74,8 @@ def _open_heif(file: BinaryIO, name: str) -> Any:
     return HeifImageFile(file, name)
 
 
-def _is_heif(head: bytes) -> bool:
+def is_heif(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is in the HEIF format."""
     return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
 
 
@@ -106,7 +108,7 @@ def format_problem(head: bytes) -> str:
     """Say why a file that begins so is not read, or nothing if that does not show."""
     if head.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6")):
         return "is a PostScript program, which is not run. Convert it to PNG if you trust it"
-    if _is_heif(head):
+    if is_heif(head):
         state = "is damaged" if find_reader("HEIF") else f"cannot be read yet: {HEIF_ADVICE}"
         return f"is a HEIC photograph, which {state}"
     reason = failed_download(head)
