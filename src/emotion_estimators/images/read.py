@@ -187,7 +187,13 @@ def decode_image(source: ImageSource, *, min_side: int | None = None) -> NDArray
             image.draft(image.mode, (least[0], least[1]))  # does nothing for other formats
         if image.format == "TIFF":  # Pillow would warn of many pixels as it makes room for them
             image.im = Image.new(image.mode, image.size).im
+        size = image.size
         image.load()
+        if image.format == "HEIF" and image.size != size:
+            raise ImageReadError(
+                f"is damaged: it holds {image.height} x {image.width} px where its header says "
+                f"{size[1]} x {size[0]}"
+            )
         return _to_array(image, stripped.orientation, stripped.is_inverted, stripped.top)
 
 
