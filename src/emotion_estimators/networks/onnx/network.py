@@ -23,7 +23,9 @@ from emotion_estimators.networks.onnx.session import (
     start_session,
 )
 
-__all__ = ["OnnxNetwork", "check_rows"]
+__all__ = ["FEATURES", "OnnxNetwork", "check_rows"]
+
+FEATURES = "features"  # the output that is what stands before the last layer
 
 _CUDA_BATCH = 64
 _MAX_BATCH = 4096  # images that a file fixes
