@@ -381,7 +381,11 @@ def count_votes(
 
 
 def check_class_prior(
-    class_prior: Any, classes: ArrayLike, *, name: str = "check_class_prior"
+    class_prior: Any,
+    classes: ArrayLike,
+    *,
+    name: str = "check_class_prior",
+    argument: str = "class_prior",
 ) -> NDArray[np.float64] | None:
     """Return the prior that is wanted as a share for each class.
 
@@ -395,6 +399,8 @@ def check_class_prior(
         As ``classes_``.
     name : str, default="check_class_prior"
         Who asks, for messages: the name of the estimator.
+    argument : str, default="class_prior"
+        What it is there, for messages: the prior of the training has the same form.
 
     Returns
     -------
@@ -419,7 +425,7 @@ def check_class_prior(
     if isinstance(class_prior, str):
         if class_prior != "uniform":
             raise ValueError(
-                f"{name} expected class_prior to be None, 'uniform', a number for each class or a "
+                f"{name} expected {argument} to be None, 'uniform', a number for each class or a "
                 f"dict by class, got {shorten(repr(class_prior))}."
             )
         return np.full(len(known), 1 / len(known))
@@ -430,17 +436,17 @@ def check_class_prior(
         unknown = [label for label in by_class if label not in set(known)]
         if missing or unknown:
             raise ValueError(
-                f"{name} expected class_prior with the classes {_listed(known)}, got "
+                f"{name} expected {argument} with the classes {_listed(known)}, got "
                 f"{_differences(missing, unknown)}."
             )
         class_prior = [by_class[label] for label in known]
     try:
         prior = np.asarray(class_prior, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} expected class_prior to hold numbers: {error}") from None
+        raise ValueError(f"{name} expected {argument} to hold numbers: {error}") from None
     if prior.shape != (len(known),):
         raise ValueError(
-            f"{name} expected class_prior to have {len(known)} numbers, one for each of "
+            f"{name} expected {argument} to have {len(known)} numbers, one for each of "
             f"{_listed(known)}, got shape {prior.shape}."
         )
     is_good = np.isfinite(prior) & (prior > 0)
@@ -452,7 +458,7 @@ def check_class_prior(
         numbers = zip(known, prior.tolist(), is_good.tolist(), strict=True)
         bad = ", ".join(f"{label!r}: {value:g}" for label, value, is_fine in numbers if not is_fine)
         raise ValueError(
-            f"{name} expected class_prior to give each class a finite share of "
+            f"{name} expected {argument} to give each class a finite share of "
             f"{_LEAST_SHARE:g} or more, got {shorten(bad)}."
         )
     return shares
