@@ -57,6 +57,14 @@ USES = {
         X, _ = make_faces(2, random_state=0)
         cropper = FaceCropper(detector=lambda photo: [[0, 0, 9, 9]])
         assert len(analyze_faces(X, cropper=cropper)) == 2
+        import tempfile
+        from pathlib import Path
+        from emotion_estimators.datasets import load_votes
+        from emotion_estimators.labels import VOTE_COLUMNS
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "votes.csv")
+            path.write_text(",".join(["file", *VOTE_COLUMNS]) + "\\na/0.png" + ",1" * 10)
+            assert load_votes(path).shape == (1, 10)
     """,
     "parquet": """
         import tempfile

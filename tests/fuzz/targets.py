@@ -144,6 +144,29 @@ def csv(data: bytes, folder: Path) -> bool:
     return any(taken)
 
 
+def fer2013(data: bytes, folder: Path) -> bool:
+    """Load faces, or what people voted, as the first line says."""
+    from emotion_estimators.datasets import load_fer2013, load_votes
+
+    kind, _, content = data.partition(b"\n")
+    path = folder / "table.csv"
+    path.write_bytes(content)
+
+    def faces():
+        bunch = load_fer2013(path)
+        demand(bunch.data.shape == (len(bunch.target), 48, 48), "lengths differ")
+
+    def votes(files=None):
+        frame = load_votes(path, files)
+        demand(frame.shape[1] == 10, "other columns")
+        demand((np.isfinite(frame) & (frame >= 0)).to_numpy().all(), "votes that are none")
+
+    if kind == b"faces":
+        return refusals(faces, "load_fer2013")
+    taken = [refusals(partial(votes, files), "load_votes") for files in (None, ["a/0.png"])]
+    return any(taken)
+
+
 def folders(data: bytes, folder: Path) -> bool:
     """Load a zip file, a tree of files and links, or emoji, as the first line says."""
     from emotion_estimators.datasets import load_emoji, load_image_folder
@@ -230,6 +253,7 @@ TARGETS = {
     "torch": torch,
     "onnx": onnx,
     "csv": csv,
+    "fer2013": fer2013,
     "folders": folders,
     "cache": cache,
 }

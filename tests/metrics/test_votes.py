@@ -37,10 +37,10 @@ def test_figures_by_hand():
     assert got["plurality_agreement"] == (1 + 0 + 0.5 + 0.5) / 4
     # five of ten are no majority, and nor are two of ten
     assert (got["n_majority"], got["majority_agreement"]) == (1, 1.0)
-    expected = [(1, 0.6, 0.6), (1, 0.7, 2 / 7), (2, 0.95, 0.5)]
-    assert [list(row) for row in got["reliability"]] == [["n", "said", "agreed"]] * 3
+    expected = [(2, 0.65, (0.6 + 2 / 7) / 2), (1, 0.9, 0.5), (1, 1, 0.5)]
+    assert [list(row) for row in got["reliability"]] == [["n", "said", "agreed"]] * 3  # bins
     np.testing.assert_allclose([list(row.values()) for row in got["reliability"]], expected)
-    assert got["reliability_gap"] == pytest.approx((0 + (0.7 - 2 / 7) + 2 * 0.45) / 4)
+    assert got["reliability_gap"] == pytest.approx((0.7 - 2 / 7 + 0.4 + 0.5) / 4)
     assert got["largest_reliability_gap"] is None  # so few say nothing
     assert json.loads(json.dumps(got)) == got
 

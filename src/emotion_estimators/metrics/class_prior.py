@@ -147,6 +147,10 @@ def estimate_class_prior(
     class look alike in both places. It needs hundreds of images: of a few it is little more than
     a guess, and each prediction comes to depend on its neighbours.
 
+    The prior of the training is the mean of the targets that were learned, with their smoothing
+    and weights. With the shares of the labels instead, a network that learned smoothed labels,
+    which gives every class a little, is taken to see the rarest class nearly everywhere.
+
     References
     ----------
     .. [1] M. Saerens, P. Latinne, C. Decaestecker, "Adjusting the Outputs of a Classifier to New

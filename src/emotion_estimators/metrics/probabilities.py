@@ -16,7 +16,6 @@ from sklearn.utils import check_consistent_length
 from emotion_estimators._sklearn import Interval, validate_params
 
 __all__ = [
-    "calibration_gaps",
     "draw_bounds",
     "expected_calibration_error",
     "macro_average_precision",
@@ -100,7 +99,7 @@ def expected_calibration_error(
     true, proba = _check_probabilities("expected_calibration_error", y_true, proba, classes)
     check_consistent_length(true, sample_weight)
     weights = np.ones(len(true)) if sample_weight is None else np.asarray(sample_weight, float)
-    gaps, bins = calibration_gaps(true == proba.argmax(axis=1), proba.max(axis=1), n_bins)
+    gaps, bins = _calibration_gaps(true, proba, n_bins)
     return _sum_of_gaps(gaps * weights, bins, n_bins) / float(weights.sum())
 
 
@@ -255,9 +254,8 @@ def measure_probabilities(
     true, proba = _check_probabilities("measure_probabilities", y, probabilities, classes)
     classes = np.asarray(classes)
     k = len(classes)
-    predicted = proba.argmax(axis=1)
-    pairs = true * k + predicted  # (n,)
-    gaps, bins = calibration_gaps(true == predicted, proba.max(axis=1), _N_BINS)
+    pairs = true * k + proba.argmax(axis=1)  # (n,)
+    gaps, bins = _calibration_gaps(true, proba, _N_BINS)
 
     def count(rows: NDArray[np.intp]) -> NDArray[np.intp]:
         return np.bincount(pairs[rows], minlength=k * k).reshape(k, k)
@@ -315,12 +313,14 @@ def _check_probabilities(
     return np.searchsorted(classes, y), probabilities
 
 
-def calibration_gaps(
-    agreement: NDArray[Any], confidence: NDArray[Any], n_bins: int
+def _calibration_gaps(
+    true: NDArray[np.intp], probabilities: NDArray[Any], n_bins: int
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Return agreement less confidence, and the bin of the latter, all (n,)."""
+    """Return right or not less the probability of the predicted class, and its bin, both (n,)."""
+    confidence = probabilities.max(axis=1)
+    is_right = true == probabilities.argmax(axis=1)
     bins = np.minimum((confidence * n_bins).astype(np.intp), n_bins - 1)
-    return agreement - confidence.astype(np.float64), bins
+    return is_right - confidence.astype(np.float64), bins
 
 
 def draw_bounds(

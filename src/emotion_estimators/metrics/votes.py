@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emotion_estimators.metrics.class_prior import check_probabilities
-from emotion_estimators.metrics.probabilities import calibration_gaps, draw_bounds
+from emotion_estimators.metrics.probabilities import draw_bounds
 from emotion_estimators.validation import count_votes
 
 __all__ = ["measure_votes"]
 
-_N_BINS = 10  # of the reliability
+_EDGES = (0.4, 0.6, 0.8, 0.95)  # of the bins of the reliability, between 0 and 1
+_N_BINS = len(_EDGES) + 1
 _LEAST_IN_BIN = 30  # faces: the mean of their shares has a standard error of 0.05, or less
 
 
@@ -50,9 +51,9 @@ def measure_votes(
         share of people, and ``share_errors``, the same by class; ``plurality_agreement``, how
         often the class predicted is the one with the most votes (where k classes have as many, it
         counts as 1/k if it is one of them);
-        ``reliability``, for each of ten bins of equal width, by the probability of the class
-        predicted, that is not empty: ``n``, ``said``, the mean of that probability, and
-        ``agreed``, the mean share of people who voted for that class;
+        ``reliability``, for each of five bins by the probability of the class predicted (below
+        0.4, 0.6, 0.8, 0.95, and above) that is not empty: ``n``, ``said``, the mean of that
+        probability, and ``agreed``, the mean share of people who voted for that class;
         ``reliability_gap``, the mean over the images of the distance between the two in their
         bin, and ``largest_reliability_gap``, the largest in a bin of 30 images or more (None if
         there is none).
@@ -100,7 +101,7 @@ def measure_votes(
     plurality = is_most[np.arange(len(shares)), predicted] / is_most.sum(axis=1)
     errors = np.abs(shares - proba)
     error = errors.mean(axis=1)
-    gaps, bins = calibration_gaps(agreed, confidence, _N_BINS)
+    gaps, bins = agreed - confidence, np.digitize(confidence, _EDGES)
     is_large = np.bincount(bins, minlength=_N_BINS) >= _LEAST_IN_BIN
     has_majority = counts.max(axis=1) > totals / 2
     is_right = (predicted == counts.argmax(axis=1))[has_majority]
