@@ -31,11 +31,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from torch import nn
 
-from emotion_estimators.datasets import load_image_folder
+from emotion_estimators.datasets import load_image_folder, load_votes
 from emotion_estimators.labels import EMOTIONS
 from emotion_estimators.networks.emotion import EmotionCNN
 from emotion_estimators.networks.torch_onnx import torch_onnx
@@ -63,30 +62,20 @@ def read_network(path: Path) -> tuple[EmotionCNN, dict[str, nn.Linear]]:
     return network, heads
 
 
-def training_prior(y: NDArray[Any], counts: NDArray[Any]) -> dict[str, list[float]]:
+def training_prior(y: NDArray[Any], votes: Any) -> dict[str, list[float]]:
     """Return the weighted mean of the training targets of each output.
 
-    `y` (n,) labels; `counts` (n, 8): votes for each of EMOTIONS, and for anything else.
+    `y` (n,) labels; `votes` (n, 10), a frame of `load_votes`.
     """
     labels = (y[:, np.newaxis] == np.array(EMOTIONS)).astype(float)  # (n, 7)
-    on_seven = counts[:, :-1].sum(axis=1)
-    is_clear, is_asked = on_seven > 0, counts.sum(axis=1) > 0
-    shares = np.where(
-        is_clear[:, np.newaxis], counts[:, :-1] / np.maximum(on_seven, 1)[:, np.newaxis], labels
-    )
+    counts = votes[list(EMOTIONS)].to_numpy()  # (n, 7)
+    sums = counts.sum(axis=1, keepdims=True)
+    shares = np.where(sums > 0, counts / np.maximum(sums, 1), labels)
+    is_clear, is_asked = sums[:, 0] > 0, votes.to_numpy().sum(axis=1) > 0
     weights = np.where(is_asked & ~is_clear, UNCLEAR, 1.0)
     smooth = (1 - SMOOTHING) * labels + SMOOTHING / len(EMOTIONS)
     means = {"votes": weights @ shares, "labels": weights @ smooth}
     return {name: (mean / weights.sum()).round(6).tolist() for name, mean in means.items()}
-
-
-def count_votes(table: Path, paths: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the votes for each of EMOTIONS, and for anything else, (n, 8); zeros: not asked."""
-    votes = pd.read_csv(table, index_col="file")
-    votes.index = ["/".join(Path(name).parts[-2:]) for name in votes.index]
-    votes = votes.reindex(["/".join(Path(str(path)).parts[-2:]) for path in paths], fill_value=0)
-    others = votes.drop(columns=list(EMOTIONS)).sum(axis=1)
-    return np.column_stack([votes[list(EMOTIONS)], others]).astype(float)
 
 
 class Faces:
@@ -155,7 +144,8 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     bunch = load_image_folder(arguments.data)
-    X, y = bunch.data, bunch.target
+    X, y = bunch.data, np.asarray(bunch.target)
+    votes = load_votes(arguments.votes, files=bunch.filenames)
     network, heads = read_network(arguments.weights)
     metadata = {
         "classes": EMOTIONS,
@@ -163,7 +153,7 @@ def main(argv: list[str] | None = None) -> None:
         "color": "grey",
         "scaling": [0, 1],
         "output": next(iter(OUTPUTS)),
-        "class_prior": training_prior(np.asarray(y), count_votes(arguments.votes, bunch.filenames)),
+        "class_prior": training_prior(y, votes),
     }
     write = partial(
         torch_onnx,

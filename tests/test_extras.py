@@ -30,14 +30,17 @@ OPTIONAL = {
 USES = {
     "": """
         from emotion_estimators import (
-            FaceCropper, FacenetEmbedder, MirrorKernelRidgeClassifier,
-            PretrainedEmotionClassifier, make_facenet_classifier, make_hog_classifier,
+            EmotionEmbedder, FaceCropper, FacenetEmbedder, MirrorKernelRidgeClassifier,
+            PretrainedEmotionClassifier, make_embedding_classifier, make_facenet_classifier,
+            make_hog_classifier,
         )
         from emotion_estimators.model_selection import IterativeStratifiedKFold
         X, y = make_faces(14, random_state=0)
         make_hog_classifier().fit(X, y).predict(X)
+        make_embedding_classifier().fit(X, y).predict(X)
+        EmotionEmbedder().transform(X)
         MirrorKernelRidgeClassifier().fit(X, y).predict(X)
-        PretrainedEmotionClassifier(model="embedded-small").predict(X)
+        PretrainedEmotionClassifier().predict(X)
         FacenetEmbedder(weights="random", image_size=80).fit_transform(X[:1])
         FaceCropper(detector=lambda photo: [[0, 0, 9, 9]]).fit_transform(X)
         from emotion_estimators.analysis import iterate_faces

@@ -94,7 +94,8 @@ def onnx(data: bytes, folder: Path) -> bool:
         demand("model.onnx" in str(error), f"an error that does not name the file: {error}")
         return False
     settings = {"labels": None, "classes": None, "image_size": None, "scaling": None}
-    settings |= {"color": None, "activation": None, "providers": None}
+    settings |= {"color": None, "activation": None, "providers": None, "class_prior": None}
+    settings |= {"output": None, "precision": None, "test_time_augmentation": None}
     try:
         load_model("Fuzzed", model=path, verbose=False, **settings)
     except (ValueError, OSError) as error:

@@ -168,8 +168,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     n_classes)``. An ONNX file may state ``classes``, ``image_size``, ``color`` and ``scaling``
     as JSON in its metadata; where it has several outputs, the name of the one that answers as
     ``output``; and as ``class_prior`` how common the classes were in its training, a number for
-    each of ``classes``, or such a list by the name of the output. Its weights may lie in a second file, as ``torch.onnx.export``
-    writes it, beside the first or in a folder there.
+    each of ``classes``, or such a list by the name of the output. Its weights may lie in a second
+    file, as ``torch.onnx.export`` writes it, beside the first or in a folder there.
 
     Each run of the network has the same shape, so that the prediction for an image does not
     depend on the other images of X: on the CPU it is the same bit for bit. Weights are read

@@ -92,7 +92,7 @@ _EMBEDDED = WeightCard(
             None,
         ),
         (
-            "compare: FER2013's own label, agreement with the clear majority (n = 2,854)",
+            "compare: FER2013's label, agreement with the clear majority (n = 2,854)",
             0.6973,
             None,
             None,
@@ -104,13 +104,13 @@ _EMBEDDED = WeightCard(
             None,
         ),
         (
-            "compare: the embedded model of 2026-11-23, agreement with the clear majority (n = 2,854)",
+            "compare: the model of 2026-11-23, agreement with the clear majority (n = 2,854)",
             0.7435,
             0.7274,
             0.7593,
         ),
         (
-            "compare: the embedded model of 2026-11-23, accuracy by FER2013's label (n = 3,589)",
+            "compare: the model of 2026-11-23, accuracy by FER2013's label (n = 3,589)",
             0.7027,
             0.6879,
             0.7166,
