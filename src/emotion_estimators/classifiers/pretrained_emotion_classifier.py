@@ -33,7 +33,7 @@ from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.pool import pool
 from emotion_estimators.validation import check_images, compare_table, record_table
 
-__all__ = ["PretrainedEmotionClassifier", "open_classes"]
+__all__ = ["PretrainedEmotionClassifier", "open_classes", "open_output"]
 
 _LOADING_BATCH = 256  # images decoded at once: bounds the working memory
 _MODEL_PARAMETERS = (
@@ -490,6 +490,15 @@ def open_classes(classifier: Any) -> NDArray[Any]:
     if isinstance(classifier, PretrainedEmotionClassifier):
         return classifier._classes(classifier._load())
     return np.asarray(classifier.classes_)
+
+
+def open_output(
+    classifier: PretrainedEmotionClassifier,
+) -> tuple[str | None, NDArray[np.float64] | None]:
+    """Return the output that answers, None of a single one; and the prior that it learned."""
+    model = classifier._load()
+    is_one_of_several = len(model.network.outputs) > 1
+    return model.network.output if is_one_of_several else None, model.training_prior
 
 
 def _frozen(value: Any) -> Any:

@@ -127,6 +127,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="write each photograph that shows faces into this folder, with boxes and labels",
     )
+    predict.add_argument(
+        "--min-certainty",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="below this certainty, in 0..1, the emotion is called unsure",
+    )
+    _add_answers(predict)
     _add_n_threads(predict)
 
     evaluate = commands.add_parser(
@@ -143,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
         help="write the figures (evaluation.json) and an image (confusion_matrix.png; needs "
         "matplotlib) into this folder",
     )
+    _add_answers(evaluate)
     _add_n_threads(evaluate)
 
     fetch = commands.add_parser(
@@ -176,6 +185,31 @@ def _add_n_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n-threads", type=_positive, metavar="N", help="threads; by default one for each CPU"
     )
+
+
+def _add_answers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--output",
+        metavar="NAME",
+        help="which output of the model answers; of the embedded one votes (default), what people "
+        "would say, or labels, the vocabulary of FER2013",
+    )
+    parser.add_argument(
+        "--class-prior",
+        choices=["uniform", "estimate"],
+        help="how common the emotions are in these images: uniform, all alike; estimate, as all of "
+        "the images together tell, which takes hundreds; by default as in the training",
+    )
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number in 0..1, got {text!r}")
+    return share
 
 
 def _positive(text: str) -> int:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
+from emotion_estimators.classifiers.pretrained_emotion_classifier import open_output
 from emotion_estimators.cli.console import (
     FAILED,
     OK,
@@ -22,12 +23,16 @@ from emotion_estimators.cli.console import (
     report,
     track,
 )
-from emotion_estimators.cli.models import open_classifier, registered_classes
+from emotion_estimators.cli.models import learned_prior, open_classifier, registered_classes
 from emotion_estimators.cli.outputs import check_folder
 from emotion_estimators.datasets import load_image_folder
 from emotion_estimators.exceptions import InvalidImagesError, shorten
 from emotion_estimators.labels import EMOTIONS
-from emotion_estimators.metrics import measure_probabilities
+from emotion_estimators.metrics import (
+    adjust_class_prior,
+    estimate_class_prior,
+    measure_probabilities,
+)
 
 __all__ = ["evaluate"]
 
@@ -48,17 +53,32 @@ def evaluate(arguments: argparse.Namespace) -> int:
     else:
         check_folder("--out", arguments.out)
         _import_matplotlib()
+    is_estimated = arguments.class_prior == "estimate"
+    answers = {
+        "output": arguments.output,
+        "class_prior": None if is_estimated else arguments.class_prior,
+    }
     classes = registered_classes(arguments.model)
+    classifier = None
     if classes is None:
-        _, classes = open_classifier(arguments.model, arguments.n_threads)
+        classifier, classes = open_classifier(arguments.model, arguments.n_threads, **answers)
     X, y = _load(arguments.path, classes)  # before a registered model is downloaded
-    classifier, classes = open_classifier(arguments.model, arguments.n_threads)
+    if classifier is None:
+        classifier, classes = open_classifier(arguments.model, arguments.n_threads, **answers)
+    output, _ = open_output(classifier)
+    learned = learned_prior(classifier) if is_estimated else None
     probabilities, is_read = _classify(classifier, len(classes), X, arguments.path)
     if not is_read.any():
         raise UsageError(f"no image in {arguments.path} can be read.")
-    figures = measure_probabilities(y[is_read], probabilities[is_read], classes)
+    probabilities, prior = probabilities[is_read], arguments.class_prior
+    if learned is not None:
+        prior = estimate_class_prior(probabilities, learned)
+        probabilities = adjust_class_prior(probabilities, learned, prior)
+        prior = dict(zip(classes, prior.tolist(), strict=True))
+    figures = measure_probabilities(y[is_read], probabilities, classes)
     n_unreadable = int((~is_read).sum())
-    figures = {"model": arguments.model, "classes": classes, **figures}
+    asked = {"model": arguments.model, "output": output, "class_prior": prior}
+    figures = {**asked, "classes": classes, **figures}
     figures["n_unreadable"] = n_unreadable
     if arguments.out is not None:  # before anything is printed, which may fail
         arguments.out.mkdir(parents=True, exist_ok=True)
@@ -117,7 +137,13 @@ def _classify(
 
 def _print(figures: dict[str, Any]) -> None:
     classes: list[str] = figures["classes"]
-    print_line(f"{figures['n']} images, model {figures['model']}; 95 % bootstrap intervals")
+    model = figures["model"] + (f", output {figures['output']}" if figures["output"] else "")
+    print_line(f"{figures['n']} images, model {model}; 95 % bootstrap intervals")
+    prior = figures["class_prior"]
+    if prior is not None:
+        shares = prior if isinstance(prior, str) else None
+        shares = shares or ", ".join(f"{name} {share:.3f}" for name, share in prior.items())
+        print_line(f"class prior: {shares}")
     for key, name in _SCORES.items():
         low, high = figures["bootstrap_95"][key]
         print_line(f"{name:28}{figures[key]:.4f}  {low:.4f} to {high:.4f}")

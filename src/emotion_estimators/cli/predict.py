@@ -13,8 +13,9 @@ from typing import Any
 from emotion_estimators._files import whole_file
 from emotion_estimators._progress import is_terminal
 from emotion_estimators.analysis.rows import iterate_faces, standard_cropper, table_columns
+from emotion_estimators.classifiers.pretrained_emotion_classifier import open_output
 from emotion_estimators.cli.console import FAILED, OK, UsageError, check_output, report, track
-from emotion_estimators.cli.models import open_classifier, registered_classes
+from emotion_estimators.cli.models import learned_prior, open_classifier, registered_classes
 from emotion_estimators.cli.outputs import check_folder, check_writable
 from emotion_estimators.cli.photographs import Found, drawing_targets, find_photographs
 from emotion_estimators.cli.tables import (
@@ -31,9 +32,11 @@ from emotion_estimators.datasets.folder_files import describe_kinds
 from emotion_estimators.exceptions import InvalidImagesError, shorten
 from emotion_estimators.features.faces.cropper import FaceCropper
 from emotion_estimators.images.loader import read_item
+from emotion_estimators.metrics import estimate_class_prior
 
 __all__ = ["predict"]
 
+UNSURE = "unsure"
 _N_NAMED = 10  # missing files named
 
 
@@ -54,13 +57,21 @@ def predict(arguments: argparse.Namespace) -> int:
         rows: Any = partial(map, partial(_unreadable, table_columns(classes)))
     else:
         classifier, cropper, classes = _open(arguments)
+        output, _ = open_output(classifier)
+        # as quiet as the rest where nobody asks or looks
+        if output is not None and (arguments.output or is_terminal(sys.stderr)):
+            report(f"predict: the output {output} of {arguments.model} answers.")
+        if arguments.class_prior == "estimate":
+            prior = _estimate_prior(list(found.photographs), cropper, classifier, classes)
+            classifier.set_params(class_prior=prior)
         rows = partial(iterate_faces, cropper=cropper, classifier=classifier)
     names = {path: image_name(path) for path in found.photographs}
     retry = set(names.values()) if arguments.resume else None
     table, held = open_table(arguments.out, table_columns(classes), retry=retry)
     pending = [path for path in found.photographs if names[path] not in held.images]
     run = _Run(pending, arguments.out, held, targets)
-    return max(run.write(table, rows(pending)), FAILED if found.empty or found.unreadable else OK)
+    marked = map(partial(_marked, arguments.min_certainty), rows(pending))
+    return max(run.write(table, marked), FAILED if found.empty or found.unreadable else OK)
 
 
 def _report_search(found: Found) -> None:
@@ -81,8 +92,39 @@ def _open(arguments: argparse.Namespace) -> tuple[Any, FaceCropper, list[str]]:
     """Return classifier, cropper and classes; what may be downloaded is opened last."""
     is_local = arguments.detector != "yunet"
     cropper = _open_cropper(arguments.detector, arguments.n_threads) if is_local else None
-    classifier, classes = open_classifier(arguments.model, arguments.n_threads)
+    prior = None if arguments.class_prior == "estimate" else arguments.class_prior
+    classifier, classes = open_classifier(
+        arguments.model, arguments.n_threads, output=arguments.output, class_prior=prior
+    )
     return classifier, cropper or _open_cropper(arguments.detector, arguments.n_threads), classes
+
+
+def _estimate_prior(
+    photographs: list[str], cropper: FaceCropper, classifier: Any, classes: list[str]
+) -> Any:
+    """Return how common the classes are in all faces of photographs, (n_classes,), or None."""
+    learned = learned_prior(classifier)
+    shares = []
+    with track(len(photographs), "image") as bar:
+        for rows in iterate_faces(photographs, cropper=cropper, classifier=classifier):
+            faces = [row for row in rows if row["status"] == "face"]
+            shares += [[row[f"emotion_{name}"] for name in classes] for row in faces]
+            bar.update()
+    if not shares:
+        return None
+    prior = estimate_class_prior(shares, learned)
+    told = ", ".join(f"{name} {share:.3f}" for name, share in zip(classes, prior, strict=True))
+    report(f"predict: class prior of {len(shares)} faces: {told}")
+    return prior
+
+
+def _marked(min_certainty: float, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows in which emotions of less certainty are called unsure."""
+    return [
+        row | {"emotion": UNSURE} if row["status"] == "face" and row["certainty"] < min_certainty
+        else row
+        for row in rows
+    ]  # fmt: skip
 
 
 def _unreadable(columns: list[str], path: str) -> list[dict[str, Any]]:
@@ -158,6 +200,11 @@ class _Run:
 
 
 def _check_out(arguments: argparse.Namespace) -> None:
+    if arguments.resume and arguments.class_prior == "estimate":
+        raise UsageError(
+            "--class-prior estimate is of all images together, and --resume looks at the rest "
+            "only. Take --overwrite in place of --resume."
+        )
     out: Path | None = arguments.out
     if out is None:
         if arguments.resume or arguments.overwrite:
