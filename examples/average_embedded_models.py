@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion_estimators.networks.emotion import EmotionCNN
-from emotion_estimators.networks.torch_onnx import emotion_cnn_to_onnx
+from emotion_estimators.networks.torch_onnx import torch_onnx
 from emotion_estimators.training.inference import restore_network
 
 
@@ -44,10 +44,10 @@ def main(argv: list[str] | None = None) -> None:
     if any(names != classes[0] for names in classes):
         sys.exit(f"Expected networks of the same classes, got {classes}.")
     size = (48, 48)
-    model = emotion_cnn_to_onnx(
+    model = torch_onnx(
         networks,
         size,
-        flip=True,
+        mirrored=True,
         stored="int8",
         metadata={
             "classes": json.dumps(classes[0]),

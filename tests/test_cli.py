@@ -25,7 +25,8 @@ from emotion_estimators.cli import main
 from emotion_estimators.cli.console import report
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.labels import EMOTIONS
-from emotion_estimators.weights import embedded_weights, list_cards
+from emotion_estimators.metrics import adjust_class_prior, estimate_class_prior
+from emotion_estimators.weights import embedded_weights, get_card, list_cards
 
 
 def two_faces(photo):
@@ -173,6 +174,70 @@ def test_no_name_is_a_formula(photos, tmp_path, monkeypatch):
     assert {row["image"] for row in as_csv(out)} == {"./=1+1.png", "./@SUM(A1).png"}
     assert run("predict", "=1+1.png", "@SUM(A1).png", "--out", out, "--resume") == 0
     assert len(as_csv(out)) == 4
+
+
+@pytest.mark.usefixtures("cropper")
+def test_certainty_and_which_output_answers(photos, tmp_path, capsys):
+    tables = {}
+    for name, options in {
+        "votes": (),
+        "labels": ("--output", "labels"),
+        "strict": ("--min-certainty", "0.999"),
+    }.items():
+        out = tmp_path / f"{name}.csv"
+        assert run("predict", photos / "a.png", photos / "b.jpg", "--out", out, *options) == 0
+        tables[name] = pd.read_csv(out)
+        told = "the output labels of embedded answers" in capsys.readouterr().err
+        assert told == (name == "labels")
+    shares = tables["votes"][[f"emotion_{name}" for name in EMOTIONS]]
+    np.testing.assert_array_equal(tables["votes"]["certainty"], shares.max(axis=1))
+    assert set(tables["votes"]["emotion"]) <= set(EMOTIONS)
+    assert (tables["strict"]["emotion"] == "unsure").all()
+    same = [name for name in tables["votes"] if name != "emotion"]
+    pd.testing.assert_frame_equal(tables["strict"][same], tables["votes"][same])
+    assert not np.allclose(tables["labels"]["certainty"], tables["votes"]["certainty"])
+
+
+@pytest.mark.usefixtures("cropper")
+def test_class_prior_of_predict(photos, tmp_path, capsys):
+    paths = [photos / "a.png", photos / "b.jpg"]
+    tables = {}
+    for prior in (None, "uniform", "estimate"):
+        out = tmp_path / f"{prior}.csv"
+        options = () if prior is None else ("--class-prior", prior)
+        assert run("predict", *paths, "--out", out, *options) == 0
+        tables[prior] = pd.read_csv(out)[[f"emotion_{name}" for name in EMOTIONS]].to_numpy()
+    assert "predict: class prior of 4 faces: angry 0." in capsys.readouterr().err
+    learned = np.array(dict(get_card("embedded").class_prior)["votes"])
+    # shares are written in full
+    np.testing.assert_allclose(
+        tables["uniform"], adjust_class_prior(tables[None], learned, "uniform"), rtol=1e-6
+    )
+    prior = estimate_class_prior(tables[None], learned)
+    np.testing.assert_allclose(
+        tables["estimate"], adjust_class_prior(tables[None], learned, prior), rtol=1e-6, atol=1e-12
+    )
+    out = tmp_path / "estimate.csv"
+    assert run("predict", *paths, "--out", out, "--resume", "--class-prior", "estimate") == 2
+    assert "Take --overwrite in place of --resume" in capsys.readouterr().err
+
+
+def test_class_prior_of_evaluate(tmp_path, capsys):
+    write_faces(tmp_path / "faces", 21)
+    printed = {}
+    for options in ((), ("--class-prior", "uniform"), ("--class-prior", "estimate")):
+        out = tmp_path / "-".join(("out", *options))
+        arguments = ("evaluate", tmp_path / "faces", "--output", "labels", "--out", out, *options)
+        assert run(*arguments) == 0
+        printed[options] = capsys.readouterr().out
+        figures = json.loads((out / "evaluation.json").read_text())
+        assert figures["output"] == "labels"
+        assert "model embedded, output labels" in printed[options]
+    assert sum(figures["class_prior"].values()) == pytest.approx(1)
+    assert "class prior: uniform" in printed["--class-prior", "uniform"]
+    assert "class prior: angry 0." in printed["--class-prior", "estimate"]
+    assert run("evaluate", tmp_path / "faces", "--output", "features") == 2
+    assert "EmotionEmbedder hands out features" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("cropper")

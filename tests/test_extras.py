@@ -34,14 +34,17 @@ OPTIONAL = {
 USES = {
     "": """
         from emotion_estimators import (
-            FaceCropper, FacenetEmbedder, MirrorKernelRidgeClassifier,
-            PretrainedEmotionClassifier, make_facenet_classifier, make_hog_classifier,
+            EmotionEmbedder, FaceCropper, FacenetEmbedder, MirrorKernelRidgeClassifier,
+            PretrainedEmotionClassifier, make_embedding_classifier, make_facenet_classifier,
+            make_hog_classifier,
         )
         from emotion_estimators.model_selection import IterativeStratifiedKFold
         X, y = make_faces(14, random_state=0)
         make_hog_classifier().fit(X, y).predict(X)
+        make_embedding_classifier().fit(X, y).predict(X)
+        EmotionEmbedder().transform(X)
         MirrorKernelRidgeClassifier().fit(X, y).predict(X)
-        PretrainedEmotionClassifier(model="embedded-small").predict(X)
+        PretrainedEmotionClassifier().predict(X)
         FacenetEmbedder(weights="random", image_size=80).fit_transform(X[:1])
         FaceCropper(on_no_face="whole").fit_transform(X)
         from emotion_estimators.analysis import iterate_faces
@@ -61,6 +64,14 @@ USES = {
         X, _ = make_faces(2, random_state=0)
         cropper = FaceCropper(detector=lambda photo: [[0, 0, 9, 9]])
         assert len(analyze_faces(X, cropper=cropper)) == 2
+        import tempfile
+        from pathlib import Path
+        from emotion_estimators.datasets import load_votes
+        from emotion_estimators.labels import VOTE_COLUMNS
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "votes.csv")
+            path.write_text(",".join(["file", *VOTE_COLUMNS]) + "\\na/0.png" + ",1" * 10)
+            assert load_votes(path).shape == (1, 10)
     """,
     "heif": f"""
         from emotion_estimators.images import read_image

@@ -1,6 +1,12 @@
 import pytest
 
-from emotion_estimators.labels import EMOTIONS, FER_PACKAGE_LABELS, canonical_emotion
+from emotion_estimators.labels import (
+    EMOTIONS,
+    FER_PACKAGE_LABELS,
+    OTHER_VOTES,
+    VOTE_COLUMNS,
+    canonical_emotion,
+)
 
 
 def test_emotions_are_sorted_so_that_they_are_the_order_of_classes_():
@@ -9,6 +15,8 @@ def test_emotions_are_sorted_so_that_they_are_the_order_of_classes_():
 
 def test_other_orders_hold_the_same_names():
     assert sorted(FER_PACKAGE_LABELS) == list(EMOTIONS)
+    assert sorted(set(VOTE_COLUMNS) - set(OTHER_VOTES)) == list(EMOTIONS)
+    assert VOTE_COLUMNS[-3:] == OTHER_VOTES
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)

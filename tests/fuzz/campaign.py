@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"
-NAMES = ("images", "hdf5", "torch", "onnx", "csv", "folders", "cache")
+NAMES = ("images", "hdf5", "torch", "onnx", "csv", "fer2013", "folders", "cache")
 MAX_SECONDS = 5.0  # of computing; other work on the machine does not count
 MAX_BYTES = 1 << 30
 PATIENCE = 60.0  # seconds for one that only waits

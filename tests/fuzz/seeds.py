@@ -163,6 +163,21 @@ def csv_seeds():
             yield f"{delimiter!r} {encoding}", text.encode(encoding)
 
 
+def fer2013_seeds():
+    """Return faces and both tables of votes; the first line says which."""
+    pixels = " ".join(str(value % 256) for value in range(48 * 48))
+    rows = [["3", pixels, "Training"], ["0", pixels, "PublicTest"]]
+    for order in ((0, 1, 2), (0, 2, 1)):
+        header = [("emotion", "pixels", "Usage")[i] for i in order]
+        lines = [",".join(header), *(",".join(row[i] for i in order) for row in rows)]
+        yield f"faces {order}", ("faces\n" + "\n".join(lines)).encode()
+    votes = "neutral,happy,surprise,sad,angry,disgust,fear,contempt,unknown,no_face"
+    yield "ours", f"votes\nfile,{votes}\na/0.png,1,9{',0' * 8}\nb/0.png{',1' * 10}\n".encode()
+    votes = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+    lines = [f"Usage,Image name,{votes}", f"Training,0.png{',1' * 10}", f"PublicTest,{',0.5' * 10}"]
+    yield "FER+", ("votes\r\n" + "\r\n".join(lines)).encode()
+
+
 def folder_seeds():
     """Return zip files, lists of paths and a table of emoji; the first line says which."""
     for compression in (
@@ -293,6 +308,7 @@ SEEDS = {
     "hdf5": hdf5_seeds,
     "torch": torch_seeds,
     "csv": csv_seeds,
+    "fer2013": fer2013_seeds,
     "folders": folder_seeds,
     "cache": cache_seeds,
     "onnx": onnx_seeds,

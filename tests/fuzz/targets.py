@@ -78,7 +78,7 @@ def onnx(data: bytes, folder: Path) -> bool:
     """Read a model in ONNX beside which a file of weights lies, and open it; nothing is run."""
     from emotion_estimators.classifiers._frozen_model import load_model
     from emotion_estimators.exceptions import WeightsError
-    from emotion_estimators.networks.onnx.reader import last_activation, read_onnx_file
+    from emotion_estimators.networks.onnx.reader import last_activations, read_onnx_file
 
     (folder / "model").mkdir()
     path = folder / "model" / "model.onnx"
@@ -89,12 +89,13 @@ def onnx(data: bytes, folder: Path) -> bool:
     try:
         read = read_onnx_file(path)
         demand(secret[:20] not in read or secret[:20] in data, "a file elsewhere was read")
-        last_activation(read, path)
+        last_activations(read, path)
     except (WeightsError, OSError) as error:
         demand("model.onnx" in str(error), f"an error that does not name the file: {error}")
         return False
     settings = {"labels": None, "classes": None, "image_size": None, "scaling": None}
-    settings |= {"color": None, "activation": None, "providers": None}
+    settings |= {"color": None, "activation": None, "providers": None, "class_prior": None}
+    settings |= {"output": None, "precision": None, "test_time_augmentation": None}
     try:
         load_model("Fuzzed", model=path, verbose=False, **settings)
     except (ValueError, OSError) as error:
@@ -141,6 +142,29 @@ def csv(data: bytes, folder: Path) -> bool:
         demand(all(inside), "a path out of the folder")
 
     taken = [refusals(partial(load, labels), "load_multilabel_csv") for labels in (False, True)]
+    return any(taken)
+
+
+def fer2013(data: bytes, folder: Path) -> bool:
+    """Load faces, or what people voted, as the first line says."""
+    from emotion_estimators.datasets import load_fer2013, load_votes
+
+    kind, _, content = data.partition(b"\n")
+    path = folder / "table.csv"
+    path.write_bytes(content)
+
+    def faces():
+        bunch = load_fer2013(path)
+        demand(bunch.data.shape == (len(bunch.target), 48, 48), "lengths differ")
+
+    def votes(files=None):
+        frame = load_votes(path, files)
+        demand(frame.shape[1] == 10, "other columns")
+        demand((np.isfinite(frame) & (frame >= 0)).to_numpy().all(), "votes that are none")
+
+    if kind == b"faces":
+        return refusals(faces, "load_fer2013")
+    taken = [refusals(partial(votes, files), "load_votes") for files in (None, ["a/0.png"])]
     return any(taken)
 
 
@@ -230,6 +254,7 @@ TARGETS = {
     "torch": torch,
     "onnx": onnx,
     "csv": csv,
+    "fer2013": fer2013,
     "folders": folders,
     "cache": cache,
 }

@@ -17,7 +17,9 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("target", ["images", "hdf5", "torch", "csv", "folders", "cache"])
+@pytest.mark.parametrize(
+    "target", ["images", "hdf5", "torch", "csv", "fer2013", "folders", "cache"]
+)
 def test_known_inputs(target):
     result = run(target, "--minutes=0")
     assert result.returncode == 0, result.stdout + result.stderr

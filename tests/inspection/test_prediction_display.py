@@ -1,5 +1,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.dummy import DummyClassifier
@@ -107,3 +108,71 @@ def test_nothing_to_show_is_an_error_that_says_so(images):
 def test_negative_numbers_of_images(images, name):
     with pytest.raises(ValueError, match=rf"expected {name} to be 0 or more, got -1"):
         PredictionDisplay.from_predictions(images, list("aaabbb"), list("abbbab"), **{name: -1})
+
+
+VOTES = np.array([[9, 1, 0], [0, 0, 0], [2, 8, 0], [5, 5, 0], [0, 0, 10], [1, 2, 7]])
+PROBA = np.array([[8, 1, 1], [1, 8, 1], [1, 8, 1], [4, 6, 0], [0, 7, 3], [2, 2, 6]]) / 10
+
+
+def bars_of(ax) -> list[tuple[str, float, float]]:
+    """Return class, share of people and probability as drawn under an image, top down."""
+    (inset,) = ax.child_axes
+    people, model = ([round(bar.get_width(), 6) for bar in part] for part in inset.containers)
+    names = [label.get_text() for label in inset.get_yticklabels()]
+    return list(zip(names, people, model, strict=True))
+
+
+def test_shares_of_people_are_drawn_beside_the_model(images):
+    predicted = np.array(list("abc"))[PROBA.argmax(axis=1)]
+    votes = pd.DataFrame(VOTES[:, ::-1], columns=list("cba")).assign(unknown=5)
+    display = PredictionDisplay.from_predictions(
+        images,
+        list("aabbbc"),
+        predicted,
+        confidence=PROBA.max(axis=1),
+        votes=votes,
+        y_proba=PROBA,
+        classes=list("abc"),
+    )
+    assert rows_shown(display) == [1, 0, 2, 3, 4, 5]
+    # the only wrong one, about which nobody was asked, has a row of its own
+    assert bars_of(display.axes_[0, 0]) == [("b", 0, 0.8), ("a", 0, 0.1), ("c", 0, 0.1)]
+    assert bars_of(display.axes_[1, 0]) == [("a", 0.9, 0.8), ("b", 0.1, 0.1), ("c", 0, 0.1)]
+    assert bars_of(display.axes_[1, 3]) == [("c", 1, 0.3), ("b", 0, 0.7), ("a", 0, 0)]
+    assert any("share of people" in ax.get_title() for ax in display.figure_.axes)
+    display.figure_.draw_without_rendering()
+    insets = [inset for ax in display.axes_.flat for inset in ax.child_axes]
+    assert len(insets) == 6
+    assert min(inset.get_window_extent().y0 for inset in insets) >= 0  # inside the figure
+
+
+def test_the_estimator_gives_the_probabilities(images):
+    y = np.array(list("aabbca"))
+    rows = images.reshape(6, -1)
+    dummy = DummyClassifier(strategy="prior").fit(rows, y)
+    display = PredictionDisplay.from_estimator(dummy, images, y, votes=VOTES)
+    np.testing.assert_allclose(display.y_proba, np.tile([1 / 2, 1 / 3, 1 / 6], (6, 1)))
+    np.testing.assert_allclose(display.shares.sum(axis=1), [1, 1, 1, 1, 0, 1])
+    assert display.classes.tolist() == list("abc")
+    plain = PredictionDisplay.from_estimator(dummy, images, y)
+    assert (plain.shares, plain.y_proba, plain.classes) == (None, None, None)
+    assert not any(ax.child_axes for ax in plain.axes_.flat)
+    ridge = RidgeClassifier().fit(rows, y)
+    with pytest.raises(TypeError, match=r"that has predict_proba, .* got Ridge"):
+        PredictionDisplay.from_estimator(ridge, rows, y, votes=VOTES, image_shape=(8, 8))
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"votes": VOTES}, "expected votes, y_proba and classes, or none of them, got no y_proba"),
+        ({"y_proba": PROBA}, "got no votes and no classes"),
+        ({"votes": VOTES[:5], "y_proba": PROBA, "classes": "abc"}, r"got shape \(5, 3\)"),
+        ({"votes": VOTES, "y_proba": PROBA[:5], "classes": "abc"}, r"expected y_proba .* \(5, 3\)"),
+        ({"votes": -VOTES, "y_proba": PROBA, "classes": "abc"}, "got in row 0: -9 for 'a'"),
+    ],
+)
+def test_votes_that_do_not_fit(images, options, match):
+    options = {key: list(v) if key == "classes" else v for key, v in options.items()}
+    with pytest.raises(ValueError, match=f"^PredictionDisplay .*{match}"):
+        PredictionDisplay.from_predictions(images, list("aabbbc"), list("aabbbc"), **options)

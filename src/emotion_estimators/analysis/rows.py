@@ -193,15 +193,16 @@ def table_columns(classes: Iterable[Any]) -> list[str]:
         ``status``, "face", "no face" or "unreadable"; ``problem``, why it is unreadable;
         ``face``, its number in the photograph, from 0, the most confident first; ``x``, ``y``,
         ``width``, ``height``, its box in pixels; ``score`` of the detector; ``emotion``, the
-        most probable class; and ``emotion_<class>``, the probability of each class.
+        most probable class; ``certainty``, its probability; and ``emotion_<class>``, the
+        probability of each class.
 
     Examples
     --------
     >>> from emotion_estimators.analysis import table_columns
-    >>> table_columns(["happy", "sad"])[-3:]
-    ['emotion', 'emotion_happy', 'emotion_sad']
+    >>> table_columns(["happy", "sad"])[-4:]
+    ['emotion', 'certainty', 'emotion_happy', 'emotion_sad']
     """
-    fixed = ["row", "image", "status", "problem", "face", *BOX, "score", "emotion"]
+    fixed = ["row", "image", "status", "problem", "face", *BOX, "score", "emotion", "certainty"]
     return fixed + [f"emotion_{name}" for name in classes]
 
 
@@ -226,7 +227,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     """Return the rows of one photograph; takes as many probabilities as it has faces."""
     columns = table_columns(classes)
-    nothing = [None, *[_NAN] * 5, None, *[_NAN] * len(classes)]
+    nothing = [None, *[_NAN] * 5, None, _NAN, *[_NAN] * len(classes)]
     if isinstance(found, InvalidImagesError):
         values = [row, name, "unreadable", str(found), *nothing]
         return [dict(zip(columns, values, strict=True))]
@@ -238,5 +239,6 @@ def _rows(
         of_face = next(probabilities).tolist()
         emotion = classes[int(np.argmax(of_face))]
         values = [row, name, "face", "", i, *faces.boxes[i].tolist(), float(faces.scores[i])]
-        rows.append(dict(zip(columns, [*values, emotion, *of_face], strict=True)))
+        values += [emotion, max(of_face), *of_face]
+        rows.append(dict(zip(columns, values, strict=True)))
     return rows

@@ -1,3 +1,4 @@
+from .embedding_classifier import make_embedding_classifier as make_embedding_classifier
 from .emoji_cnn_classifier import EmojiCNNClassifier as EmojiCNNClassifier
 from .emotion_cnn_classifier import EmotionCNNClassifier as EmotionCNNClassifier
 from .facenet_classifier import make_facenet_classifier as make_facenet_classifier

@@ -413,12 +413,12 @@ class EmotionCNNClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "weights_")
         self._import("torch")
-        from emotion_estimators.networks.torch_onnx import emotion_cnn_to_onnx
+        from emotion_estimators.networks.torch_onnx import torch_onnx
 
-        model = emotion_cnn_to_onnx(
+        model = torch_onnx(
             [self._restore_network()],
             self.image_size_,
-            flip=self.test_time_flip if flip is None else flip,
+            mirrored=self.test_time_flip if flip is None else flip,
             stored="float16" if half else "float32",
             metadata={
                 "classes": json.dumps(self.classes_.tolist()),

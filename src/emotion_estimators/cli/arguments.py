@@ -159,6 +159,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="write each photograph that shows faces into this folder, with boxes and labels",
     )
+    predict.add_argument(
+        "--min-certainty",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="below this certainty, in 0..1, the emotion is called unsure",
+    )
 
     crop = commands.add_parser(
         "crop", help="photographs to face crops", description=_CROP, epilog=_STATUSES
@@ -235,6 +242,18 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         ".hdf5 or .h5",
     )
     parser.add_argument(
+        "--output",
+        metavar="NAME",
+        help="which output of the model answers; of the embedded one votes (default), what people "
+        "would say, or labels, the vocabulary of FER2013",
+    )
+    parser.add_argument(
+        "--class-prior",
+        choices=["uniform", "estimate"],
+        help="how common the emotions are in these images: uniform, all alike; estimate, as all of "
+        "the images together tell, which takes hundreds; by default as in the training",
+    )
+    parser.add_argument(
         "--device",
         default="auto",
         help="where the model runs: cpu, cuda, cuda:1 and so on; auto (default) is CUDA if there "
@@ -300,6 +319,16 @@ def _sides(text: str) -> int | tuple[int, int]:
     if len(sides) > 2:
         raise argparse.ArgumentTypeError(f"expected one side, or HEIGHTxWIDTH, got {text!r}")
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number in 0..1, got {text!r}")
+    return share
 
 
 def _positive(text: str) -> int:

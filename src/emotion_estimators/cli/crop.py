@@ -15,7 +15,7 @@ from emotion_estimators.cli.console import FAILED, OK, UsageError
 from emotion_estimators.cli.models import open_classifier, open_cropper
 from emotion_estimators.cli.outputs import check_folder
 from emotion_estimators.cli.photographs import crop_targets, find_photographs, report_search
-from emotion_estimators.cli.predict import Run
+from emotion_estimators.cli.predict import Run, estimate_prior
 from emotion_estimators.cli.tables import image_name, open_table
 
 __all__ = ["crop"]
@@ -27,6 +27,10 @@ def crop(arguments: argparse.Namespace) -> int:
     """Write the crops, and the table."""
     folder: Path = arguments.folder
     check_folder("DIR", folder)
+    if arguments.resume and arguments.class_prior == "estimate":
+        raise UsageError(
+            "--class-prior estimate is of all images together, and --resume looks at the rest only."
+        )
     if not arguments.resume and folder.is_dir() and any(folder.iterdir()):
         raise UsageError(
             f"the folder {folder} is not empty. Take a new one for the crops, or go on with those "
@@ -41,6 +45,10 @@ def crop(arguments: argparse.Namespace) -> int:
     if arguments.size is not None:
         cropper.set_params(image_size=arguments.size)
     classifier, classes = open_classifier(arguments)  # which may be downloaded
+    if arguments.class_prior == "estimate":
+        photographs = list(found.photographs)
+        prior = estimate_prior("crop", photographs, cropper, classifier, classes)
+        classifier.set_params(class_prior=prior)
     names = {path: image_name(path) for path in found.photographs}
     folder.mkdir(parents=True, exist_ok=True)
     table, held = open_table(

@@ -16,6 +16,7 @@ from sklearn.utils import Bunch
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
 from emotion_estimators.analysis.rows import look_at
+from emotion_estimators.classifiers.pretrained_emotion_classifier import open_output
 from emotion_estimators.cli.console import (
     FAILED,
     OK,
@@ -25,7 +26,12 @@ from emotion_estimators.cli.console import (
     report,
     track,
 )
-from emotion_estimators.cli.models import open_classifier, open_cropper, registered_classes
+from emotion_estimators.cli.models import (
+    learned_prior,
+    open_classifier,
+    open_cropper,
+    registered_classes,
+)
 from emotion_estimators.cli.outputs import check_folder
 from emotion_estimators.datasets import load_image_folder
 from emotion_estimators.exceptions import InvalidImagesError, shorten
@@ -34,7 +40,11 @@ from emotion_estimators.features.faces.prepared import PreparedCropper
 from emotion_estimators.images import read_image_size
 from emotion_estimators.images.collection import Photograph
 from emotion_estimators.labels import EMOTIONS
-from emotion_estimators.metrics import measure_probabilities
+from emotion_estimators.metrics import (
+    adjust_class_prior,
+    estimate_class_prior,
+    measure_probabilities,
+)
 
 __all__ = ["evaluate"]
 
@@ -67,6 +77,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if not (arguments.crop or arguments.no_check):
         _check_crops(faces.data, cropper)
     classifier, classes = open_classifier(arguments)
+    output, _ = open_output(classifier)
+    learned = learned_prior(classifier) if arguments.class_prior == "estimate" else None
     left_out = _LeftOut(arguments.path)
     probabilities = _classify(
         classifier, len(classes), faces, cropper if arguments.crop else None, left_out
@@ -75,8 +87,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if not is_read.any():
         what = "shows a face that is found" if left_out.n_faceless else "can be read"
         raise UsageError(f"no image in {arguments.path} {what}.")
-    figures = measure_probabilities(faces.target[is_read], probabilities[is_read], classes)
-    figures = {"model": arguments.model, "classes": classes, **figures}
+    probabilities, prior = probabilities[is_read], arguments.class_prior
+    if learned is not None:
+        prior = estimate_class_prior(probabilities, learned)
+        probabilities = adjust_class_prior(probabilities, learned, prior)
+        prior = dict(zip(classes, prior.tolist(), strict=True))
+    figures = measure_probabilities(faces.target[is_read], probabilities, classes)
+    asked = {"model": arguments.model, "output": output, "class_prior": prior}
+    figures = {**asked, "classes": classes, **figures}
     figures["n_unreadable"] = left_out.n_unreadable
     if arguments.crop:
         figures["n_without_face"] = left_out.n_faceless
@@ -91,7 +109,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         (left_out.n_unreadable, "cannot be read"),
     ):
         if n:
-            report(f"evaluate: {n} of {len(probabilities)} images {what} and were left out.")
+            report(f"evaluate: {n} of {len(is_read)} images {what} and were left out.")
     return FAILED if left_out.n_unreadable else OK
 
 
@@ -205,7 +223,13 @@ def _cut(
 
 def _print(figures: dict[str, Any]) -> None:
     classes: list[str] = figures["classes"]
-    print_line(f"{figures['n']} images, model {figures['model']}; 95 % bootstrap intervals")
+    model = figures["model"] + (f", output {figures['output']}" if figures["output"] else "")
+    print_line(f"{figures['n']} images, model {model}; 95 % bootstrap intervals")
+    prior = figures["class_prior"]
+    if prior is not None:
+        shares = prior if isinstance(prior, str) else None
+        shares = shares or ", ".join(f"{name} {share:.3f}" for name, share in prior.items())
+        print_line(f"class prior: {shares}")
     for key, name in _SCORES.items():
         low, high = figures["bootstrap_95"][key]
         print_line(f"{name:28}{figures[key]:.4f}  {low:.4f} to {high:.4f}")

@@ -8,22 +8,24 @@ import sys
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emotion_estimators._progress import is_terminal
 from emotion_estimators.analysis.rows import standard_cropper
 from emotion_estimators.classifiers.pretrained_emotion_classifier import (
     PretrainedEmotionClassifier,
     open_classes,
+    open_output,
 )
 from emotion_estimators.cli.console import UsageError
 from emotion_estimators.exceptions import shorten
 from emotion_estimators.features.faces.cropper import FaceCropper
 from emotion_estimators.weights import fetch_weights, list_cards
 
-__all__ = ["open_classifier", "open_cropper", "registered_classes"]
+__all__ = ["learned_prior", "open_classifier", "open_cropper", "registered_classes"]
 
 _FILE_SETTINGS = ("labels", "scaling", "color", "activation", "image_size")
-_SETTINGS = (*_FILE_SETTINGS, "n_threads")
+_SETTINGS = (*_FILE_SETTINGS, "output", "class_prior", "n_threads")
 
 
 def open_classifier(
@@ -31,17 +33,21 @@ def open_classifier(
 ) -> tuple[PretrainedEmotionClassifier, list[str]]:
     """Return a classifier whose network is there and can be read, and its classes.
 
+    A class prior to be estimated is left to the caller.
+
     Raises UsageError if there is no such model, or it needs other settings; ConnectionError if it
     cannot be downloaded.
     """
     model = arguments.model
     settings = {name: getattr(arguments, name) for name in _SETTINGS}
+    if settings["class_prior"] == "estimate":
+        settings["class_prior"] = None
     try:
         classifier = PretrainedEmotionClassifier(
             model=model, providers=_choose_providers(arguments.device), **settings
         )
         is_known = registered_classes(model) is not None and arguments.device == "auto"
-        is_known = is_known and all(settings[name] is None for name in _FILE_SETTINGS)
+        is_known = is_known and all(settings[name] is None for name in _SETTINGS[:-1])
         if is_known:
             fetch_weights(model, verbose=is_terminal(sys.stderr))
         classes: list[str] = open_classes(classifier).tolist()
@@ -51,6 +57,17 @@ def open_classifier(
     except (ValueError, FileNotFoundError, IsADirectoryError) as error:
         raise UsageError(f"--model {shorten(model)}: {error}{_options(str(error))}") from error
     return classifier, classes
+
+
+def learned_prior(classifier: PretrainedEmotionClassifier) -> NDArray[np.float64]:
+    """Return how common the classes were in the training; UsageError if the file does not say."""
+    _, prior = open_output(classifier)
+    if prior is None:
+        raise UsageError(
+            f"--class-prior estimate needs what the model learned, and {classifier.model} does not "
+            "say it: its metadata have no 'class_prior'. Leave --class-prior out."
+        )
+    return prior
 
 
 def registered_classes(model: str) -> list[str] | None:
@@ -73,7 +90,7 @@ def open_cropper(arguments: argparse.Namespace) -> FaceCropper:
 
 def _options(message: str) -> str:
     """Name the options for the parameters that a message speaks of."""
-    named = [name for name in _SETTINGS if re.search(rf"\b{name}\b", message)]
+    named = [name for name in _FILE_SETTINGS if re.search(rf"\b{name}\b", message)]
     options = ", ".join(f"--{name.replace('_', '-')}" for name in named)
     return f" On the command line: {options}." if options else ""
 

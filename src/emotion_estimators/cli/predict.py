@@ -14,8 +14,14 @@ from typing import Any
 from emotion_estimators._files import whole_file
 from emotion_estimators._progress import is_terminal
 from emotion_estimators.analysis.rows import iterate_faces, table_columns
+from emotion_estimators.classifiers.pretrained_emotion_classifier import open_output
 from emotion_estimators.cli.console import FAILED, OK, UsageError, check_output, report, track
-from emotion_estimators.cli.models import open_classifier, open_cropper, registered_classes
+from emotion_estimators.cli.models import (
+    learned_prior,
+    open_classifier,
+    open_cropper,
+    registered_classes,
+)
 from emotion_estimators.cli.outputs import check_folder, check_writable
 from emotion_estimators.cli.photographs import drawing_targets, find_photographs, report_search
 from emotion_estimators.cli.tables import (
@@ -30,8 +36,11 @@ from emotion_estimators.cli.tables import (
 )
 from emotion_estimators.exceptions import InvalidImagesError, shorten
 from emotion_estimators.images.loader import read_item
+from emotion_estimators.metrics import estimate_class_prior
 
-__all__ = ["Run", "predict"]
+__all__ = ["Run", "estimate_prior", "predict"]
+
+UNSURE = "unsure"
 
 
 def predict(arguments: argparse.Namespace) -> int:
@@ -52,6 +61,14 @@ def predict(arguments: argparse.Namespace) -> int:
     else:
         cropper = open_cropper(arguments)
         classifier, classes = open_classifier(arguments)  # which may be downloaded
+        output, _ = open_output(classifier)
+        # as quiet as the rest where nobody asks or looks
+        if output is not None and (arguments.output or is_terminal(sys.stderr)):
+            report(f"predict: the output {output} of {arguments.model} answers.")
+        if arguments.class_prior == "estimate":
+            photographs = list(found.photographs)
+            prior = estimate_prior("predict", photographs, cropper, classifier, classes)
+            classifier.set_params(class_prior=prior)
         rows = partial(iterate_faces, cropper=cropper, classifier=classifier)
     names = {path: image_name(path) for path in found.photographs}
     retry = set(names.values()) if arguments.resume else None
@@ -64,7 +81,36 @@ def predict(arguments: argparse.Namespace) -> int:
     )
     pending = [path for path in found.photographs if names[path] not in held.images]
     run = Run("predict", pending, arguments.out, held, targets)
-    return max(run.write(table, rows(pending)), FAILED if found.empty or found.unreadable else OK)
+    marked = map(partial(_marked, arguments.min_certainty), rows(pending))
+    return max(run.write(table, marked), FAILED if found.empty or found.unreadable else OK)
+
+
+def estimate_prior(
+    command: str, photographs: list[str], cropper: Any, classifier: Any, classes: list[str]
+) -> Any:
+    """Return how common the classes are in all faces of photographs, (n_classes,), or None."""
+    learned = learned_prior(classifier)
+    shares = []
+    with track(len(photographs), "image") as bar:
+        for rows in iterate_faces(photographs, cropper=cropper, classifier=classifier):
+            faces = [row for row in rows if row["status"] == "face"]
+            shares += [[row[f"emotion_{name}"] for name in classes] for row in faces]
+            bar.update()
+    if not shares:
+        return None
+    prior = estimate_class_prior(shares, learned)
+    told = ", ".join(f"{name} {share:.3f}" for name, share in zip(classes, prior, strict=True))
+    report(f"{command}: class prior of {len(shares)} faces: {told}")
+    return prior
+
+
+def _marked(min_certainty: float, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows in which emotions of less certainty are called unsure."""
+    return [
+        row | {"emotion": UNSURE} if row["status"] == "face" and row["certainty"] < min_certainty
+        else row
+        for row in rows
+    ]  # fmt: skip
 
 
 def _unreadable(columns: list[str], path: str) -> list[dict[str, Any]]:
@@ -151,6 +197,11 @@ class Run:
 
 
 def _check_out(arguments: argparse.Namespace) -> None:
+    if arguments.resume and arguments.class_prior == "estimate":
+        raise UsageError(
+            "--class-prior estimate is of all images together, and --resume looks at the rest "
+            "only. Take --overwrite in place of --resume."
+        )
     out: Path | None = arguments.out
     if out is None:
         if arguments.resume or arguments.overwrite:

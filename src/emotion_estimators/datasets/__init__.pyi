@@ -8,5 +8,8 @@ from .drawn_scenes import SCENE_LABELS as SCENE_LABELS
 from .drawn_scenes import make_scenes as make_scenes
 from .emoji_download import fetch_emoji as fetch_emoji
 from .emoji_folder import load_emoji as load_emoji
+from .fer2013_csv import load_fer2013 as load_fer2013
 from .image_folder import load_image_folder as load_image_folder
 from .multilabel_csv import load_multilabel_csv as load_multilabel_csv
+from .votes_download import fetch_votes as fetch_votes
+from .votes_table import load_votes as load_votes

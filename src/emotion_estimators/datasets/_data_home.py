@@ -9,9 +9,10 @@ from pathlib import Path
 
 from emotion_estimators._downloads import cache_folder
 
-__all__ = ["EMOJI_FOLDER", "clear_data_home", "get_data_home"]
+__all__ = ["EMOJI_FOLDER", "VOTES_FOLDER", "clear_data_home", "get_data_home"]
 
 EMOJI_FOLDER = "emoji-data"
+VOTES_FOLDER = "ferplus"
 
 
 def get_data_home(data_home: str | os.PathLike[str] | None = None) -> Path:
@@ -54,5 +55,6 @@ def clear_data_home(data_home: str | os.PathLike[str] | None = None) -> None:
     >>> with TemporaryDirectory() as folder:
     ...     clear_data_home(folder)
     """
-    with suppress(FileNotFoundError):
-        shutil.rmtree(get_data_home(data_home) / EMOJI_FOLDER)
+    for folder in (EMOJI_FOLDER, VOTES_FOLDER):
+        with suppress(FileNotFoundError):
+            shutil.rmtree(get_data_home(data_home) / folder)

@@ -1,4 +1,7 @@
-"""A table in, its header and rows out, with the numbers by which a reader finds the rows again."""
+"""A table in, its header and rows out, with the numbers by which a reader finds the rows again.
+
+Imports the errors, and what bounds them.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from emotion_estimators._untrusted import Budget
+from emotion_estimators.exceptions import InvalidTableError
 
-__all__ = ["Table", "read_table"]
+__all__ = ["Table", "first_lines", "raise_rows", "read_table"]
 
 # A cell takes up to 60 bytes, a row some hundred: a gigabyte at the most.
 _MAX_BYTES = 2**26
 _MAX_PARTS = 16_000_000
 _PARTS_OF_A_ROW = 8
+_N_NAMED = 18  # faults named in a message, whose lines are 20 at most
+_MAX_LINE = 200  # characters of one of them
+_MAX_MESSAGE = 1200  # of all of them
 _DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -68,6 +75,35 @@ def read_table(
         numbers=[number for number, _ in body],
         name=str(path),
     )
+
+
+def raise_rows(owner: str, table: Table, failures: list[tuple[int, str]]) -> None:
+    """Raise InvalidTableError that names the first rows at fault, if there are any."""
+    if not failures:
+        return
+    lines = first_lines([f"row {number} {reason}" for number, reason in failures])
+    if len(lines) > 1 and len(failures) >= len(lines) and lines[-1].startswith("and "):
+        lines[-1] += " (error.failures holds all)"
+    n_rows = len({number for number, _ in failures})
+    raise InvalidTableError(
+        f"{owner} cannot use {n_rows} of {len(table.numbers)} rows of {table.name}:\n  "
+        + "\n  ".join(lines),
+        failures,
+    )
+
+
+def first_lines(lines: list[str]) -> list[str]:
+    """Return the lines, cut, that a message has room for, and one that counts the others."""
+    shown: list[str] = []
+    room = _MAX_MESSAGE
+    for line in lines[:_N_NAMED]:
+        short = line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}..."
+        room -= len(short)
+        if room < 0:
+            break
+        shown.append(short)
+    n_left = len(lines) - len(shown)
+    return [*shown, f"and {n_left} more"] if n_left else shown
 
 
 def _from_frame(frame: Any) -> Table:

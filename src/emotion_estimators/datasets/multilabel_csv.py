@@ -14,15 +14,12 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from emotion_estimators._sklearn import HasMethods, validate_params
-from emotion_estimators.datasets._table import Table, read_table
+from emotion_estimators.datasets._table import Table, first_lines, raise_rows, read_table
 from emotion_estimators.exceptions import InvalidTableError
 
 __all__ = ["load_multilabel_csv"]
 
 _OWNER = "load_multilabel_csv"
-_N_NAMED = 20  # faults named in a message
-_MAX_LINE = 200  # characters of one of them
-_MAX_MESSAGE = 1200  # of all of them
 _VALUES = {"0": 0.0, "0.0": 0.0, "false": 0.0, "1": 1.0, "1.0": 1.0, "true": 1.0}
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
 
@@ -113,7 +110,7 @@ def load_multilabel_csv(
         If columns are missing or named twice, no column is a label, there are no rows, or rows
         are at fault: cells too many or too few, no file name, a name that leads out of
         `path`, a file that is not there, an image named twice, a value that is not 0 or 1.
-        The message names the first columns at fault, or the first faults of rows, up to 20; its
+        The message names the first columns at fault, or the first faults of rows, up to 18; its
         attribute ``failures`` holds them all, as (row, reason).
 
     Warns
@@ -185,7 +182,7 @@ def load_multilabel_csv(
             else:
                 target[place, number_of_label] = value
         failures += [(number, reason) for reason in reasons]
-    _raise_any(table, failures)
+    raise_rows(_OWNER, table, failures)
 
     positives = np.nansum(target, axis=0).astype(int).tolist()
     _warn_of_empty(table, labels, positives)
@@ -235,7 +232,7 @@ def _find_label_columns(
     if not table.rows:
         problems.append("there is no row below the header")
     if problems:
-        lines = "\n  ".join(_first(problems))
+        lines = "\n  ".join(first_lines(problems))
         raise InvalidTableError(
             f"{_OWNER} cannot use {table.name}:\n  {lines}\nIt has {_names(header)}."
         )
@@ -298,36 +295,8 @@ def _leads_out(filename: str) -> bool:
     return False
 
 
-def _raise_any(table: Table, failures: list[tuple[int, str]]) -> None:
-    if not failures:
-        return
-    lines = _first([f"row {number} {reason}" for number, reason in failures])
-    if len(lines) > 1 and len(failures) >= len(lines) and lines[-1].startswith("and "):
-        lines[-1] += " (error.failures holds all)"
-    n_rows = len({number for number, _ in failures})
-    raise InvalidTableError(
-        f"{_OWNER} cannot use {n_rows} of {len(table.rows)} rows of {table.name}:\n  "
-        + "\n  ".join(lines),
-        failures,
-    )
-
-
-def _first(lines: list[str]) -> list[str]:
-    """Return the lines, cut, that a message has room for, and one that counts the others."""
-    shown: list[str] = []
-    room = _MAX_MESSAGE
-    for line in lines[:_N_NAMED]:
-        short = line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}..."
-        room -= len(short)
-        if room < 0:
-            break
-        shown.append(short)
-    n_left = len(lines) - len(shown)
-    return [*shown, f"and {n_left} more"] if n_left else shown
-
-
 def _names(names: list[str]) -> str:
-    return ", ".join(_first([repr(name) for name in names]))
+    return ", ".join(first_lines([repr(name) for name in names]))
 
 
 def _warn_of_empty(table: Table, labels: list[str], positives: list[int]) -> None:

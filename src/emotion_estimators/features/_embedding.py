@@ -44,10 +44,13 @@ class Weights:
 
     hash: str  # of all files that they consist of: the same for the same weights only
     read: Callable[[], Any] = field(repr=False)  # returns what `_open` makes a network of
+    files: tuple[Path, ...] = ()
 
 
-def network_weights(owner: str, path: str | os.PathLike[str]) -> Weights:
-    """Return a file ``.onnx``, ``.hdf5`` or ``.h5``, read as an `OnnxNetwork` for the CPU."""
+def network_weights(
+    owner: str, path: str | os.PathLike[str], providers: tuple[str, ...] = (CPU,)
+) -> Weights:
+    """Return a file ``.onnx``, ``.hdf5`` or ``.h5``, read as an `OnnxNetwork`."""
     path = Path(path)
     is_onnx = path.suffix.lower() == ".onnx"
     files = (path, *(data_files(path, file_sha256(path)) if is_onnx else ()))
@@ -57,7 +60,8 @@ def network_weights(owner: str, path: str | os.PathLike[str]) -> Weights:
         if files_sha256(files) != digest:
             raise WeightsError(f"{owner}: {path} changed while it was read. Try again.")
 
-    return Weights(digest, partial(open_network, path, digest, providers=(CPU,), check=check))
+    read = partial(open_network, path, digest, providers=providers, check=check)
+    return Weights(digest, read, files)
 
 
 class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):

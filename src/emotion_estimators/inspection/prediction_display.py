@@ -11,12 +11,15 @@ from sklearn.utils import check_consistent_length
 from emotion_estimators._sklearn import safe_indexing
 from emotion_estimators.inspection._axes import open_axes
 from emotion_estimators.inspection._class_scores import find_response_method, score_classes
-from emotion_estimators.validation import check_images
+from emotion_estimators.validation import check_images, check_votes
 
 __all__ = ["PredictionDisplay"]
 
 _CELL_INCHES = 1.15
 _WRONG, _RIGHT = "#b3261e", "#1b6e3c"
+_PEOPLE, _MODEL = "#444444", "#4a90d9"
+_N_BARS = 3  # classes of an image whose shares are drawn
+_BAR_HEIGHT = 0.6  # of their space below an image of height 1
 
 
 class PredictionDisplay:
@@ -32,6 +35,11 @@ class PredictionDisplay:
         Their labels, and what was predicted.
     confidence : ndarray of shape (n_images,), default=None
         Score of the predicted class, written under each image; None writes nothing.
+    shares, y_proba : ndarray of shape (n_images, n_classes), default=None
+        Share of people who voted for each class, and probability that the model gives it: two
+        bars under each image for the classes where one of both is largest. None draws none.
+    classes : ndarray of shape (n_classes,), default=None
+        The classes of these columns.
 
     Attributes
     ----------
@@ -61,11 +69,17 @@ class PredictionDisplay:
         y_true: NDArray[Any],
         y_pred: NDArray[Any],
         confidence: NDArray[Any] | None = None,
+        shares: NDArray[Any] | None = None,
+        y_proba: NDArray[Any] | None = None,
+        classes: NDArray[Any] | None = None,
     ) -> None:
         self.images = images
         self.y_true = y_true
         self.y_pred = y_pred
         self.confidence = confidence
+        self.shares = shares
+        self.y_proba = y_proba
+        self.classes = classes
 
     @classmethod
     def from_estimator(
@@ -74,6 +88,7 @@ class PredictionDisplay:
         X: ArrayLike,
         y: ArrayLike,
         *,
+        votes: Any = None,
         n_wrong: int = 16,
         n_right: int = 16,
         image_size: int | tuple[int, int] = 96,
@@ -91,6 +106,10 @@ class PredictionDisplay:
             Images, or 2-D rows with `image_shape`, as for the estimators.
         y : array-like of shape (n_samples,)
             True labels.
+        votes : array-like or DataFrame of shape (n_samples, n_classes), default=None
+            What people voted, counts or shares in the order of ``classes_``, or a frame as from
+            `emotion_estimators.datasets.load_votes`: their shares are drawn beside the
+            probabilities of the estimator. None draws neither.
         n_wrong, n_right : int, default=16
             Largest number of wrong and of right predictions to show.
         image_size : int or tuple of int, default=96
@@ -103,16 +122,29 @@ class PredictionDisplay:
         Returns
         -------
         display : PredictionDisplay
+
+        Raises
+        ------
+        TypeError
+            If there are `votes` and the estimator gives no probabilities.
+        ValueError
+            As from `from_predictions`.
         """
         method = find_response_method(estimator)
-        confidence = None
-        if method is not None:
-            confidence = score_classes(estimator, X, method).max(axis=1)
+        if votes is not None and method != "predict_proba":
+            raise TypeError(
+                f"{cls.__name__} expected an estimator that has predict_proba, to draw its "
+                f"probabilities beside votes, got {type(estimator).__name__}."
+            )
+        scores = None if method is None else score_classes(estimator, X, method)
         return cls.from_predictions(
             X,
             y,
             estimator.predict(X),
-            confidence=confidence,
+            confidence=None if scores is None else scores.max(axis=1),
+            votes=votes,
+            y_proba=None if votes is None else scores,
+            classes=None if votes is None else estimator.classes_,
             n_wrong=n_wrong,
             n_right=n_right,
             image_size=image_size,
@@ -128,6 +160,9 @@ class PredictionDisplay:
         y_pred: ArrayLike,
         *,
         confidence: ArrayLike | None = None,
+        votes: Any = None,
+        y_proba: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
         n_wrong: int = 16,
         n_right: int = 16,
         image_size: int | tuple[int, int] = 96,
@@ -145,6 +180,14 @@ class PredictionDisplay:
         confidence : array-like of shape (n_samples,), default=None
             Score of the predicted class. Errors are sorted by it, the largest first; None
             keeps the order of X. The right ones shown are spread evenly over X.
+        votes : array-like or DataFrame of shape (n_samples, n_classes), default=None
+            What people voted, counts or shares in the order of `classes`, or a frame as from
+            `emotion_estimators.datasets.load_votes`: their shares are drawn beside `y_proba`. A
+            row of zeros has none. None draws neither.
+        y_proba : array-like of shape (n_samples, n_classes), default=None
+            Probabilities, needed with `votes`.
+        classes : array-like of shape (n_classes,), default=None
+            The classes of the columns of `y_proba`, needed with `votes`.
         n_wrong, n_right : int, default=16
             Largest number of wrong and of right predictions to show.
         image_size : int or tuple of int, default=96
@@ -161,7 +204,8 @@ class PredictionDisplay:
         Raises
         ------
         ValueError
-            If the lengths differ, a number is negative, or nothing is to be shown.
+            If the lengths differ, a number is negative, nothing is to be shown, votes are negative
+            or of other classes, or there are only some of `votes`, `y_proba` and `classes`.
         InvalidImagesError
             If images that are to be shown cannot be read.
         """
@@ -171,6 +215,7 @@ class PredictionDisplay:
         true, predicted = np.asarray(y_true), np.asarray(y_pred)
         scores = None if confidence is None else np.asarray(confidence)
         check_consistent_length(X, true, predicted, scores)
+        beside = cls._shares_beside(votes, y_proba, classes, len(true))
         wrong, right = np.flatnonzero(true != predicted), np.flatnonzero(true == predicted)
         if scores is not None:
             wrong = wrong[np.argsort(-scores[wrong], kind="stable")]
@@ -195,8 +240,33 @@ class PredictionDisplay:
             y_true=true[rows],
             y_pred=predicted[rows],
             confidence=None if scores is None else scores[rows],
+            **{key: part[rows] for key, part in beside.items() if key != "classes"},
+            classes=beside.get("classes"),
         )
         return display.plot(ax=ax)
+
+    @classmethod
+    def _shares_beside(
+        cls, votes: Any, y_proba: Any, classes: Any, n_samples: int
+    ) -> dict[str, NDArray[Any]]:
+        """Return shares of people, probabilities, (n_samples, n_classes), and the classes."""
+        given = {"votes": votes, "y_proba": y_proba, "classes": classes}
+        missing = [name for name, value in given.items() if value is None]
+        if len(missing) == len(given):
+            return {}
+        if missing:
+            raise ValueError(
+                f"{cls.__name__} expected votes, y_proba and classes, or none of them, got no "
+                f"{' and no '.join(missing)}."
+            )
+        proba, names = np.asarray(y_proba), np.asarray(classes)
+        shares, _ = check_votes(votes, names, n_samples=n_samples, name=cls.__name__)
+        if proba.shape != shares.shape:
+            raise ValueError(
+                f"{cls.__name__} expected y_proba (n_samples, n_classes) = {shares.shape}, got "
+                f"shape {proba.shape}."
+            )
+        return {"shares": shares, "y_proba": proba, "classes": names}
 
     def plot(self, *, ax: Any = None, n_columns: int = 8) -> PredictionDisplay:
         """Draw the sheet.
@@ -223,7 +293,8 @@ class PredictionDisplay:
         """
         is_wrong = self.y_true != self.y_pred
         n_rows = [-(-int(np.sum(part)) // n_columns) for part in (is_wrong, ~is_wrong)]
-        size = (n_columns * _CELL_INCHES, sum(n_rows) * _CELL_INCHES * 1.35)
+        height = 1.35 if self.shares is None else 1.35 + _BAR_HEIGHT
+        size = (n_columns * _CELL_INCHES, sum(n_rows) * _CELL_INCHES * height)
         ax = open_axes(type(self).__name__, ax, figsize=size)
         place = ax.get_subplotspec()
         if place is None:
@@ -233,13 +304,15 @@ class PredictionDisplay:
             )
         ax.set_axis_off()
         # a row of nearly no height for the title: on `ax` it would lie over the first images'
-        heights = [0.01, *(1 for _ in range(sum(n_rows)))]
+        heights = [0.01]
+        for _ in range(sum(n_rows)):
+            heights += [1] if self.shares is None else [1, _BAR_HEIGHT]  # nothing: for the bars
         grid = place.subgridspec(len(heights), n_columns, height_ratios=heights)
         heading = ax.figure.add_subplot(grid[0, :])
         axes = np.array(
             [
                 [ax.figure.add_subplot(grid[i, j]) for j in range(n_columns)]
-                for i in range(1, len(heights))
+                for i in range(1, len(heights), 1 if self.shares is None else 2)
             ]
         )
         for cell in (heading, *axes.flat):
@@ -250,10 +323,10 @@ class PredictionDisplay:
         places[~is_wrong] = n_rows[0] * n_columns + np.arange((~is_wrong).sum())
         for i, cell in enumerate(axes.flat[places]):
             self._draw(cell, i)
-        heading.set_title(
-            f"{is_wrong.sum()} wrong (true label → predicted), {(~is_wrong).sum()} right",
-            fontsize=10,
-        )
+        told = f"{is_wrong.sum()} wrong (true label → predicted), {(~is_wrong).sum()} right"
+        if self.shares is not None:
+            told += "\nbars: share of people (dark), probability of the model (blue)"
+        heading.set_title(told, fontsize=10)
         self.figure_, self.bounding_ax_, self.axes_ = ax.figure, ax, axes
         return self
 
@@ -265,3 +338,21 @@ class PredictionDisplay:
         if self.confidence is not None:
             title += f" {self.confidence[i]:.2f}"
         ax.set_title(title, fontsize=7, color=_WRONG if wrong else _RIGHT, pad=2)
+        if self.shares is not None:
+            self._draw_bars(ax, i)
+
+    def _draw_bars(self, ax: Any, i: int) -> None:
+        """Draw what people and the model say, of the classes where one of both is largest."""
+        shares, y_proba, classes = map(np.asarray, (self.shares, self.y_proba, self.classes))
+        said = np.stack([shares[i], y_proba[i]])  # (2, n_classes)
+        largest = np.argsort(-said.max(axis=0), kind="stable")[:_N_BARS]
+        bars = ax.inset_axes((0.44, -_BAR_HEIGHT, 0.56, _BAR_HEIGHT - 0.05))
+        bars.set_in_layout(False)  # the sheet has a row for them
+        places = np.arange(len(largest))
+        for row, color, offset in ((0, _PEOPLE, -0.19), (1, _MODEL, 0.19)):
+            bars.barh(places + offset, said[row, largest], height=0.36, color=color)
+        bars.set_yticks(places, [str(classes[k]) for k in largest], fontsize=6)
+        bars.tick_params(axis="y", length=0, pad=1)
+        bars.set(xlim=(0, 1), ylim=(_N_BARS - 0.5, -0.5), xticks=[])
+        for side in ("top", "right", "bottom"):
+            bars.spines[side].set_visible(False)

@@ -1,128 +1,170 @@
-"""`EmotionCNN` as an ONNX model, written node by node, one network or the mean of several.
+"""Our own torch networks as ONNX models, written node by node.
 
-Batch normalisation is folded into the convolutions. Imports torch, so import this module only
-where it is needed.
+One walk over the modules of `layers` serves all of them. Batch normalisation is folded into the
+convolutions. Imports torch, so import this module only where it is needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from emotion_estimators.networks._batch_norm import fold_batch_norm
-from emotion_estimators.networks.emotion import EmotionCNN
-from emotion_estimators.networks.layers import ConvBlock, ResidualBlock
-from emotion_estimators.networks.onnx.format import FLOAT
+from emotion_estimators.networks.layers import BottleneckBlock, ConvBlock, ResidualBlock
 from emotion_estimators.networks.onnx.graph import OnnxGraph
+from emotion_estimators.networks.onnx.views import add_views, mean_of_views
 
-__all__ = ["emotion_cnn_to_onnx"]
+__all__ = ["torch_onnx"]
 
-# Values of a kernel from which on int8 pays for its scales, which are float32.
-_LARGE = 4096
+_ACTIVATIONS = {"softmax": ("Softmax", {"axis": 1}), "sigmoid": ("Sigmoid", {})}
 
 
-def emotion_cnn_to_onnx(
-    networks: Sequence[EmotionCNN],
+def torch_onnx(
+    networks: Sequence[nn.Module],
     image_size: tuple[int, int],
     *,
-    flip: bool = False,
+    heads: Sequence[Mapping[str, nn.Module]] | None = None,
+    activation: str = "softmax",
+    features: bool = False,
+    mirrored: bool = False,
     stored: str = "float32",
-    metadata: dict[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Return networks as one ONNX model from images to class probabilities, their mean.
+    """Return networks as one ONNX model, from images (n, channels, *image_size) in 0..1.
 
-    Raises ValueError if the networks have different numbers of classes, or `stored` is something
-    else; TypeError if a network has layers that `EmotionCNN` does not have.
+    Its input is called ``images``. Each of `heads`, one mapping for each network, is an output of
+    that name, (n, n_outputs) after the `activation`, "softmax" or "sigmoid"; None is the network's
+    own `head` as ``probabilities``. With `features`, what stands before the heads, (n, n_features),
+    is the last output, ``features``. Several networks give their mean. With `mirrored`, all outputs
+    are the mean of an image and its mirror image. `stored` is how weights lie in the file,
+    "float32", "float16" or "int8"; the arithmetic is float32.
+
+    Raises ValueError if the networks do not fit each other, or `stored` is something else;
+    TypeError if a network has other layers than those of this library.
     """
-    n_classes = {network.head.out_features for network in networks}
-    if len(n_classes) != 1:
-        raise ValueError(
-            "emotion_cnn_to_onnx expected networks of one number of classes, got "
-            f"{sorted(n_classes)}."
-        )
-    if stored not in ("float32", "float16", "int8"):
-        raise ValueError(
-            f"emotion_cnn_to_onnx expected stored to be float32, float16 or int8, got {stored!r}."
-        )
+    if heads is None:
+        own: list[Any] = [network.head for network in networks]
+        heads = [{"probabilities": head} for head in own]
+    operator, attributes = _ACTIVATIONS[activation]
     graph = _Graph(stored)
-    x = "images"
-    if flip:
-        ends = [graph.integers([value]) for value in (-1, np.iinfo(np.int64).min, 3, -1)]
-        x = graph.node("Concat", [x, graph.node("Slice", [x, *ends])], axis=0)  # (2n, 1, h, w)
-    results = [graph.network(f"{i}.", network, x) for i, network in enumerate(networks)]
-    x = graph.node("Mean", results) if len(results) > 1 else results[0]
-    if flip:
-        x = graph.node("Mean", graph.nodes("Split", [x], 2, axis=0))
+    images, n_views = add_views(graph, "images", mirrored=mirrored)
+    given: dict[str, list[tuple[str, int]]] = {}
+    for i, (network, named_heads) in enumerate(zip(networks, heads, strict=True)):
+        pooled = graph.features(f"{i}.", network, images)  # (n, n_features, 1, 1)
+        for name, head in named_heads.items():
+            scores = graph.node("Flatten", [graph.layer(f"{i}.{name}", head, pooled)])
+            value = graph.node(operator, [scores], **attributes)
+            given.setdefault(name, []).append((value, _linears(head)[-1].out_features))
+        if features:
+            width = _linears(next(iter(named_heads.values())))[0].in_features
+            given.setdefault("features", []).append((graph.node("Flatten", [pooled]), width))
+    results: list[tuple[str, str, list[int | str]]] = []
+    for name, values in given.items():
+        sizes = {size for _, size in values}
+        if len(sizes) > 1 or len(values) < len(networks):
+            raise ValueError(
+                f"torch_onnx expected networks of the same outputs, got {name} of "
+                f"{sorted(sizes)} values from {len(values)} of {len(networks)}."
+            )
+        size = sizes.pop()
+        mean = graph.node("Mean", [v for v, _ in values]) if len(values) > 1 else values[0][0]
+        results.append((mean_of_views(graph, mean, n_views, size), name, ["n", size]))
     return graph.serialise(
-        "EmotionCNN",
-        ("images", ["n", 1, *image_size]),
-        (x, "probabilities", ["n", *n_classes]),
+        type(networks[0]).__name__,
+        ("images", ["n", _n_channels(networks[0]), *image_size]),
+        *results,
         opset=17,
         metadata=metadata,
     )
 
 
 class _Graph(OnnxGraph):
-    """A graph that adds whole layers; every method returns the name of its output."""
+    """A graph that adds whole modules; every method returns the name of its output."""
 
-    def __init__(self, stored: str) -> None:
-        super().__init__()
-        self.stored = stored
-
-    def network(self, prefix: str, network: EmotionCNN, x: str) -> str:
-        mean = self.constant(f"{prefix}pixel_mean", network.pixel_mean.numpy())
-        std = self.constant(f"{prefix}pixel_std", network.pixel_std.numpy())
+    def features(self, prefix: str, network: Any, x: str) -> str:
+        """Add the standardisation, the layers and the pooling of a network, (n, c, 1, 1)."""
+        mean = self.constant(f"{prefix}pixel_mean", _array(network.pixel_mean))
+        std = self.constant(f"{prefix}pixel_std", _array(network.pixel_std))
         x = self.node("Div", [self.node("Sub", [x, mean]), std])
-        for number, layer in enumerate(network.layers):
-            name = f"{prefix}layers.{number}"
-            if isinstance(layer, ConvBlock):
-                x = self.conv_block(name, layer, x)
-            elif isinstance(layer, ResidualBlock):
-                inner = self.conv_block(f"{name}.first", layer.first, x)
-                inner = self.conv_block(f"{name}.second", layer.second, inner)
-                x = self.node("Relu", [self.node("Add", [x, inner])])
-            elif isinstance(layer, nn.MaxPool2d):
-                x = self.node("MaxPool", [x], kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
-            else:
-                raise TypeError(f"emotion_cnn_to_onnx cannot write a {type(layer).__name__}.")
-        x = self.node("Flatten", [self.node("GlobalAveragePool", [x])])  # (n, c)
-        weight = self.weight(f"{prefix}head.weight", network.head.weight.detach().numpy())
-        bias = self.constant(f"{prefix}head.bias", network.head.bias.detach().numpy())
-        return self.node("Softmax", [self.node("Gemm", [x, weight, bias], transB=1)], axis=1)
+        trunk = getattr(network, "backbone", network)
+        layers = trunk.layers if hasattr(trunk, "layers") else trunk
+        return self.node("GlobalAveragePool", [self.layer(f"{prefix}layers", layers, x)])
 
-    def conv_block(self, name: str, block: ConvBlock, x: str) -> str:
-        norm = block.norm
+    def layer(self, name: str, module: nn.Module, x: str) -> str:
+        """Add a module that takes and gives maps, (n, c, h, w)."""
+        if isinstance(module, nn.Sequential):
+            for part, inner in module.named_children():
+                x = self.layer(f"{name}.{part}", inner, x)
+            return x
+        if isinstance(module, ResidualBlock | BottleneckBlock):
+            inside = beside = x
+            for part, inner in module.named_children():
+                if part == "shortcut":
+                    beside = self.layer(f"{name}.{part}", inner, x)
+                else:
+                    inside = self.layer(f"{name}.{part}", inner, inside)
+            return self.node("Relu", [self.node("Add", [beside, inside])])
+        if isinstance(module, ConvBlock):
+            x = self.convolution(name, module.conv, module.norm, x)
+            return self.node("Relu", [x]) if module.activate else x
+        if isinstance(module, nn.Linear):
+            # A convolution rather than Gemm, whose sums ONNX Runtime orders by the number of rows.
+            kernel = self.weight(f"{name}.kernel", _array(module.weight)[:, :, None, None])
+            return self.node(
+                "Conv", [x, kernel, self.constant(f"{name}.bias", _array(module.bias))]
+            )
+        if isinstance(module, nn.MaxPool2d):
+            padding = _pair(module.padding)
+            return self.node(
+                "MaxPool",
+                [x],
+                kernel_shape=_pair(module.kernel_size),
+                strides=_pair(module.stride),
+                pads=padding + padding,
+                ceil_mode=module.ceil_mode,
+            )
+        if isinstance(module, nn.ReLU):
+            return self.node("Relu", [x])
+        if isinstance(module, nn.Identity):
+            return x
+        raise TypeError(
+            f"torch_onnx cannot write a {type(module).__name__}: it writes the layers of this "
+            "library's own networks."
+        )
+
+    def convolution(self, name: str, conv: nn.Conv2d, norm: nn.BatchNorm2d, x: str) -> str:
+        """Add a convolution without bias and the normalisation after it."""
         if norm.running_mean is None or norm.running_var is None:
-            raise TypeError("emotion_cnn_to_onnx needs batch normalisation with statistics.")
+            raise TypeError("torch_onnx needs batch normalisation with statistics.")
         kernel, shift = fold_batch_norm(
-            block.conv.weight.detach().numpy(),
-            scale=norm.weight.detach().numpy(),
-            shift=norm.bias.detach().numpy(),
-            mean=norm.running_mean.numpy(),
-            var=norm.running_var.numpy(),
+            _array(conv.weight),
+            scale=_array(norm.weight),
+            shift=_array(norm.bias),
+            mean=_array(norm.running_mean),
+            var=_array(norm.running_var),
             epsilon=norm.eps,
         )
-        pad = [int(v) for v in block.conv.padding]
-        x = self.node(
-            "Conv",
-            [x, self.weight(f"{name}.kernel", kernel), self.constant(f"{name}.shift", shift)],
-            pads=pad + pad,
-            strides=list(block.conv.stride),
-        )
-        return self.node("Relu", [x]) if block.activate else x
+        pad = [int(v) for v in conv.padding]
+        weights = [self.weight(f"{name}.kernel", kernel), self.constant(f"{name}.shift", shift)]
+        return self.node("Conv", [x, *weights], pads=pad + pad, strides=list(conv.stride))
 
-    def weight(self, name: str, values: NDArray[np.float32]) -> str:
-        """Add an array as it is to be stored, and what makes it float32 again."""
-        if self.stored == "float32":
-            return self.constant(name, values)
-        if self.stored == "float16" or values.size < _LARGE:
-            return self.node("Cast", [self.constant(name, values.astype(np.float16))], to=FLOAT)
-        axes = tuple(range(1, values.ndim))
-        scale = np.abs(values).max(axis=axes, keepdims=True) / 127  # (n_out, 1, 1, 1)
-        scale[scale == 0] = 1  # a channel of zeros stays one
-        steps = self.constant(name, np.rint(values / scale).astype(np.int8))
-        wide = self.node("Cast", [steps], to=FLOAT)
-        return self.node("Mul", [wide, self.constant(f"{name}.scale", scale.astype(np.float32))])
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    return tensor.detach().cpu().float().numpy()
+
+
+def _pair(value: int | tuple[int, int]) -> list[int]:
+    return [value, value] if isinstance(value, int) else list(value)
+
+
+def _linears(head: nn.Module) -> list[nn.Linear]:
+    return [module for module in head.modules() if isinstance(module, nn.Linear)]
+
+
+def _n_channels(network: nn.Module) -> int:
+    """Return the channels of the images that a network takes."""
+    return next(m.in_channels for m in network.modules() if isinstance(m, nn.Conv2d))

@@ -19,13 +19,21 @@ __all__ = ["fetch_all", "fetch_weights", "find_weights", "must_download"]
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
-def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30.0) -> Path:
+def fetch_weights(
+    name: str,
+    *,
+    precision: str | None = None,
+    verbose: bool | int = False,
+    timeout: float = 30.0,
+) -> Path:
     """Return the file of registered weights; download it if it is not on this machine.
 
     Parameters
     ----------
     name : str
         One of the names that `list_cards` gives.
+    precision : {"float32", "int8"} or None, default=None
+        Which of its files, where the card has several; None is the card's first.
     verbose : bool or int, default=False
         Show a progress bar while downloading.
     timeout : float, default=30.0
@@ -39,7 +47,7 @@ def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30
     Raises
     ------
     ValueError
-        If no weights have that name, or `timeout` is not above 0.
+        If no weights have that name or come in that precision, or `timeout` is not above 0.
     WeightsError
         If the server sends something other than the card promises.
     ConnectionError
@@ -49,8 +57,8 @@ def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30
 
     Notes
     -----
-    "embedded", "embedded-small" and "yunet" come with the package. Others are looked for in this
-    order: ``$EMOTION_ESTIMATORS_DATA/weights``; the cache, which is
+    "embedded" and "yunet" come with the package. Others are looked for in this order:
+    ``$EMOTION_ESTIMATORS_DATA/weights``; the cache, which is
     ``$EMOTION_ESTIMATORS_CACHE/weights`` or ``weights`` in the user's cache folder; the card's
     URL, unless ``EMOTION_ESTIMATORS_OFFLINE`` is set to something other than 0. Files with
     another SHA-256 are passed over.
@@ -68,8 +76,8 @@ def fetch_weights(name: str, *, verbose: bool | int = False, timeout: float = 30
     ...
     ValueError: get_card expected the name of registered weights (embedded, ...
     """
-    card = get_card(name)
-    found = find_weights(name)
+    card = get_card(name).at(precision)
+    found = _find(card)
     if found is not None:
         return found
     *_, cached = _places(card)
@@ -106,7 +114,10 @@ def find_weights(name: str) -> Path | None:
     WeightsError
         If the installation lacks a file that comes with the package.
     """
-    card = get_card(name)
+    return _find(get_card(name))
+
+
+def _find(card: WeightCard) -> Path | None:
     if card.url is None:
         return embedded_weights(card.file_name)
     return next((path for path in _places(card) if _holds(path, card)), None)

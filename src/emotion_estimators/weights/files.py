@@ -66,13 +66,13 @@ def files_sha256(paths: Sequence[str | os.PathLike[str]]) -> str:
     return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
 
 
-def embedded_weights(file_name: str = "emotion_cnn_average.onnx") -> Path:
+def embedded_weights(file_name: str = "emotion_2026-11-29_int8.onnx") -> Path:
     """Return a file of weights that comes with the package.
 
     Parameters
     ----------
-    file_name : str, default="emotion_cnn_average.onnx"
-        As its card says; the default is the model ``"embedded"``.
+    file_name : str, default="emotion_2026-11-29_int8.onnx"
+        As the card of ``"embedded"`` says.
 
     Returns
     -------

@@ -19,12 +19,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FLOAT", "Message", "graph", "length_delimited", "model", "node", "tensor", "value"]
+__all__ = [
+    "DOUBLE",
+    "FLOAT",
+    "Message",
+    "graph",
+    "length_delimited",
+    "model",
+    "node",
+    "tensor",
+    "value",
+]
 
 # Its pieces, joined once at the end: weights are not copied from message to message.
 Message = list[bytes]
 
-FLOAT = 1
+FLOAT, DOUBLE = 1, 11
 _DATA_TYPES = {"float32": FLOAT, "int8": 3, "int64": 7, "float16": 10}
 _VARINT, _BYTES, _FIXED32 = 0, 2, 5
 
@@ -65,15 +75,15 @@ def graph(
     nodes: Sequence[Message],
     constants: Sequence[Message],
     source: Message,
-    result: Message,
+    results: Sequence[Message],
 ) -> Message:
-    """Return a GraphProto of NodeProtos, TensorProtos and two ValueInfoProtos."""
+    """Return a GraphProto of NodeProtos, TensorProtos and the ValueInfoProtos of its ends."""
     return [
         *_fields(1, nodes),
         *_field(2, name),
         *_fields(5, constants),
         *_field(11, source),
-        *_field(12, result),
+        *_fields(12, results),
     ]
 
 

@@ -1,8 +1,9 @@
-"""What scikit-learn has no metric for: calibration, labels that are partly unknown, intervals."""
+"""Probabilities and true labels in; calibration, precision where labels are unknown, intervals."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -15,6 +16,7 @@ from sklearn.utils import check_consistent_length
 from emotion_estimators._sklearn import Interval, validate_params
 
 __all__ = [
+    "draw_bounds",
     "expected_calibration_error",
     "macro_average_precision",
     "macro_average_precision_scorer",
@@ -249,28 +251,29 @@ def measure_probabilities(
     >>> figures["accuracy"], figures["recall"], figures["confusion"]
     (0.75, {'a': 1.0, 'b': 0.5}, [[2, 0], [1, 1]])
     """
-    true, probabilities = _check_probabilities("measure_probabilities", y, probabilities, classes)
+    true, proba = _check_probabilities("measure_probabilities", y, probabilities, classes)
     classes = np.asarray(classes)
     k = len(classes)
-    pairs = true * k + probabilities.argmax(axis=1)  # (n,)
-    gaps, bins = _calibration_gaps(true, probabilities, _N_BINS)
+    pairs = true * k + proba.argmax(axis=1)  # (n,)
+    gaps, bins = _calibration_gaps(true, proba, _N_BINS)
 
-    def figures(rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], list[float]]:
-        confusion = np.bincount(pairs[rows], minlength=k * k).reshape(k, k)
+    def count(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        return np.bincount(pairs[rows], minlength=k * k).reshape(k, k)
+
+    def figures(rows: NDArray[np.intp]) -> list[float]:
         gap = _sum_of_gaps(gaps[rows], bins[rows], _N_BINS) / len(rows)
-        return confusion, [*_scores(confusion), gap]
+        return [*_scores(count(rows)), gap]
 
     names = ["accuracy", "balanced_accuracy", "macro_f1", "ece"]
-    confusion, values = figures(np.arange(len(true)))
-    rng = np.random.default_rng(random_state)
-    draws = [figures(rng.integers(len(true), size=len(true)))[1] for _ in range(n_bootstrap)]
-    bounds = np.percentile(draws, [2.5, 97.5], axis=0).T if draws else np.full((4, 2), np.nan)
+    every = np.arange(len(true))
+    confusion, values = count(every), figures(every)
+    bounds = draw_bounds(figures, len(true), n_bootstrap, random_state)
     counts = confusion.sum(axis=1).tolist()
     hits = confusion.diagonal().tolist()
     return {
         "n": len(true),
         **dict(zip(names, values, strict=True)),
-        "bootstrap_95": dict(zip(names, bounds.tolist(), strict=True)),
+        "bootstrap_95": dict(zip(names, bounds, strict=True)),
         "recall": {
             name: hit / count if count else None
             for name, hit, count in zip(classes.tolist(), hits, counts, strict=True)
@@ -318,6 +321,18 @@ def _calibration_gaps(
     is_right = true == probabilities.argmax(axis=1)
     bins = np.minimum((confidence * n_bins).astype(np.intp), n_bins - 1)
     return is_right - confidence.astype(np.float64), bins
+
+
+def draw_bounds(
+    figures: Callable[[NDArray[np.intp]], list[float]], n: int, n_bootstrap: int, random_state: int
+) -> list[list[float]]:
+    """Return for each figure the bounds between which it lies in 95 % of the draws of n rows."""
+    rng = np.random.default_rng(random_state)
+    draws = [figures(rng.integers(n, size=n)) for _ in range(n_bootstrap)]
+    if not draws:
+        return [[np.nan, np.nan] for _ in figures(np.arange(n))]
+    bounds: list[list[float]] = np.percentile(draws, [2.5, 97.5], axis=0).T.tolist()
+    return bounds
 
 
 def _sum_of_gaps(gaps: NDArray[np.float64], bins: NDArray[np.intp], n_bins: int) -> float:

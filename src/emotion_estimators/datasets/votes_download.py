@@ -1,0 +1,170 @@
+"""FER+'s table of votes, downloaded once; stands on `votes_table`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from functools import partial
+from numbers import Real
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from emotion_estimators._downloads import CutOffError, download, is_offline, readable_address
+from emotion_estimators._optional import import_optional
+from emotion_estimators._sklearn import Interval, validate_params
+from emotion_estimators.datasets._data_home import VOTES_FOLDER, get_data_home
+from emotion_estimators.datasets.votes_table import frame_of_votes, read_votes, votes_of_files
+from emotion_estimators.exceptions import DownloadError
+
+__all__ = ["fetch_votes"]
+
+_OWNER = "fetch_votes"
+_FILE = "fer2013new.csv"
+_COMMIT = "ae2128abf776409c93e50cf7c9d87180673314e6"
+_URL = f"https://raw.githubusercontent.com/microsoft/FERPlus/{_COMMIT}/{_FILE}"
+_SIZE = 1_602_762  # bytes
+_SHA256 = "9206e20d62f56475939f516847d61753e4860caeac9718b560129541b776fc2c"
+
+
+@validate_params(
+    {
+        "files": ["array-like", None],
+        "data_home": [str, os.PathLike, None],
+        "url": [str, None],
+        "timeout": [Interval(Real, 0, None, closed="neither")],
+        "verbose": ["verbose"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def fetch_votes(
+    files: Iterable[Any] | None = None,
+    *,
+    data_home: str | os.PathLike[str] | None = None,
+    url: str | None = None,
+    timeout: float = 30.0,
+    verbose: bool | int = False,
+) -> Any:
+    """Download what ten people voted for each face of FER2013, once, and load it.
+
+    Parameters
+    ----------
+    files : sequence of str or path-like, default=None
+        Images for which the votes are returned, named as in FER+ ("fer0000000.png"), as for
+        `load_votes`. None returns all 35,887 rows, in the order of ``fer2013.csv``.
+    data_home : str or path-like, default=None
+        Where to keep the file, in ``ferplus``. None is the folder of `get_data_home`.
+    url : str, default=None
+        Address of the file, such as that of a mirror. None is that of FER+'s repository, at
+        raw.githubusercontent.com.
+    timeout : float, default=30.0
+        Longest wait for the server, in seconds: for the connection and between two pieces.
+    verbose : bool or int, default=False
+        Show a progress bar.
+
+    Returns
+    -------
+    votes : pandas.DataFrame of shape (n_samples, 10)
+        As `load_votes` returns it; for ``votes`` of `load_fer2013`.
+
+    Raises
+    ------
+    ConnectionError
+        If the file cannot be downloaded, or must not: ``EMOTION_ESTIMATORS_OFFLINE``.
+    DownloadError
+        If what comes has another SHA-256.
+    ValueError
+        If `url` is no http address, or `files` holds what is no path.
+    OSError
+        If `data_home` cannot be written.
+    MissingDependencyError
+        If pandas is not installed.
+
+    Warns
+    -----
+    UserWarning
+        If there are no votes for some of `files`.
+
+    See Also
+    --------
+    load_votes : Load the table without any network.
+    clear_data_home : Delete what was downloaded.
+
+    Notes
+    -----
+    1.6 MB. The file appears in `data_home` whole or not at all, and is known by its SHA-256: one
+    that is there is checked again and not downloaded again.
+
+    FER+ is under the MIT licence, Copyright (c) Microsoft Corporation.
+
+    References
+    ----------
+    .. [1] E. Barsoum, C. Zhang, C. Canton Ferrer, Z. Zhang, "Training Deep Networks for Facial
+       Expression Recognition with Crowd-Sourced Label Distribution", ICMI 2016.
+       https://github.com/microsoft/FERPlus
+
+    Examples
+    --------
+    >>> from emotion_estimators.datasets import fetch_votes
+    >>> fetch_votes(url="my.mirror")
+    Traceback (most recent call last):
+    ...
+    ValueError: fetch_votes expected url to begin with http:// or https://, got 'my.mirror'.
+    """
+    import_optional("pandas", extra="table", needed_by=_OWNER)
+    url = _URL if url is None else url
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(
+            f"{_OWNER} expected url to begin with http:// or https://, got "
+            f"{readable_address(url)!r}."
+        )
+    path = get_data_home(data_home) / VOTES_FOLDER / _FILE
+    check = partial(_check, readable_address(url))
+    if not _passes(path, check):
+        if is_offline():
+            raise ConnectionError(
+                f"{_OWNER} does not find {path}, and EMOTION_ESTIMATORS_OFFLINE forbids to "
+                f"download it from {readable_address(url)}. load_votes takes a file as it is."
+            )
+        download(
+            what=f"{_OWNER}: {_FILE}",
+            url=url,
+            target=path,
+            check=check,
+            wrong=DownloadError,
+            if_unreachable="Check the network, or name a mirror as url.",
+            if_unwritable="Pass a data_home that can be written, or set EMOTION_ESTIMATORS_CACHE "
+            "to one, which is data_home=None.",
+            size=_SIZE,
+            timeout=timeout,
+            verbose=bool(verbose),
+        )
+    votes = read_votes(path, owner=_OWNER)
+    return (
+        frame_of_votes(votes, owner=_OWNER)
+        if files is None
+        else votes_of_files(votes, files, owner=_OWNER)
+    )
+
+
+def _passes(path: Path, check: Any) -> bool:
+    """Return whether the file is there and the one that is expected."""
+    try:
+        with path.open("rb") as file:
+            check(file)
+    except (OSError, CutOffError):  # DownloadError too
+        return False
+    return True
+
+
+def _check(url: str, file: BinaryIO) -> None:
+    """Raise DownloadError for another file, CutOffError for a part of one."""
+    content = file.read()
+    if len(content) < _SIZE:
+        raise CutOffError(f"the body ended after {len(content)} of {_SIZE} bytes")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != _SHA256:
+        raise DownloadError(
+            f"{_OWNER}: what {url} sends has SHA-256 {digest}, expected {_SHA256}. Nothing was "
+            "kept. load_votes takes a file of another version."
+        )
