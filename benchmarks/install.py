@@ -118,7 +118,7 @@ def run_photographs(folder: Path, photographs: Path) -> None:
     code = f"{OFFLINE}\nimport sys\nfrom emotion_estimators.cli import main\nsys.exit(main())"
     printed, how = run_alone(folder, "-c", code, "predict", str(photographs))
     seconds = time.perf_counter() - begin
-    n_faces = printed.count(",face,")
+    n_faces = printed.count(",face,,")  # rows; the heading has another next column
     if not n_faces:
         sys.exit(f"no face is found in {photographs}:\n{printed}")
     n = len(list(photographs.iterdir()))
