@@ -57,7 +57,7 @@ test-lowest:
 	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt
 
 # timm is left out: torchvision, which it needs, has no build for every torch
-EXTRAS := plot table parquet cascade torch keras lightning
+EXTRAS := plot table parquet cascade heif torch keras lightning
 
 # a skipped test means that the extra did not bring what it should
 test-extras:

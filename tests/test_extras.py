@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 from importlib.metadata import metadata, requires
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+HEIC = str(Path(__file__).parent / "images" / "rotated.heic")
 
 # by their names as modules; scikit-learn 1.6 imports pandas by itself where it is installed
 OPTIONAL = {
@@ -15,6 +18,7 @@ OPTIONAL = {
     "keras": {"keras"},
     "matplotlib": {"plot"},
     "pandas": {"table"},
+    "pi_heif": {"heif"},
     "pyarrow": {"parquet"},
     "pytorch_lightning": {"lightning"},
     "scikeras": {"keras"},
@@ -30,16 +34,19 @@ OPTIONAL = {
 USES = {
     "": """
         from emotion_estimators import (
-            FaceCropper, FacenetEmbedder, MirrorKernelRidgeClassifier,
-            PretrainedEmotionClassifier, make_facenet_classifier, make_hog_classifier,
+            EmotionEmbedder, FaceCropper, FacenetEmbedder, MirrorKernelRidgeClassifier,
+            PretrainedEmotionClassifier, make_embedding_classifier, make_facenet_classifier,
+            make_hog_classifier,
         )
         from emotion_estimators.model_selection import IterativeStratifiedKFold
         X, y = make_faces(14, random_state=0)
         make_hog_classifier().fit(X, y).predict(X)
+        make_embedding_classifier().fit(X, y).predict(X)
+        EmotionEmbedder().transform(X)
         MirrorKernelRidgeClassifier().fit(X, y).predict(X)
-        PretrainedEmotionClassifier(model="embedded-small").predict(X)
+        PretrainedEmotionClassifier().predict(X)
         FacenetEmbedder(weights=None, image_size=80).fit_transform(X[:1])
-        FaceCropper(detector=lambda photo: [[0, 0, 9, 9]]).fit_transform(X)
+        FaceCropper(on_no_face="whole").fit_transform(X)
         from emotion_estimators.analysis import iterate_faces
         cropper = FaceCropper(detector=lambda photo: [[0, 0, 9, 9]])
         assert len(list(iterate_faces(X, cropper=cropper))) == 14
@@ -65,6 +72,10 @@ USES = {
             path = Path(folder, "votes.csv")
             path.write_text(",".join(["file", *VOTE_COLUMNS]) + "\\na/0.png" + ",1" * 10)
             assert load_votes(path).shape == (1, 10)
+    """,
+    "heif": f"""
+        from emotion_estimators.images import read_image
+        assert read_image({HEIC!r}).shape == (64, 48, 3)
     """,
     "parquet": """
         import tempfile

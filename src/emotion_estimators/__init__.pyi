@@ -17,10 +17,12 @@ from .classifiers import FineTunedFacenetClassifier as FineTunedFacenetClassifie
 from .classifiers import LightningMultiLabelClassifier as LightningMultiLabelClassifier
 from .classifiers import MirrorKernelRidgeClassifier as MirrorKernelRidgeClassifier
 from .classifiers import PretrainedEmotionClassifier as PretrainedEmotionClassifier
+from .classifiers import make_embedding_classifier as make_embedding_classifier
 from .classifiers import make_emoji_classifier as make_emoji_classifier
 from .classifiers import make_facenet_classifier as make_facenet_classifier
 from .classifiers import make_hog_classifier as make_hog_classifier
 from .classifiers import make_multilabel_classifier as make_multilabel_classifier
+from .features import EmotionEmbedder as EmotionEmbedder
 from .features import FaceCropper as FaceCropper
 from .features import FacenetEmbedder as FacenetEmbedder
 from .features import HOGTransformer as HOGTransformer

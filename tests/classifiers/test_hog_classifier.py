@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import skops.io as skops
 from skimage.feature import hog
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.svm import LinearSVC
@@ -136,3 +137,17 @@ def test_image_checks():
     # the SVM multiplies a batch as one matrix, and BLAS rounds one row in another way than many
     results = check_image_estimator(model, batch_tolerance=1e-12)
     assert {result["status"] for result in results} == {"passed"}
+
+
+def test_probabilities_on_demand():
+    X, y = make_faces(140, random_state=0)
+    model = make_hog_classifier(probability=True, random_state=0).fit(X, y)
+    probabilities = model.predict_proba(X)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)  # sums of seven floats
+    reference = CalibratedClassifierCV(LinearSVC(random_state=0), ensemble=False)
+    reference.fit(model[:-1].transform(X), y)
+    expected = reference.predict_proba(model[:-1].transform(X))
+    np.testing.assert_array_equal(probabilities, expected)
+    assert not hasattr(make_hog_classifier(), "predict_proba")
+    with pytest.raises(ValueError, match='probabilities only with preset="original"'):
+        make_hog_classifier("fer2013", probability=True)

@@ -16,7 +16,7 @@ bag = pytest.importorskip("dask.bag", reason="its partitions are what is tested"
 pytestmark = pytest.mark.usefixtures("client")  # Dask finds it by itself
 
 N_PHOTOS = 12
-CLASSIFIER = PretrainedEmotionClassifier(model="embedded-small", n_threads=1)
+CLASSIFIER = PretrainedEmotionClassifier(n_threads=1)
 
 
 @pytest.fixture(scope="module")

@@ -116,7 +116,7 @@ def test_search_over_embeddings_with_a_folder_for_all_workers(client, faces, sco
 
 def test_scores_of_the_pretrained_model(client, faces, scorer):
     score, folder = scorer
-    model = PretrainedEmotionClassifier(model="embedded-small", n_threads=1)
+    model = PretrainedEmotionClassifier(n_threads=1)
     expected = cross_val_score(model, *faces, cv=3)
     with joblib.parallel_config("dask"):
         scores = cross_val_score(model, *faces, cv=3, scoring=score)

@@ -115,7 +115,7 @@ def run_console(block: Block) -> str:
     printed = ""
     for line in block.code.replace("\\\n", " ").splitlines():
         assert line.startswith("$ emotion-estimators "), f"not run, and not marked: {line}"
-        command = [sys.executable, "-m", "emotion_estimators.cli", *shlex.split(line)[2:]]
+        command = [sys.executable, "-m", "emotion_estimators", *shlex.split(line)[2:]]
         process = subprocess.run(command, capture_output=True, text=True, check=False)
         assert process.returncode == 0, process.stderr
         printed += process.stdout

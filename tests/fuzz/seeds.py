@@ -11,7 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, features
 
+from emotion_estimators.images.formats import find_reader
+
 __all__ = ["SEEDS"]
+
+HEIC = Path(__file__).parents[1] / "images" / "rotated.heic"
 
 
 def image_seeds():
@@ -49,6 +53,8 @@ def image_seeds():
                 except (OSError, ValueError, KeyError, NotImplementedError, AttributeError):
                     continue  # the format does not know the mode
                 yield f"{name} {mode}", file.getvalue()
+    if find_reader("HEIF") is not None:  # nothing here writes it
+        yield "heif", HEIC.read_bytes()
 
 
 def hdf5_seeds():

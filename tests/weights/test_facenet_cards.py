@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.exceptions import ImageReadError, WeightsError
+from emotion_estimators.features import FacenetEmbedder
 from emotion_estimators.networks.facenet.engine import open_face_network, random_state
 from emotion_estimators.networks.facenet.weights import FACE_SUFFIXES, read_face_weights
 from emotion_estimators.weights import fetch_weights, get_card, list_cards, registry
@@ -113,3 +114,13 @@ def test_another_file_at_the_address(torch_body, http_server, cache, monkeypatch
 def test_a_misspelt_name():
     with pytest.raises(ValueError, match=rf"\({', '.join(NAMES)}\), got 'vgface2'"):
         get_card("vgface2", task="face embedding")
+
+
+def test_images_are_checked_before_a_download(http_server, cache_home, monkeypatch):
+    card = serve(http_server, monkeypatch, "vggface2", b"never asked for")
+    embedder = FacenetEmbedder(weights=card.name)
+    for use in (embedder.fit, embedder.transform):
+        with pytest.raises(ImageReadError, match=r"none\.png"):
+            use(["none.png"])
+    assert http_server.n_requests == 0
+    assert not cache_home.exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +17,29 @@ from emotion_estimators.classifiers.pretrained_emotion_classifier import (
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.features.faces.cropper import FaceCropper
 from emotion_estimators.features.faces.faces import Faces
+from emotion_estimators.features.faces.geometry import choose_face
 from emotion_estimators.features.faces.prepared import PreparedCropper
 from emotion_estimators.images.items import describe_problem, item_path
 from emotion_estimators.images.threads import map_in_threads
 from emotion_estimators.validation import iterate_images
 
-__all__ = ["BOX", "iterate_faces", "standard_cropper", "start_iteration", "table_columns"]
+__all__ = [
+    "BOX",
+    "iterate_faces",
+    "iterate_with_crops",
+    "look_at",
+    "standard_cropper",
+    "start_iteration",
+    "table_columns",
+]
 
 BOX = ("x", "y", "width", "height")
 
 _GROUP = 8  # photographs for each thread whose faces are classified together
 _CROP_SIZE = 96  # twice the embedded model's images, which are then averages of four pixels
 _NAN = float("nan")
+
+_Found: TypeAlias = tuple[Faces, NDArray[Any]] | InvalidImagesError
 
 
 def iterate_faces(
@@ -91,6 +102,17 @@ def start_iteration(
     owner: str, X: Iterable[Any], cropper: Any, classifier: Any
 ) -> Iterator[list[dict[str, Any]]]:
     """Check the arguments of `iterate_faces` now, and look at photographs as they are asked for."""
+    return (rows for rows, _ in iterate_with_crops(owner, X, cropper, classifier))
+
+
+def iterate_with_crops(
+    owner: str, X: Iterable[Any], cropper: Any, classifier: Any, *, only_largest: bool = False
+) -> Iterator[tuple[list[dict[str, Any]], NDArray[Any]]]:
+    """Do what `iterate_faces` does, maybe for the largest face of each photograph only.
+
+    returns, for each photograph, its rows and the crops of its faces, (n_faces, height, width[,
+    3]).
+    """
     items = iterate_images(X, owner)
     if cropper is None:
         cropper = standard_cropper()
@@ -104,30 +126,49 @@ def start_iteration(
     if hasattr(classifier, "fit"):
         check_is_fitted(classifier)
     classes = [str(name) for name in open_classes(classifier)]
-    return _iterate(items, cropper.prepare(), classifier, classes)
+    return _iterate(items, cropper.prepare(), classifier, classes, only_largest=only_largest)
 
 
-def _iterate(
-    items: Iterable[Any], prepared: PreparedCropper, classifier: Any, classes: list[str]
-) -> Iterator[list[dict[str, Any]]]:
+def look_at(
+    items: Iterable[Any], prepared: PreparedCropper, *, only_largest: bool = False
+) -> Iterator[tuple[Any, _Found]]:
+    """Yield the path of each photograph, and its faces and their crops or why it has none."""
 
-    def look(item: Any) -> tuple[Any, tuple[Faces, NDArray[Any]] | InvalidImagesError]:
+    def look(item: Any) -> tuple[Any, _Found]:
         name = item_path(item)
         problem = describe_problem(item)
         if problem:
             return name, InvalidImagesError(problem)
         try:
-            return name, prepared.crops(item)
+            faces, crops = prepared.crops(item)
         except InvalidImagesError as error:
             return name, error
+        if only_largest and len(faces) > 1:
+            one = [choose_face(faces, "largest", (0, 0))]
+            points = None if faces.landmarks is None else faces.landmarks[one]
+            return name, (Faces(faces.boxes[one], points, faces.scores[one]), crops[one])
+        return name, (faces, crops)
 
-    seen = map_in_threads(look, items, n_threads=prepared.n_threads)
+    return map_in_threads(look, items, n_threads=prepared.n_threads)
+
+
+def _iterate(
+    items: Iterable[Any],
+    prepared: PreparedCropper,
+    classifier: Any,
+    classes: list[str],
+    *,
+    only_largest: bool,
+) -> Iterator[tuple[list[dict[str, Any]], NDArray[Any]]]:
+    seen = look_at(items, prepared, only_largest=only_largest)
     row = 0
     while group := list(islice(seen, _GROUP * prepared.n_threads)):
         crops = [found[1] for _, found in group if not isinstance(found, InvalidImagesError)]
         probabilities = iter(_classify(classifier, crops))
         for name, found in group:
-            yield _rows(row, name, found, probabilities, classes)
+            no_crops = np.empty((0, 0, 0), np.uint8)
+            of_photo = no_crops if isinstance(found, InvalidImagesError) else found[1]
+            yield _rows(row, name, found, probabilities, classes), of_photo
             row += 1
 
 
@@ -152,15 +193,16 @@ def table_columns(classes: Iterable[Any]) -> list[str]:
         ``status``, "face", "no face" or "unreadable"; ``problem``, why it is unreadable;
         ``face``, its number in the photograph, from 0, the most confident first; ``x``, ``y``,
         ``width``, ``height``, its box in pixels; ``score`` of the detector; ``emotion``, the
-        most probable class; and ``emotion_<class>``, the probability of each class.
+        most probable class; ``certainty``, its probability; and ``emotion_<class>``, the
+        probability of each class.
 
     Examples
     --------
     >>> from emotion_estimators.analysis import table_columns
-    >>> table_columns(["happy", "sad"])[-3:]
-    ['emotion', 'emotion_happy', 'emotion_sad']
+    >>> table_columns(["happy", "sad"])[-4:]
+    ['emotion', 'certainty', 'emotion_happy', 'emotion_sad']
     """
-    fixed = ["row", "image", "status", "problem", "face", *BOX, "score", "emotion"]
+    fixed = ["row", "image", "status", "problem", "face", *BOX, "score", "emotion", "certainty"]
     return fixed + [f"emotion_{name}" for name in classes]
 
 
@@ -179,13 +221,13 @@ def _classify(classifier: Any, crops: list[NDArray[Any]]) -> list[NDArray[np.flo
 def _rows(
     row: int,
     name: str | None,
-    found: tuple[Faces, NDArray[Any]] | InvalidImagesError,
+    found: _Found,
     probabilities: Iterator[NDArray[np.float64]],
     classes: list[str],
 ) -> list[dict[str, Any]]:
     """Return the rows of one photograph; takes as many probabilities as it has faces."""
     columns = table_columns(classes)
-    nothing = [None, *[_NAN] * 5, None, *[_NAN] * len(classes)]
+    nothing = [None, *[_NAN] * 5, None, _NAN, *[_NAN] * len(classes)]
     if isinstance(found, InvalidImagesError):
         values = [row, name, "unreadable", str(found), *nothing]
         return [dict(zip(columns, values, strict=True))]
@@ -197,5 +239,6 @@ def _rows(
         of_face = next(probabilities).tolist()
         emotion = classes[int(np.argmax(of_face))]
         values = [row, name, "face", "", i, *faces.boxes[i].tolist(), float(faces.scores[i])]
-        rows.append(dict(zip(columns, [*values, emotion, *of_face], strict=True)))
+        values += [emotion, max(of_face), *of_face]
+        rows.append(dict(zip(columns, values, strict=True)))
     return rows

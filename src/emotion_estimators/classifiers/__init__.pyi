@@ -1,3 +1,4 @@
+from .embedding_classifier import make_embedding_classifier as make_embedding_classifier
 from .emoji_classifier import make_emoji_classifier as make_emoji_classifier
 from .emoji_cnn_classifier import EmojiCNNClassifier as EmojiCNNClassifier
 from .emotion_cnn_classifier import EmotionCNNClassifier as EmotionCNNClassifier

@@ -18,29 +18,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from emotion_estimators._untrusted import read_json
 from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.features._embedding import network_weights
 from emotion_estimators.images import to_rgb
 from emotion_estimators.images.sizes import parse_size
 from emotion_estimators.labels import canonical_emotion
-from emotion_estimators.networks.model_file import open_network
-from emotion_estimators.networks.onnx.network import OnnxNetwork
-from emotion_estimators.networks.onnx.reader import data_files
+from emotion_estimators.networks.onnx.network import FEATURES, OnnxNetwork
 from emotion_estimators.networks.onnx.session import choose_providers
-from emotion_estimators.validation import check_labels
-from emotion_estimators.weights import (
-    fetch_weights,
-    file_sha256,
-    get_card,
-    list_cards,
-)
+from emotion_estimators.validation import check_class_prior, check_labels
+from emotion_estimators.weights import WeightCard, fetch_weights, list_cards
 from emotion_estimators.weights.files import files_sha256
+from emotion_estimators.weights.registry import find_card
 
-__all__ = ["FrozenModel", "check_vocabulary", "foretold_classes", "load_model"]
+__all__ = ["FrozenModel", "check_vocabulary", "foretold_classes", "load_model", "named_card"]
 
 _SUFFIXES = (".onnx", ".hdf5", ".h5")
 # What a file may say of itself.
 _MAX_SIDE = 4096  # pixels, of the images
 _MAX_JSON = 1_000_000  # bytes
 _MAX_LABEL = 1000  # characters
+_METADATA = ("image_size", "scaling", "color", "output", "class_prior")
 _REPR = reprlib.Repr()
 _REPR.maxlist = _REPR.maxtuple = 10
 _REPR.maxstring = _REPR.maxother = 80
@@ -68,8 +64,10 @@ class FrozenModel:
     low: NDArray[np.float32]
     high: NDArray[np.float32]
     softmax: bool
-
+    mirrored: bool
     classes: NDArray[Any]
+    training_prior: NDArray[np.float64] | None
+    class_prior: NDArray[np.float64] | None
 
     @cached_property
     def columns(self) -> NDArray[np.intp]:
@@ -92,8 +90,13 @@ class FrozenModel:
 
         Raises ValueError if the outputs are no probabilities, or not as many as the labels.
         """
+        inputs = self._prepare(images)
+        if self.mirrored:
+            # side by side, so that both go through the network in one run
+            inputs = np.stack([inputs, inputs[:, :, ::-1]], axis=1).reshape(-1, *inputs.shape[1:])
+            run_size *= 1 if self.network.batch_size else 2
         outputs = self.network.run(
-            self._prepare(images),
+            inputs,
             batch_size=run_size,
             n_threads=1 if self.network.on_device else n_threads,
         )
@@ -110,7 +113,14 @@ class FrozenModel:
         if not self.softmax:
             _check_probabilities(outputs, self.network.activation)
         kept = outputs[:, self.columns].astype(np.float64)
-        return self._normalized(_exponentials(kept) if self.softmax else kept)
+        probabilities = self._normalized(_exponentials(kept) if self.softmax else kept)
+        if self.mirrored:
+            probabilities = probabilities.reshape(len(images), 2, -1).mean(axis=1)
+        if self.class_prior is None or self.training_prior is None:
+            return probabilities
+        from emotion_estimators.metrics import adjust_class_prior
+
+        return adjust_class_prior(probabilities, self.training_prior, self.class_prior)
 
     def gives_probabilities(self) -> bool:
         """Whether two images of noise are given rows that sum to 1 as they are."""
@@ -165,12 +175,16 @@ def load_model(
     owner: str,
     *,
     model: str | os.PathLike[str],
+    output: str | None,
+    precision: str | None,
     labels: ArrayLike | None,
     classes: ArrayLike | None,
+    class_prior: Any,
     image_size: int | tuple[int, int] | None,
     scaling: Any,
     color: str | None,
     activation: str | None,
+    test_time_augmentation: bool | None,
     device: Any,
     verbose: int,
 ) -> FrozenModel:
@@ -180,47 +194,65 @@ def load_model(
     there is no such file; WeightsError if the file holds no such network.
     """
     chosen = {"labels": labels, "image_size": image_size, "scaling": scaling, "color": color}
-    path, known = _find(owner, model, verbose=verbose)
-    is_named = known is not None
+    card = named_card(model)
     told = {**chosen, "activation": activation}
-    if is_named and any(value is not None for value in told.values()):
+    if card is not None and any(value is not None for value in told.values()):
         given = ", ".join(name for name, value in told.items() if value is not None)
         raise ValueError(
             f"{owner} knows {given} of model={os.fspath(model)!r}: leave it None. It is for files "
             "of your own."
         )
-    files: tuple[Path, ...] = (path,)
-    if path.suffix.lower() == ".onnx":
-        files += data_files(path, file_sha256(path))
-    sha256 = files_sha256(files)
-
-    def check() -> None:
-        if files_sha256(files) != sha256:
-            raise WeightsError(f"{owner}: {path} changed while it was read. Try again.")
-
+    # all that costs nothing comes before a download
+    if card is not None:
+        _settle_classes(owner, classes, card.labels)
     providers = choose_providers(device, needed_by=owner)
-    network = open_network(path, sha256, providers=providers, check=check)
+    if card is None:
+        path = _find(owner, model, precision)
+    else:
+        path = _fetch(owner, card, precision, verbose=verbose)
+    weights = network_weights(owner, path, providers)
+    network = weights.read()
     # ONNX Runtime goes to the CPU by itself where its library finds no device
     if str(device).startswith("cuda") and not network.on_device:
         raise ValueError(
             f"{owner} got device={device!r}, but ONNX Runtime finds no such CUDA device. Use "
             "device='auto' to fall back to the CPU."
         )
-    known = {**_read_metadata(network, path), **(known or {})}
+    if card is None:
+        card = find_card(weights.hash, "emotion")
+    known = {**_read_metadata(network, path), **_facts(card)}
+    network = network.at(_settle_output(owner, output, known.get("output"), network))
     settled = {name: known.get(name) if value is None else value for name, value in chosen.items()}
     low, high = _settle_scaling(owner, settled["scaling"], network)
     names = _settle_labels(owner, settled["labels"], network, path)
+    kept = _settle_classes(owner, classes, names)
+    training_prior = _training_prior(known.get("class_prior"), network, names, kept)
+    wanted = check_class_prior(class_prior, kept, name=owner)
+    if wanted is not None and training_prior is None:
+        raise ValueError(
+            f"{owner} got class_prior for {path}, which does not say how common the classes were "
+            f"in its training: its metadata have no 'class_prior' of the output "
+            f"{network.output!r}, a number for each class. Leave class_prior None, or use "
+            "emotion_estimators.metrics.adjust_class_prior on the probabilities."
+        )
     opened = FrozenModel(
         network=network,
-        files=files,
-        sha256=sha256,
+        files=weights.files,
+        sha256=weights.hash,
         labels=names,
-        classes=_settle_classes(owner, classes, names),
+        classes=kept,
         image_size=_settle_size(owner, settled["image_size"], network),
         color=_settle_color(owner, settled["color"], network),
         low=low,
         high=high,
         softmax=activation == "softmax",
+        mirrored=bool(
+            card is not None and card.test_time_augmentation
+            if test_time_augmentation is None
+            else test_time_augmentation
+        ),
+        training_prior=training_prior,
+        class_prior=wanted,
     )
     if opened.softmax and (network.activation or opened.gives_probabilities()):
         raise ValueError(
@@ -233,12 +265,22 @@ def load_model(
 def foretold_classes(model: Any, labels: Any, classes: Any) -> NDArray[Any] | None:
     """Return the classes that the parameters or a card tell, None where only a file does."""
     if classes is None:
-        cards = {card.name: card for card in list_cards("emotion")}
-        card = cards.get(os.fspath(model)) if isinstance(model, str | os.PathLike) else None
+        card = named_card(model) if isinstance(model, str | os.PathLike) else None
         classes = labels if card is None else card.labels
         classes = None if classes is None else sorted(_names(classes) or ())
     names = None if classes is None else _names(classes)
     return np.array(names) if names else None
+
+
+def named_card(model: str | os.PathLike[str]) -> WeightCard | None:
+    """Return the card of a model that goes by a name, None of any other."""
+    return next((card for card in list_cards("emotion") if card.name == os.fspath(model)), None)
+
+
+def _facts(card: WeightCard | None) -> dict[str, Any]:
+    """Return what a card says of the network's outputs and inputs."""
+    names = () if card is None else ("labels", "image_size", "scaling", "color")
+    return {name: getattr(card, name) for name in names}
 
 
 def check_vocabulary(
@@ -278,24 +320,28 @@ def check_vocabulary(
     )
 
 
-def _find(
-    owner: str, model: str | os.PathLike[str], *, verbose: int
-) -> tuple[Path, dict[str, Any] | None]:
-    """Return the file, and what is known of it if it goes by a name."""
+def _fetch(owner: str, card: WeightCard, precision: str | None, *, verbose: int) -> Path:
+    """Return the file of a model that goes by a name."""
+    if precision not in (None, *card.precisions):
+        raise ValueError(
+            f"{owner} expected precision to be one of those of model={card.name!r}, "
+            f"{', '.join(map(repr, card.precisions))}, or None, got {precision!r}."
+        )
+    return fetch_weights(card.name, precision=precision, verbose=verbose)
+
+
+def _find(owner: str, model: str | os.PathLike[str], precision: str | None) -> Path:
+    """Return a file of the user's own."""
     name = os.fspath(model)
-    names = [card.name for card in list_cards("emotion")]
-    if name in names:
-        card = get_card(name)
-        return fetch_weights(name, verbose=verbose), {
-            "labels": card.labels,
-            "image_size": card.image_size,
-            "scaling": card.scaling,
-            "color": card.color,
-        }
     path = Path(name)
     if path.is_file() and path.suffix.lower() in _SUFFIXES:
-        return path, None
-    choices = ", ".join(repr(choice) for choice in names)
+        if precision is not None:
+            raise ValueError(
+                f"{owner} got precision={precision!r} for {path}: a file of your own computes in "
+                "the numbers that it holds. Leave precision None."
+            )
+        return path
+    choices = ", ".join(repr(card.name) for card in list_cards("emotion"))
     wanted = f"{owner} expected model to be {choices}, or the path of a file {', '.join(_SUFFIXES)}"
     if path.suffix.lower() in _SUFFIXES and not path.exists():
         raise FileNotFoundError(f"{wanted}; there is no file {name}.")
@@ -306,7 +352,7 @@ def _find(
 
 def _read_metadata(network: OnnxNetwork, path: Path) -> dict[str, Any]:
     """Return the settings that `EmotionCNNClassifier.export_onnx` writes into a file."""
-    keys = {"classes": "labels", "image_size": "image_size", "scaling": "scaling", "color": "color"}
+    keys = {"classes": "labels", **{key: key for key in _METADATA}}
     return {
         name: _parse(network.metadata[key], f"{path}: its metadata {key!r}")
         for key, name in keys.items()
@@ -331,11 +377,52 @@ def _names(labels: Any) -> list[str] | None:
     return [str(name) for name in names] if len(set(names)) == len(names) else None
 
 
+def _settle_output(owner: str, output: Any, known: Any, network: OnnxNetwork) -> str:
+    """Return the name of the output that answers."""
+    if output == FEATURES and FEATURES in network.outputs:
+        raise ValueError(
+            f"{owner} answers with classes, and the output {FEATURES!r} gives none. "
+            "emotion_estimators.EmotionEmbedder hands out features."
+        )
+    answers = [name for name in network.outputs if name != FEATURES]
+    if output is None:
+        output = known if known in answers else answers[0] if len(answers) == 1 else None
+    if output is None or output not in answers:
+        raise ValueError(
+            f"{owner} expected output to be one of those of {network.path}, "
+            f"{_shown(answers)}, got {_shown(output)}."
+        )
+    return str(output)
+
+
+def _training_prior(
+    stated: Any, network: OnnxNetwork, labels: tuple[str, ...], classes: NDArray[Any]
+) -> NDArray[np.float64] | None:
+    """Return the prior that the chosen output learned, (n_classes,), if the file states it.
+
+    Raises WeightsError if it states something else.
+    """
+    prior = stated.get(network.output) if isinstance(stated, dict) else stated
+    if prior is None:
+        return None
+    where = f"{network.path}: its metadata 'class_prior'"
+    if not isinstance(prior, list):
+        raise WeightsError(f"{where}: expected a number for each class, got {_shown(prior)}.")
+    try:
+        shares = check_class_prior(prior, labels, name=where)
+    except ValueError as error:
+        raise WeightsError(str(error)) from error
+    assert shares is not None  # noqa: S101 - a list is no None
+    kept = shares[[labels.index(name) for name in classes.tolist()]]
+    of_the_kept: NDArray[np.float64] = kept / kept.sum()
+    return of_the_kept
+
+
 def _settle_labels(owner: str, labels: Any, network: OnnxNetwork, path: Path) -> tuple[str, ...]:
     if labels is None:
         raise ValueError(
             f"{owner} needs labels for {path}: the class of each output of the network, in its "
-            "order, such as emotion_estimators.labels.EMOTIONS or MINI_XCEPTION_ORDER."
+            "order, such as emotion_estimators.labels.EMOTIONS or FER_PACKAGE_LABELS."
         )
     names = _names(labels)
     if names is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -22,7 +23,9 @@ __all__ = ["make_hog_classifier"]
 @validate_params(
     {
         "preset": [StrOptions({"original", "fer2013"})],
-        **constraints("image_size", "image_shape", "n_threads", "random_state", "verbose"),
+        **constraints("image_size", "image_shape"),
+        "probability": ["boolean"],
+        **constraints("n_threads", "random_state", "verbose"),
     },
     prefer_skip_nested_validation=True,
 )
@@ -31,6 +34,7 @@ def make_hog_classifier(
     *,
     image_size: int | tuple[int, int] | None = 48,
     image_shape: tuple[int, ...] | None = None,
+    probability: bool = False,
     n_threads: int | None = None,
     random_state: int | np.random.RandomState | None = None,
     verbose: int = 0,
@@ -54,6 +58,10 @@ def make_hog_classifier(
         takes them as they are, all of one size.
     image_shape : tuple of int or None, default=None
         How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
+    probability : bool, default=False
+        Give `predict_proba`, by a sigmoid fitted on the decisions of 5-fold cross-validation
+        (:class:`~sklearn.calibration.CalibratedClassifierCV`). The step ``svc`` is the
+        calibrated classifier then. Only with the preset "original".
     n_threads : int or None, default=None
         Threads that work at the same time. They decode files and describe images. None is
         the number of CPUs that the process may use, or ``OMP_NUM_THREADS`` where that is less.
@@ -88,6 +96,12 @@ def make_hog_classifier(
     >>> model.score(X[90:], y[90:]) > 0.8
     True
     """
+    if preset == "fer2013" and probability:
+        raise ValueError(
+            'make_hog_classifier gives probabilities only with preset="original", got '
+            'preset="fer2013" and probability=True. Wrap what it returns in scikit-learn\'s '
+            "CalibratedClassifierCV, which fits it several times."
+        )
     if preset == "original":
         hog = HOGTransformer(
             cells_per_block=(2, 2),
@@ -96,7 +110,8 @@ def make_hog_classifier(
             n_threads=n_threads,
         )
         svc = LinearSVC(random_state=random_state)
-        return Pipeline([("hog", hog), ("svc", svc)], verbose=bool(verbose))
+        classifier = CalibratedClassifierCV(svc, ensemble=False) if probability else svc
+        return Pipeline([("hog", hog), ("svc", classifier)], verbose=bool(verbose))
 
     # enlarged twice: cells of 8 and 6 px of the original, whose gradients are smoothed
     scales = [

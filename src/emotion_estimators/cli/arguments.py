@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,10 +14,12 @@ from emotion_estimators import __version__
 from emotion_estimators.cli.console import (
     FAILED,
     MISUSED,
+    OK,
     UsageError,
     fill_descriptors,
     flush_output,
     let_go,
+    print_line,
     report,
     visible,
 )
@@ -35,18 +38,26 @@ many other files they hold, and of which kinds, is said. Interrupted, it leaves 
 photographs done, and --resume goes on with it; killed, it leaves their rows in TABLE.csv, or in
 TABLE.jsonl.rows.csv and TABLE.parquet.rows.csv, with which --resume goes on, too."""
 
+_CROP = """\
+Cut the faces out of photographs, each into a file DIR/NAME-NUMBER.png, and write the table that
+predict writes, with one more column, crop, as DIR/faces.csv. Folders within folders are kept: of
+photographs in one folder for each emotion come such folders of crops, from which classifiers learn
+and which evaluate measures on. DIR must be new or empty."""
+
 _EVALUATE = """\
 Classify face crops whose emotion is known, and print how well: accuracy, balanced accuracy, macro
 F1 and expected calibration error with 95 % bootstrap intervals, the recall of each class, and the
-confusion matrix. Images that cannot be read are named and left out."""
+confusion matrix. Images that cannot be read are named and left out. Whole photographs are refused;
+--crop cuts the largest face out of each."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(_as_values(sys.argv[1:] if argv is None else argv))
     fill_descriptors()
     try:
-        status = _run(arguments)
+        status = _run(arguments) if arguments.command else _help(parser)
         flush_output()
     except KeyboardInterrupt:
         report("interrupted.")
@@ -65,6 +76,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+def _help(parser: argparse.ArgumentParser) -> int:
+    print_line(parser.format_help().rstrip())
+    return OK
+
+
+def _as_values(argv: Sequence[str]) -> list[str]:
+    """Return arguments such that argparse takes no number, or list of them, for an option."""
+    numbers = re.compile(r"-[\d.][\d.,eE+-]*")
+    return [f" {text}" if numbers.fullmatch(text) else text for text in argv]
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose messages pass nothing on that terminals obey."""
 
@@ -77,6 +99,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from emotion_estimators.cli.predict import predict
 
         return predict(arguments)
+    if arguments.command == "crop":
+        from emotion_estimators.cli.crop import crop
+
+        return crop(arguments)
     if arguments.command == "evaluate":
         from emotion_estimators.cli.evaluate import evaluate
 
@@ -95,19 +121,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="emotion-estimators", description="Emotions of faces in photographs.", epilog=_STATUSES
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     predict = commands.add_parser(
         "predict", help="photographs to a table of faces", description=_PREDICT, epilog=_STATUSES
     )
     predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
     _add_model(predict)
-    predict.add_argument(
-        "--detector",
-        default="yunet",
-        help="yunet (default; its file is downloaded once), cascade (nothing to download; needs "
-        "scikit-image), or YuNet's file .onnx",
-    )
+    _add_detector(predict)
     predict.add_argument(
         "--out",
         type=Path,
@@ -122,11 +143,51 @@ def _parser() -> argparse.ArgumentParser:
     )
     present.add_argument("--overwrite", action="store_true", help="replace TABLE if it exists")
     predict.add_argument(
+        "--full",
+        action="store_true",
+        help="all digits: without it, boxes are rounded to tenths of a pixel, other numbers to "
+        "four decimals",
+    )
+    predict.add_argument(
+        "--excel",
+        action="store_true",
+        help="mark CSV as Unicode, so that Excel opens it with its umlauts",
+    )
+    predict.add_argument(
         "--draw",
         type=Path,
         metavar="DIR",
         help="write each photograph that shows faces into this folder, with boxes and labels",
     )
+    predict.add_argument(
+        "--min-certainty",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="below this certainty, in 0..1, the emotion is called unsure",
+    )
+
+    crop = commands.add_parser(
+        "crop", help="photographs to face crops", description=_CROP, epilog=_STATUSES
+    )
+    crop.add_argument("paths", nargs="+", type=Path, metavar="PHOTOS", help="image or folder")
+    crop.add_argument("folder", type=Path, metavar="DIR", help="where the crops go")
+    crop.add_argument(
+        "--largest", action="store_true", help="of each photograph the largest face only"
+    )
+    crop.add_argument(
+        "--size",
+        type=_sides,
+        metavar="SIDE",
+        help="of the crops in pixels, or HEIGHTxWIDTH; 96 by default",
+    )
+    crop.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with DIR: skip what its table holds, but for images it says cannot be read",
+    )
+    _add_model(crop)
+    _add_detector(crop)
 
     evaluate = commands.add_parser(
         "evaluate", help="how good a model is", description=_EVALUATE, epilog=_STATUSES
@@ -134,7 +195,19 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "path", type=Path, help="folder or zip file with one folder of face crops for each emotion"
     )
+    whole = evaluate.add_mutually_exclusive_group()
+    whole.add_argument(
+        "--crop",
+        action="store_true",
+        help="the images are photographs: classify the largest face of each",
+    )
+    whole.add_argument(
+        "--no-check",
+        action="store_true",
+        help="classify the images as they are, also where they look like whole photographs",
+    )
     _add_model(evaluate)
+    _add_detector(evaluate)
     evaluate.add_argument(
         "--out",
         type=Path,
@@ -168,7 +241,18 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         help="emotion model: embedded (default), another name that info lists, or a file .onnx, "
         ".hdf5 or .h5",
     )
-
+    parser.add_argument(
+        "--output",
+        metavar="NAME",
+        help="which output of the model answers; of the embedded one votes (default), what people "
+        "would say, or labels, the vocabulary of FER2013",
+    )
+    parser.add_argument(
+        "--class-prior",
+        choices=["uniform", "estimate"],
+        help="how common the emotions are in these images: uniform, all alike; estimate, as all of "
+        "the images together tell, which takes hundreds; by default as in the training",
+    )
     parser.add_argument(
         "--device",
         default="auto",
@@ -178,6 +262,73 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n-threads", type=_positive, metavar="N", help="threads; by default one for each CPU"
     )
+    own = parser.add_argument_group(
+        "model files of your own", "What the file does not state; registered files are known."
+    )
+    own.add_argument(
+        "--labels",
+        type=_names,
+        metavar="NAME,NAME,...",
+        help="the emotion of each output of the network, in its order",
+    )
+    own.add_argument(
+        "--scaling",
+        nargs=2,
+        type=_values,
+        metavar=("LOW", "HIGH"),
+        help="what black and white are in the input, such as -1 1; by default 0 1. One number, or "
+        "three with commas between them, for red, green and blue",
+    )
+    own.add_argument("--color", choices=("grey", "rgb"), help="colour of the input")
+    own.add_argument(
+        "--activation", choices=("softmax",), help="what makes the outputs probabilities"
+    )
+    own.add_argument(
+        "--image-size",
+        type=_sides,
+        metavar="SIDE",
+        help="of the input in pixels, or HEIGHTxWIDTH, for networks that take any",
+    )
+
+
+def _add_detector(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--detector",
+        default="yunet",
+        help="what finds the faces: yunet (default), another file .onnx of YuNet, or cascade "
+        "(slower, for frontal faces; needs scikit-image)",
+    )
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+def _values(text: str) -> float | list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3):
+        raise argparse.ArgumentTypeError(f"expected one number, or three, got {text.strip()!r}")
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _sides(text: str) -> int | tuple[int, int]:
+    sides = [_positive(part) for part in text.lower().split("x")]
+    if len(sides) > 2:
+        raise argparse.ArgumentTypeError(f"expected one side, or HEIGHTxWIDTH, got {text!r}")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number in 0..1, got {text!r}")
+    return share
 
 
 def _positive(text: str) -> int:

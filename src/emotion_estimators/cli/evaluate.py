@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import Bunch
 
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
+from emotion_estimators.analysis.rows import look_at
+from emotion_estimators.classifiers.pretrained_emotion_classifier import open_output
 from emotion_estimators.cli.console import (
     FAILED,
     OK,
@@ -22,17 +26,34 @@ from emotion_estimators.cli.console import (
     report,
     track,
 )
-from emotion_estimators.cli.models import open_classifier, registered_classes
+from emotion_estimators.cli.models import (
+    learned_prior,
+    open_classifier,
+    open_cropper,
+    registered_classes,
+)
 from emotion_estimators.cli.outputs import check_folder
 from emotion_estimators.datasets import load_image_folder
 from emotion_estimators.exceptions import InvalidImagesError, shorten
+from emotion_estimators.features.faces.cropper import FaceCropper
+from emotion_estimators.features.faces.prepared import PreparedCropper
+from emotion_estimators.images import read_image_size
+from emotion_estimators.images.collection import Photograph
 from emotion_estimators.labels import EMOTIONS
-from emotion_estimators.metrics import measure_probabilities
+from emotion_estimators.metrics import (
+    adjust_class_prior,
+    estimate_class_prior,
+    measure_probabilities,
+)
 
 __all__ = ["evaluate"]
 
 _N_NAMED = 15  # images named that cannot be read
 _BATCH = 256  # faces between two moves of the progress bar
+# what looks like whole photographs
+_CHECKED, _SAMPLE = 50, 1000  # images, of so many whose size is read
+_LARGE = 200  # px of a side above which an image may be a photograph
+_SHARE = 0.25  # of a crop is covered by its face
 _SCORES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -48,77 +69,167 @@ def evaluate(arguments: argparse.Namespace) -> int:
     else:
         check_folder("--out", arguments.out)
         _import_matplotlib()
-    asked = arguments.model, arguments.n_threads, arguments.device
+    cropper = open_cropper(arguments)
     classes = registered_classes(arguments.model)
     if classes is None:
-        _, classes = open_classifier(*asked)
-    X, y = _load(arguments.path, classes)  # before a registered model is downloaded
-    classifier, classes = open_classifier(*asked)
-    probabilities, is_read = _classify(classifier, len(classes), X, arguments.path)
+        _, classes = open_classifier(arguments)
+    faces = _load(arguments.path, classes)  # before a registered model is downloaded
+    if not (arguments.crop or arguments.no_check):
+        _check_crops(faces.data, cropper)
+    classifier, classes = open_classifier(arguments)
+    output, _ = open_output(classifier)
+    learned = learned_prior(classifier) if arguments.class_prior == "estimate" else None
+    left_out = _LeftOut(arguments.path)
+    probabilities = _classify(
+        classifier, len(classes), faces, cropper if arguments.crop else None, left_out
+    )
+    is_read = ~np.isnan(probabilities[:, 0])
     if not is_read.any():
-        raise UsageError(f"no image in {arguments.path} can be read.")
-    figures = measure_probabilities(y[is_read], probabilities[is_read], classes)
-    n_unreadable = int((~is_read).sum())
-    figures = {"model": arguments.model, "classes": classes, **figures}
-    figures["n_unreadable"] = n_unreadable
+        what = "shows a face that is found" if left_out.n_faceless else "can be read"
+        raise UsageError(f"no image in {arguments.path} {what}.")
+    probabilities, prior = probabilities[is_read], arguments.class_prior
+    if learned is not None:
+        prior = estimate_class_prior(probabilities, learned)
+        probabilities = adjust_class_prior(probabilities, learned, prior)
+        prior = dict(zip(classes, prior.tolist(), strict=True))
+    figures = measure_probabilities(faces.target[is_read], probabilities, classes)
+    asked = {"model": arguments.model, "output": output, "class_prior": prior}
+    figures = {**asked, "classes": classes, **figures}
+    figures["n_unreadable"] = left_out.n_unreadable
+    if arguments.crop:
+        figures["n_without_face"] = left_out.n_faceless
     if arguments.out is not None:  # before anything is printed, which may fail
         arguments.out.mkdir(parents=True, exist_ok=True)
         with whole_file(arguments.out / "evaluation.json", what="The evaluation") as file:
             file.write(f"{json.dumps(figures, indent=2)}\n".encode())
         _draw(figures, arguments.out / "confusion_matrix.png")
     _print(figures)
-    if n_unreadable:
-        report(f"evaluate: {n_unreadable} of {len(X)} images cannot be read and were left out.")
-    return FAILED if n_unreadable else OK
+    for n, what in (
+        (left_out.n_faceless, "show no face that is found"),
+        (left_out.n_unreadable, "cannot be read"),
+    ):
+        if n:
+            report(f"evaluate: {n} of {len(is_read)} images {what} and were left out.")
+    return FAILED if left_out.n_unreadable else OK
 
 
-def _load(path: Path, classes: list[str]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _load(path: Path, classes: list[str]) -> Bunch:
     target = "emotions" if set(classes) <= set(EMOTIONS) else "folders"
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            X, y = load_image_folder(path, target=target, return_X_y=True)
+            loaded = load_image_folder(path, target=target)
     except (ValueError, FileNotFoundError) as error:
         raise UsageError(str(error)) from error
     for warning in caught:
         report(f"evaluate: {warning.message}")
-    unknown = sorted(set(y) - set(classes))
+    unknown = sorted(set(loaded.target) - set(classes))
     if unknown:
         raise UsageError(
             f"{path} has folders {shorten(', '.join(unknown))}, which are not classes of the "
             f"model; it has {', '.join(classes)}."
         )
-    return X, y
+    return loaded
+
+
+def _check_crops(X: NDArray[Any], cropper: FaceCropper) -> None:
+    """Raise UsageError if these are whole photographs, not face crops."""
+    prepared = cropper.prepare()
+    n_checked = n_small = 0
+    for row in np.random.default_rng(0).permutation(len(X))[:_SAMPLE]:  # of all classes
+        try:
+            height, width = read_image_size(X[row])
+            if max(height, width) <= _LARGE:
+                continue
+            x, y, *sides = prepared.detect(Photograph(X[row])).boxes.T
+        except InvalidImagesError:  # is named later
+            continue
+        inside = [  # of each box, across and down
+            np.clip(start + side, 0, whole) - np.clip(start, 0, whole)
+            for start, side, whole in zip((x, y), sides, (width, height), strict=True)
+        ]
+        n_checked += 1
+        n_small += bool((inside[0] * inside[1] < _SHARE * width * height).all())
+        if n_checked == _CHECKED:
+            break
+    if 2 * n_small > n_checked:
+        raise UsageError(
+            "expected face crops, and these look like whole photographs: no face covers a quarter "
+            f"of the image in {n_small} of {n_checked} images that were looked at. Cut the faces "
+            "out with --crop, or go on with --no-check."
+        )
+
+
+@dataclass
+class _LeftOut:
+    """Counts the images that are left out, and names the first that cannot be read."""
+
+    path: Path
+    n_unreadable: int = 0
+    n_faceless: int = 0
+
+    def add_unreadable(self, reason: str) -> None:
+        if self.n_unreadable < _N_NAMED:
+            report(f"evaluate: {self.path}: {reason}")
+        self.n_unreadable += 1
 
 
 def _classify(
-    classifier: Any, n_classes: int, X: NDArray[Any], path: Path
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return probabilities (n, n_classes), and which rows could be read; the others hold NaN."""
+    classifier: Any, n_classes: int, faces: Bunch, cropper: FaceCropper | None, left_out: _LeftOut
+) -> NDArray[np.float64]:
+    """Return probabilities (n, n_classes), NaN for the images that are left out."""
+    X = faces.data
     probabilities = np.full((len(X), n_classes), np.nan)
-    n_bad = 0
+    prepared = None if cropper is None else cropper.prepare()
     with track(len(X), "image") as bar:
         for start in range(0, len(X), _BATCH):
-            rows = np.arange(start, min(start + _BATCH, len(X)))
-            while len(rows):
+            images = dict(enumerate(X[start : start + _BATCH], start))
+            if prepared is not None:
+                images = _cut(images, faces.filenames, prepared, left_out)
+            while images:
+                rows = list(images)
                 try:
-                    probabilities[rows] = classifier.predict_proba(X[rows])
+                    probabilities[rows] = classifier.predict_proba(list(images.values()))
                 except InvalidImagesError as error:
                     if not error.failures:
                         raise UsageError(str(error)) from error
-                    for _, reason in error.failures[: max(0, _N_NAMED - n_bad)]:
-                        report(f"evaluate: {path}: {reason}")
-                    n_bad += len(error.failures)
-                    rows = np.delete(rows, [row for row, _ in error.failures])
+                    for i, reason in error.failures:
+                        left_out.add_unreadable(reason)
+                        del images[rows[i]]
                 else:
                     break
             bar.update(min(_BATCH, len(X) - start))
-    return probabilities, ~np.isnan(probabilities[:, 0])
+    return probabilities
+
+
+def _cut(
+    photographs: dict[int, Any],
+    names: NDArray[Any],
+    prepared: PreparedCropper,
+    left_out: _LeftOut,
+) -> dict[int, Any]:
+    """Return the crop of the largest face of each photograph that shows one, by row."""
+    crops = {}
+    seen = look_at(photographs.values(), prepared, only_largest=True)
+    for row, (_, found) in zip(photographs, seen, strict=True):
+        if isinstance(found, InvalidImagesError):
+            left_out.add_unreadable(f"({names[row]}) {found}")
+        elif len(found[0]) == 0:
+            left_out.n_faceless += 1
+        else:
+            crops[row] = found[1][0]
+    return crops
 
 
 def _print(figures: dict[str, Any]) -> None:
     classes: list[str] = figures["classes"]
-    print_line(f"{figures['n']} images, model {figures['model']}; 95 % bootstrap intervals")
+    model = figures["model"] + (f", output {figures['output']}" if figures["output"] else "")
+    print_line(f"{figures['n']} images, model {model}; 95 % bootstrap intervals")
+    prior = figures["class_prior"]
+    if prior is not None:
+        shares = prior if isinstance(prior, str) else None
+        shares = shares or ", ".join(f"{name} {share:.3f}" for name, share in prior.items())
+        print_line(f"class prior: {shares}")
     for key, name in _SCORES.items():
         low, high = figures["bootstrap_95"][key]
         print_line(f"{name:28}{figures[key]:.4f}  {low:.4f} to {high:.4f}")

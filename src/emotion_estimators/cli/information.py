@@ -14,6 +14,7 @@ from emotion_estimators import __version__
 from emotion_estimators._downloads import cache_folder, is_offline
 from emotion_estimators.cli.console import OK, check_output, print_line
 from emotion_estimators.images.threads import count_threads
+from emotion_estimators.networks.onnx.session import import_onnxruntime
 from emotion_estimators.weights import find_weights, list_cards
 
 __all__ = ["info"]
@@ -71,11 +72,9 @@ def _version(distribution: str) -> str | None:
 
 def _devices() -> dict[str, Any]:
     """Return the CPUs, what ONNX Runtime runs on, and what torch does where it is installed."""
-    import onnxruntime
-
     devices: dict[str, Any] = {
         "threads": count_threads(None),
-        "onnxruntime": onnxruntime.get_available_providers(),
+        "onnxruntime": import_onnxruntime().get_available_providers(),
     }
     if _version("torch") is not None:
         import torch

@@ -1,39 +1,95 @@
-"""What the commands classify with."""
+"""What the commands find faces and classify them with."""
 
 from __future__ import annotations
 
+import argparse
+import re
 import sys
 
+import numpy as np
+from numpy.typing import NDArray
+
 from emotion_estimators._progress import is_terminal
+from emotion_estimators.analysis.rows import standard_cropper
 from emotion_estimators.classifiers.pretrained_emotion_classifier import (
     PretrainedEmotionClassifier,
     open_classes,
+    open_output,
 )
 from emotion_estimators.cli.console import UsageError
 from emotion_estimators.exceptions import shorten
+from emotion_estimators.features.faces.cropper import FaceCropper
 from emotion_estimators.weights import fetch_weights, list_cards
 
-__all__ = ["open_classifier", "registered_classes"]
+__all__ = ["learned_prior", "open_classifier", "open_cropper", "registered_classes"]
+
+_FILE_SETTINGS = ("labels", "scaling", "color", "activation", "image_size")
+_SETTINGS = (*_FILE_SETTINGS, "output", "class_prior", "n_threads")
 
 
 def open_classifier(
-    model: str, n_threads: int | None, device: str
+    arguments: argparse.Namespace,
 ) -> tuple[PretrainedEmotionClassifier, list[str]]:
     """Return a classifier whose network is there and can be read, and its classes.
 
-    Raises UsageError if there is no such model, ConnectionError if it cannot be downloaded.
+    A class prior to be estimated is left to the caller.
+
+    Raises UsageError if there is no such model, or it needs other settings; ConnectionError if it
+    cannot be downloaded.
     """
-    classifier = PretrainedEmotionClassifier(model=model, n_threads=n_threads, device=device)
+    model = arguments.model
+    settings = {name: getattr(arguments, name) for name in _SETTINGS}
+    if settings["class_prior"] == "estimate":
+        settings["class_prior"] = None
     try:
-        if registered_classes(model) is not None:
+        classifier = PretrainedEmotionClassifier(model=model, device=arguments.device, **settings)
+        is_known = registered_classes(model) is not None and arguments.device == "auto"
+        is_known = is_known and all(settings[name] is None for name in _SETTINGS[:-1])
+        if is_known:
             fetch_weights(model, verbose=is_terminal(sys.stderr))
         classes: list[str] = open_classes(classifier).tolist()
+        if not is_known:  # whether it works is seen now
+            noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64), dtype=np.uint8)
+            classifier.predict_proba(noise)
     except (ValueError, FileNotFoundError, IsADirectoryError) as error:
+        device = arguments.device
         where = "" if device == "auto" else f" --device {shorten(device)}"
-        raise UsageError(f"--model {shorten(model)}{where}: {error}") from error
+        told = f"--model {shorten(model)}{where}: {error}{_options(str(error))}"
+        raise UsageError(told) from error
     return classifier, classes
+
+
+def learned_prior(classifier: PretrainedEmotionClassifier) -> NDArray[np.float64]:
+    """Return how common the classes were in the training; UsageError if the file does not say."""
+    _, prior = open_output(classifier)
+    if prior is None:
+        raise UsageError(
+            f"--class-prior estimate needs what the model learned, and {classifier.model} does not "
+            "say it: its metadata have no 'class_prior'. Leave --class-prior out."
+        )
+    return prior
 
 
 def registered_classes(model: str) -> list[str] | None:
     """Return the sorted classes of a model that is known by name, None for any other."""
     return next((sorted(card.labels) for card in list_cards("emotion") if card.name == model), None)
+
+
+def open_cropper(arguments: argparse.Namespace) -> FaceCropper:
+    """Return a cropper whose detector is there and can be read.
+
+    Raises UsageError if it is not.
+    """
+    cropper = standard_cropper(detector=arguments.detector, n_threads=arguments.n_threads)
+    try:
+        cropper.prepare()
+    except (ValueError, FileNotFoundError, IsADirectoryError, ImportError) as error:
+        raise UsageError(f"--detector {shorten(arguments.detector)}: {error}") from error
+    return cropper
+
+
+def _options(message: str) -> str:
+    """Name the options for the parameters that a message speaks of."""
+    named = [name for name in _FILE_SETTINGS if re.search(rf"\b{name}\b", message)]
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in named)
+    return f" On the command line: {options}." if options else ""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emotion_estimators.cli.console import UsageError
-from emotion_estimators.datasets.folder_files import find_images
+from emotion_estimators.cli.console import UsageError, report
+from emotion_estimators.datasets.folder_files import describe_kinds, find_images
 from emotion_estimators.exceptions import shorten
 
-__all__ = ["Found", "drawing_targets", "find_photographs"]
+__all__ = ["Found", "crop_targets", "drawing_targets", "find_photographs", "report_search"]
+
+_N_NAMED = 10  # missing files named
+_CROP_END = re.compile(r"-\d+\.png$", re.IGNORECASE)
 
 
 @dataclass
@@ -55,6 +59,21 @@ def find_photographs(paths: list[Path], *, leave_out: Path | None = None) -> Fou
     return found
 
 
+def report_search(command: str, found: Found) -> None:
+    """Say what does not exist, holds nothing, or was passed over."""
+    for path in found.missing[:_N_NAMED]:
+        report(f"{command}: there is no file {shorten(path)}.")
+    if len(found.missing) > _N_NAMED:
+        report(f"{command}: {len(found.missing) - _N_NAMED} more files do not exist.")
+    for folder in found.empty:
+        report(f"{command}: no image in the folder {folder}.")
+    for name in found.unreadable:
+        report(f"{command}: the folder {name} cannot be read and is left out.")
+    if found.passed_over:
+        n = found.passed_over.total()
+        report(f"{command}: passed over {n} files: {describe_kinds(found.passed_over)}")
+
+
 def _is_missing(path: str) -> bool:
     """Return whether there is nothing of that name; other problems show when it is read."""
     try:
@@ -95,18 +114,13 @@ def drawing_targets(photographs: dict[str, str], folder: Path) -> dict[str, Path
 
     Raises UsageError if one would take the place of a photograph.
     """
-    originals = {_absolute(path) for path in photographs} | {_real(path) for path in photographs}
+    originals = _originals(photographs)
     targets: dict[str, Path] = {}
     taken: set[str] = set()
     for path, name in photographs.items():
         stem, suffix = os.path.splitext(name)  # noqa: PTH122 - for speed
         suffix = suffix if suffix.lower() in (".jpg", ".jpeg") else ".png"
-        number, free = 1, stem + suffix
-        while free.lower() in taken:  # some file systems do not tell A from a
-            number += 1
-            free = f"{stem}-{number}{suffix}"
-        taken.add(free.lower())
-        target = folder / free
+        target = folder / _free_name(stem, suffix, taken)
         if {_absolute(target), _real(target)} & originals:
             raise UsageError(
                 f"--draw {folder} would write over the photograph {shorten(str(target))}. Take "
@@ -114,3 +128,39 @@ def drawing_targets(photographs: dict[str, str], folder: Path) -> dict[str, Path
             )
         targets[path] = target
     return targets
+
+
+def crop_targets(photographs: dict[str, str], folder: Path) -> dict[str, str]:
+    """Say how the names of each photograph's crops begin, such that none takes another's place.
+
+    returns, for each path, what stands below `folder` before "-NUMBER.png".
+
+    Raises UsageError if a crop could take the place of a photograph.
+    """
+    originals = _originals(photographs)
+    numbered = {path[: match.start()] for path in originals if (match := _CROP_END.search(path))}
+    targets: dict[str, str] = {}
+    taken: set[str] = set()
+    for path, name in photographs.items():
+        targets[path] = _free_name(os.path.splitext(name)[0], "", taken)  # noqa: PTH122
+        target = folder / targets[path]
+        if {_absolute(target), _real(target)} & numbered:
+            raise UsageError(
+                f"crops in {folder} could take the place of photographs such as "
+                f"{shorten(f'{target}-0.png')}. Take another folder."
+            )
+    return targets
+
+
+def _originals(photographs: dict[str, str]) -> set[str]:
+    return {_absolute(path) for path in photographs} | {_real(path) for path in photographs}
+
+
+def _free_name(stem: str, suffix: str, taken: set[str]) -> str:
+    """Return a name that is not taken, and take it."""
+    number, free = 1, stem + suffix
+    while free.lower() in taken:  # some file systems do not tell A from a
+        number += 1
+        free = f"{stem}-{number}{suffix}"
+    taken.add(free.lower())
+    return free

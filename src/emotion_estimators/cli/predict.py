@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,11 +13,17 @@ from typing import Any
 
 from emotion_estimators._files import whole_file
 from emotion_estimators._progress import is_terminal
-from emotion_estimators.analysis.rows import iterate_faces, standard_cropper, table_columns
+from emotion_estimators.analysis.rows import iterate_faces, table_columns
+from emotion_estimators.classifiers.pretrained_emotion_classifier import open_output
 from emotion_estimators.cli.console import FAILED, OK, UsageError, check_output, report, track
-from emotion_estimators.cli.models import open_classifier, registered_classes
+from emotion_estimators.cli.models import (
+    learned_prior,
+    open_classifier,
+    open_cropper,
+    registered_classes,
+)
 from emotion_estimators.cli.outputs import check_folder, check_writable
-from emotion_estimators.cli.photographs import Found, drawing_targets, find_photographs
+from emotion_estimators.cli.photographs import drawing_targets, find_photographs, report_search
 from emotion_estimators.cli.tables import (
     SUFFIXES,
     ExistingTable,
@@ -27,14 +34,13 @@ from emotion_estimators.cli.tables import (
     open_table,
     rows_file,
 )
-from emotion_estimators.datasets.folder_files import describe_kinds
 from emotion_estimators.exceptions import InvalidImagesError, shorten
-from emotion_estimators.features.faces.cropper import FaceCropper
 from emotion_estimators.images.loader import read_item
+from emotion_estimators.metrics import estimate_class_prior
 
-__all__ = ["predict"]
+__all__ = ["Run", "estimate_prior", "predict"]
 
-_N_NAMED = 10  # missing files named
+UNSURE = "unsure"
 
 
 def predict(arguments: argparse.Namespace) -> int:
@@ -45,7 +51,7 @@ def predict(arguments: argparse.Namespace) -> int:
     if arguments.draw is not None:
         targets = drawing_targets(found.photographs, arguments.draw)
         check_folder("--draw", arguments.draw)
-    _report_search(found)
+    report_search("predict", found)
     classes: Any = registered_classes(arguments.model)
     if classes is not None and arguments.resume:
         check_table(arguments.out, table_columns(classes))
@@ -53,36 +59,58 @@ def predict(arguments: argparse.Namespace) -> int:
     if classes is not None and len(found.missing) == len(found.photographs):
         rows: Any = partial(map, partial(_unreadable, table_columns(classes)))
     else:
-        classifier, cropper, classes = _open(arguments)
+        cropper = open_cropper(arguments)
+        classifier, classes = open_classifier(arguments)  # which may be downloaded
+        output, _ = open_output(classifier)
+        # as quiet as the rest where nobody asks or looks
+        if output is not None and (arguments.output or is_terminal(sys.stderr)):
+            report(f"predict: the output {output} of {arguments.model} answers.")
+        if arguments.class_prior == "estimate":
+            photographs = list(found.photographs)
+            prior = estimate_prior("predict", photographs, cropper, classifier, classes)
+            classifier.set_params(class_prior=prior)
         rows = partial(iterate_faces, cropper=cropper, classifier=classifier)
     names = {path: image_name(path) for path in found.photographs}
     retry = set(names.values()) if arguments.resume else None
-    table, held = open_table(arguments.out, table_columns(classes), retry=retry)
+    table, held = open_table(
+        arguments.out,
+        table_columns(classes),
+        retry=retry,
+        is_full=arguments.full,
+        is_for_excel=arguments.excel,
+    )
     pending = [path for path in found.photographs if names[path] not in held.images]
-    run = _Run(pending, arguments.out, held, targets)
-    return max(run.write(table, rows(pending)), FAILED if found.empty or found.unreadable else OK)
+    run = Run("predict", pending, arguments.out, held, targets)
+    marked = map(partial(_marked, arguments.min_certainty), rows(pending))
+    return max(run.write(table, marked), FAILED if found.empty or found.unreadable else OK)
 
 
-def _report_search(found: Found) -> None:
-    for path in found.missing[:_N_NAMED]:
-        report(f"predict: there is no file {shorten(path)}.")
-    if len(found.missing) > _N_NAMED:
-        report(f"predict: {len(found.missing) - _N_NAMED} more files do not exist.")
-    for folder in found.empty:
-        report(f"predict: no image in the folder {folder}.")
-    for name in found.unreadable:
-        report(f"predict: the folder {name} cannot be read and is left out.")
-    if found.passed_over:
-        n = found.passed_over.total()
-        report(f"predict: passed over {n} files: {describe_kinds(found.passed_over)}")
+def estimate_prior(
+    command: str, photographs: list[str], cropper: Any, classifier: Any, classes: list[str]
+) -> Any:
+    """Return how common the classes are in all faces of photographs, (n_classes,), or None."""
+    learned = learned_prior(classifier)
+    shares = []
+    with track(len(photographs), "image") as bar:
+        for rows in iterate_faces(photographs, cropper=cropper, classifier=classifier):
+            faces = [row for row in rows if row["status"] == "face"]
+            shares += [[row[f"emotion_{name}"] for name in classes] for row in faces]
+            bar.update()
+    if not shares:
+        return None
+    prior = estimate_class_prior(shares, learned)
+    told = ", ".join(f"{name} {share:.3f}" for name, share in zip(classes, prior, strict=True))
+    report(f"{command}: class prior of {len(shares)} faces: {told}")
+    return prior
 
 
-def _open(arguments: argparse.Namespace) -> tuple[Any, FaceCropper, list[str]]:
-    """Return classifier, cropper and classes; what may be downloaded is opened last."""
-    is_local = arguments.detector != "yunet"
-    cropper = _open_cropper(arguments.detector, arguments.n_threads) if is_local else None
-    classifier, classes = open_classifier(arguments.model, arguments.n_threads, arguments.device)
-    return classifier, cropper or _open_cropper(arguments.detector, arguments.n_threads), classes
+def _marked(min_certainty: float, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows in which emotions of less certainty are called unsure."""
+    return [
+        row | {"emotion": UNSURE} if row["status"] == "face" and row["certainty"] < min_certainty
+        else row
+        for row in rows
+    ]  # fmt: skip
 
 
 def _unreadable(columns: list[str], path: str) -> list[dict[str, Any]]:
@@ -94,17 +122,24 @@ def _unreadable(columns: list[str], path: str) -> list[dict[str, Any]]:
     raise OSError(f"{shorten(path)} did not exist when the command began. Run it again.")
 
 
-class _Run:
-    """What was asked for, and what was done of it."""
+class Run:
+    """What a command was asked for, and what was done of it."""
 
     def __init__(
-        self, pending: list[str], out: Path | None, held: ExistingTable, targets: dict[str, Path]
+        self,
+        command: str,
+        pending: list[str],
+        out: Path | None,
+        held: ExistingTable,
+        targets: dict[str, Path],
     ) -> None:
+        self.command = command
         self.pending = pending
         self.out = out
         self.held = held
         self.targets = targets
-        self.n_done = self.n_faces = self.n_unreadable = self.n_undrawn = 0
+        self.n_done = self.n_unreadable = self.n_undrawn = 0
+        self.emotions: Counter[str] = Counter(held.emotions)  # of all faces in the table
 
     def write(self, table: Table, stream: Iterator[list[dict[str, Any]]]) -> int:
         """Write the rows of all that is pending; return the exit status."""
@@ -132,12 +167,12 @@ class _Run:
             try:
                 _draw(path, faces, self.targets[path])
             except InvalidImagesError as error:  # it was read before
-                report(f"predict: {shorten(path)} cannot be drawn: {error}")
+                report(f"{self.command}: {shorten(path)} cannot be drawn: {error}")
                 self.n_undrawn += 1
         own = {"row": self.held.next_row + self.n_done, "image": image_name(path)}
         table.write([{**values, **own} for values in rows])
         self.n_done += 1
-        self.n_faces += len(faces)
+        self.emotions.update(row["emotion"] for row in faces)
         self.n_unreadable += rows[0]["status"] == "unreadable"
 
     def _report(self, *, is_interrupted: bool) -> None:
@@ -145,19 +180,28 @@ class _Run:
         where = "the table" if self.out is None else str(self.out)
         if is_interrupted:
             hint = "" if self.out is None else " Go on with --resume."
-            report(f"predict: interrupted. {where} holds {self.n_done} of {n} images.{hint}")
+            report(f"{self.command}: interrupted. {where} holds {self.n_done} of {n} images.{hint}")
         if self.n_unreadable:
             report(
-                f"predict: {self.n_unreadable} of {self.n_done} images cannot be read; their rows "
-                f'in {where} say "unreadable", and why.'
+                f"{self.command}: {self.n_unreadable} of {self.n_done} images cannot be read; "
+                f'their rows in {where} say "unreadable", and why.'
             )
-        if is_terminal(sys.stderr) and not is_interrupted and self.out is not None:
-            skipped = len(self.held.images)
-            more = f" ({skipped} more were there already)" if skipped else ""
-            report(f"{self.n_faces} faces in {self.n_done} images{more}: {where}")
+        if not is_interrupted:
+            n_before = len(self.held.images)
+            before = f" ({n_before} of them were there already)" if n_before else ""
+            counts = ", ".join(f"{n} {name}" for name, n in self.emotions.most_common())
+            report(
+                f"{self.command}: {self.emotions.total()} faces in {n_before + self.n_done} images"
+                f"{before}{': ' * bool(counts)}{counts}."
+            )
 
 
 def _check_out(arguments: argparse.Namespace) -> None:
+    if arguments.resume and arguments.class_prior == "estimate":
+        raise UsageError(
+            "--class-prior estimate is of all images together, and --resume looks at the rest "
+            "only. Take --overwrite in place of --resume."
+        )
     out: Path | None = arguments.out
     if out is None:
         if arguments.resume or arguments.overwrite:
@@ -166,6 +210,8 @@ def _check_out(arguments: argparse.Namespace) -> None:
         return
     if out.suffix.lower() not in SUFFIXES:
         raise UsageError(f"expected --out to end in {', '.join(SUFFIXES)}, got {out}.")
+    if arguments.excel and out.suffix.lower() != ".csv":
+        raise UsageError(f"--excel is for a table .csv, got --out {out}.")
     if out.suffix.lower() == ".parquet":
         import_arrow()
     if not out.parent.is_dir():
@@ -176,21 +222,6 @@ def _check_out(arguments: argparse.Namespace) -> None:
         if path.exists() and not (arguments.resume or arguments.overwrite):
             raise UsageError(f"{path} exists. Go on with it by --resume, or --overwrite it.")
     check_writable("--out", out, out.parent)
-
-
-def _open_cropper(detector: str, n_threads: int | None) -> FaceCropper:
-    """Return a cropper whose detector is there and can be read."""
-    cropper = standard_cropper(
-        detector=detector, n_threads=n_threads, verbose=int(is_terminal(sys.stderr))
-    )
-    try:
-        cropper.prepare()
-    except ConnectionError as error:
-        hint = "Or take --detector cascade, which needs no download."
-        raise ConnectionError(f"{error} {hint}") from error
-    except (ValueError, FileNotFoundError, IsADirectoryError, ImportError) as error:
-        raise UsageError(f"--detector {shorten(detector)}: {error}") from error
-    return cropper
 
 
 def _draw(path: str, faces: list[dict[str, Any]], target: Path) -> None:

@@ -13,6 +13,7 @@ import json
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from typing import Any, BinaryIO
 
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
+from emotion_estimators.analysis.rows import BOX
 from emotion_estimators.cli.console import UsageError, flush_output
 from emotion_estimators.exceptions import printable, shorten
 
@@ -39,7 +41,10 @@ __all__ = [
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 _ROWS_PER_GROUP = 4096  # of a Parquet file
-_WHOLE, _WORDS = ("row", "face"), ("image", "status", "problem", "emotion")
+_WHOLE, _WORDS = ("row", "face"), ("image", "status", "problem", "emotion", "crop")
+_DECIMALS, _BOX_DECIMALS = 4, 1  # a ten-thousandth of a probability, a tenth of a pixel
+_MARK = "\ufeff"  # before CSV, tells Excel that it is in UTF-8
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how cells begin that spreadsheets work out
 _ADVICE = "Take another --out, or --overwrite it."
 
 _Cells = list[str]  # of a row of CSV
@@ -47,25 +52,36 @@ _Cells = list[str]  # of a row of CSV
 
 @dataclass
 class ExistingTable:
-    """What a table to go on with holds: `images`, by `image_name`, and the `next_row` to add."""
+    """What a table to go on with holds: `images`, by `image_name`, and the `next_row` to add.
+
+    `emotions` counts its faces.
+    """
 
     images: set[str] = field(default_factory=set)
+    emotions: Counter[str] = field(default_factory=Counter)
     next_row: int = 0
 
 
 class Table:
     """Takes the rows of one photograph after the other; `path` None is standard output."""
 
-    def __init__(self, path: Path | None, columns: list[str]) -> None:
-        self._path, self._columns = path, columns
+    def __init__(
+        self,
+        path: Path | None,
+        columns: list[str],
+        *,
+        is_full: bool = False,
+        is_for_excel: bool = False,
+    ) -> None:
+        self._path, self._columns, self._is_full = path, columns, is_full
         if path is None:
-            _print(_to_csv([columns]))
+            _print(_MARK * is_for_excel + _to_csv([columns]))
         else:
             self._file = rows_file(path).open("ab", buffering=0)
 
     def write(self, rows: list[dict[str, Any]]) -> None:
         """Add the rows of a photograph, all of them or, after an error, none."""
-        text = _to_csv([_cell(row[name]) for name in self._columns] for row in rows)
+        text = _to_csv([self._cell(row, name) for name in self._columns] for row in rows)
         if self._path is None:
             _print(text)
             return
@@ -85,6 +101,12 @@ class Table:
                     str(self._path),
                 ) from error
             raise
+
+    def _cell(self, row: dict[str, Any], name: str) -> str:
+        value = row[name]
+        if isinstance(value, float) and not self._is_full:
+            value = round(value, _BOX_DECIMALS if name in BOX else _DECIMALS)
+        return _cell(value)
 
     def finish(self) -> None:
         """Leave the table that was asked for."""
@@ -106,10 +128,13 @@ class Table:
 
 
 def image_name(path: str) -> str:
-    """Return a path as tables name it: in UTF-8, whatever the system's encoding; else escaped."""
+    """Return a path as tables name it: in UTF-8, whatever the system's encoding; else escaped.
+
+    No spreadsheet takes it for a formula.
+    """
     with suppress(UnicodeError):
         path = os.fsencode(path).decode("utf-8", "surrogateescape")
-    return printable(path)
+    return printable(f"./{path}" if path.startswith(_FORMULA) else path)
 
 
 def rows_file(path: Path) -> Path:
@@ -118,13 +143,19 @@ def rows_file(path: Path) -> Path:
 
 
 def open_table(
-    path: Path | None, columns: list[str], *, retry: set[str] | None = None
+    path: Path | None,
+    columns: list[str],
+    *,
+    retry: set[str] | None = None,
+    is_full: bool = False,
+    is_for_excel: bool = False,
 ) -> tuple[Table, ExistingTable]:
     """Start a table (path None: CSV to standard output), or go on with one.
 
     `retry` None starts from nothing. Else what there is already is kept, but for the rows of these
     images, by `image_name`, if they say that it is unreadable, and for a last photograph that was
-    cut off. Raises UsageError if the table has other columns or is damaged.
+    cut off. Without `is_full`, numbers are rounded; `is_for_excel` marks CSV, as it stays if it
+    is. Raises UsageError if the table has other columns or is damaged.
     """
     held = ExistingTable()
     if path is not None:
@@ -132,10 +163,12 @@ def open_table(
         old: Iterable[list[_Cells]] = ()
         if retry is not None and source.exists():
             old = _keep(source, columns, retry, held)
+            is_for_excel = is_for_excel or _is_marked(source)
         with whole_file(rows, what=f"The table {path.name}") as file:
+            file.write((_MARK * (is_for_excel and rows == path)).encode())
             for cells in chain([[columns]], old):
                 file.write(_to_csv(cells).encode())
-    return Table(path, columns), held
+    return Table(path, columns, is_full=is_full, is_for_excel=is_for_excel), held
 
 
 def check_table(path: Path, columns: list[str]) -> None:
@@ -224,12 +257,13 @@ def _keep(
     path: Path, columns: list[str], retry: set[str], held: ExistingTable
 ) -> Iterator[list[_Cells]]:
     """Yield the rows of each photograph to keep, and note it in `held`."""
-    image, status = columns.index("image"), columns.index("status")
+    image, status, emotion = (columns.index(name) for name in ("image", "status", "emotion"))
     for rows in _photographs(path, columns):
         name = rows[0][image]
         if rows[0][status] != "unreadable" or name not in retry:
             held.images.add(name)
             held.next_row = max(held.next_row, int(rows[0][0]) + 1)
+            held.emotions.update(cells[emotion] for cells in rows if cells[status] == "face")
             yield rows
 
 
@@ -267,7 +301,7 @@ def _checked(rows: list[_Cells], n_columns: int) -> list[_Cells]:
 
 def _read_csv(path: Path) -> Iterator[_Cells]:
     # names of files need not be UTF-8 where others wrote them
-    with path.open(encoding="utf-8", errors="backslashreplace", newline="") as file:
+    with path.open(encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
         yield from csv.reader(file)
 
 
@@ -297,6 +331,11 @@ def _check_columns(path: Path, found: list[str], columns: list[str]) -> None:
             f"{path} is not a table to go on with: it lacks {shorten(missing or 'nothing')} and "
             f"has also {shorten(unknown or 'nothing')}. Was it made with another --model? {_ADVICE}"
         )
+
+
+def _is_marked(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_MARK.encode())) == _MARK.encode()
 
 
 def _is_cut(path: Path) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from emotion_estimators.exceptions import shorten
-from emotion_estimators.images.formats import image_suffixes, starts_like_image
+from emotion_estimators.images.formats import HEIF_ADVICE, image_suffixes, starts_like_image
 
 __all__ = [
     "count_kinds",
@@ -134,7 +134,7 @@ def describe_kinds(passed_over: Counter[str]) -> str:
     n_more = passed_over.total() - sum(n for _, n in common)
     kinds += [f"{n_more} of other kinds"] if n_more else []
     is_heif = any(suffix in passed_over for suffix in _HEIF_SUFFIXES)
-    hint = " HEIC photographs cannot be read: convert them to JPEG." if is_heif else ""
+    hint = f" To read HEIC photographs, {HEIF_ADVICE}." if is_heif else ""
     return f"{', '.join(kinds)}.{hint}"
 
 

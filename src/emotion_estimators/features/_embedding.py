@@ -43,10 +43,13 @@ class Weights:
 
     hash: str  # of all files that they consist of: the same for the same weights only
     read: Callable[[], Any] = field(repr=False)  # returns what `_open` makes a network of
+    files: tuple[Path, ...] = ()
 
 
-def network_weights(owner: str, path: str | os.PathLike[str]) -> Weights:
-    """Return a file ``.onnx``, ``.hdf5`` or ``.h5``, read as an `OnnxNetwork` for the CPU."""
+def network_weights(
+    owner: str, path: str | os.PathLike[str], providers: tuple[str, ...] = (CPU,)
+) -> Weights:
+    """Return a file ``.onnx``, ``.hdf5`` or ``.h5``, read as an `OnnxNetwork`."""
     path = Path(path)
     is_onnx = path.suffix.lower() == ".onnx"
     files = (path, *(data_files(path, file_sha256(path)) if is_onnx else ()))
@@ -56,7 +59,8 @@ def network_weights(owner: str, path: str | os.PathLike[str]) -> Weights:
         if files_sha256(files) != digest:
             raise WeightsError(f"{owner}: {path} changed while it was read. Try again.")
 
-    return Weights(digest, partial(open_network, path, digest, providers=(CPU,), check=check))
+    read = partial(open_network, path, digest, providers=providers, check=check)
+    return Weights(digest, read, files)
 
 
 class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
@@ -101,6 +105,10 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     def _find_weights(self) -> Weights:
         """Return the weights, downloaded if they must be; ValueError, OSError, WeightsError."""
 
+    def _must_download(self) -> bool:
+        """Whether the weights are not on this machine."""
+        return False
+
     @abstractmethod
     def _standardize(self, images: NDArray[Any]) -> _Floats:
         """Return images (b, h, w[, 3]), uint8 in 0..255 or float in 0..1, as the network's."""
@@ -125,7 +133,7 @@ class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             image_size=self.image_size,
             color=self._color,
             expected_size=None if is_fit else getattr(self, "image_size_", None),
-            read_headers=is_fit,
+            read_headers=is_fit or self._must_download(),  # a missing file costs no download
             check_table=None if is_fit else partial(compare_table, self),
         )
 

@@ -28,6 +28,7 @@ from emotion_estimators.networks.facenet.engine import (
     open_face_network,
 )
 from emotion_estimators.validation import Images
+from emotion_estimators.weights.fetch import must_download
 
 __all__ = ["FacenetEmbedder"]
 
@@ -199,6 +200,9 @@ class FacenetEmbedder(BaseEmbedder):
         images = super()._check_images(X, is_fit=is_fit)
         check_face_size(images.image_size, name=type(self).__name__)
         return images
+
+    def _must_download(self) -> bool:
+        return must_download(self.weights)
 
     def _find_weights(self) -> Weights:
         return find_face_weights(type(self).__name__, self.weights, verbose=bool(self.verbose))

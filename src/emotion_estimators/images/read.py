@@ -24,7 +24,7 @@ from PIL import Image
 from emotion_estimators._forks import after_fork
 from emotion_estimators.exceptions import ImageReadError, shorten
 from emotion_estimators.images.color import flatten_alpha
-from emotion_estimators.images.formats import FORMATS, format_problem
+from emotion_estimators.images.formats import FORMATS, find_reader, format_problem
 from emotion_estimators.images.stripped import (
     Stripped,
     exif_orientation,
@@ -97,9 +97,9 @@ def read_image(source: ImageSource) -> NDArray[np.uint8]:
 
     Read are JPEG (also MPO), PNG, WebP, GIF, BMP, DIB, TIFF, AVIF, JPEG 2000, PPM (PBM, PGM,
     PNM), PCX, PSD, QOI, SGI, SUN, DDS and TGA, as far as the Pillow that is installed reads
-    them, and HEIF and JPEG XL where an add-on to Pillow has registered them. A photograph of n
-    pixels takes about 7 n bytes while it is read, beside those of the file; twice as many if it
-    must be turned.
+    them; HEIF (HEIC) with pi-heif (extra ``heif``); and JPEG XL where an add-on to Pillow has
+    registered it. A photograph of n pixels takes about 7 n bytes while it is read, beside those
+    of the file; twice as many if it must be turned.
 
     Examples
     --------
@@ -187,7 +187,13 @@ def decode_image(source: ImageSource, *, min_side: int | None = None) -> NDArray
             image.draft(image.mode, (least[0], least[1]))  # does nothing for other formats
         if image.format == "TIFF":  # Pillow would warn of many pixels as it makes room for them
             image.im = Image.new(image.mode, image.size).im
+        size = image.size
         image.load()
+        if image.format == "HEIF" and image.size != size:
+            raise ImageReadError(
+                f"is damaged: it holds {image.height} x {image.width} px where its header says "
+                f"{size[1]} x {size[0]}"
+            )
         return _to_array(image, stripped.orientation, stripped.is_inverted, stripped.top)
 
 
@@ -246,14 +252,12 @@ def _identified(file: BinaryIO, head: bytes) -> Image.Image:
     Image.preinit()
     problem = ""
     for name in FORMATS:
-        if name not in Image.OPEN:
-            Image.init()
-        factory, accept = Image.OPEN.get(name, (None, None))
-        if factory is None or (accept is not None and accept(head[:16]) is not True):
+        open_file, accept = find_reader(name) or (None, None)
+        if open_file is None or (accept is not None and accept(head[:16]) is not True):
             continue
         file.seek(0)
         try:
-            return factory(file, "")
+            return cast("Image.Image", open_file(file, ""))
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
             if accept is not None:
                 problem = problem or f" ({shorten(str(error))})"

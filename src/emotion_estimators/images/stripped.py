@@ -1,8 +1,8 @@
-"""JPEG, PNG and TIFF files without what is not pixels, before Pillow is given them.
+"""JPEG, PNG, TIFF and HEIF files without what is not pixels, before Pillow is given them.
 
 Pillow reads metadata as it opens a file: it warns of damage in it (for all threads, or as an
 error where warnings are errors), joins what is large, and follows a TIFF file's other pages. None
-of it changes a pixel but the orientation, which is read here. Imports `exceptions`.
+of it changes a pixel but the orientation, which is read here. Imports `exceptions` and `formats`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from io import BytesIO
 from typing import BinaryIO
 
 from emotion_estimators.exceptions import ImageReadError
+from emotion_estimators.images.formats import is_heif
 
 __all__ = ["Stripped", "exif_orientation", "grey_levels", "strip", "xmp_orientation"]
 
@@ -41,13 +42,15 @@ class Stripped:
 
 
 def strip(file: BinaryIO, head: bytes, *, header_only: bool = False) -> Stripped | None:
-    """Return a JPEG, PNG or TIFF file without what is not pixels; None of other formats."""
+    """Return a JPEG, PNG, TIFF or HEIF file without what is not pixels; None of other formats."""
     if head.startswith(b"\xff\xd8\xff"):
         return _strip_jpeg(file, header_only=header_only)
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return _strip_png(file, header_only=header_only)
     if head[:2] in (b"II", b"MM") and head[2:4] in (b"*\0", b"\0*", b"+\0", b"\0+"):
         return _strip_tiff(file, header_only=header_only)
+    if is_heif(head) and b"avif" not in head:
+        return _strip_heif(file)
     return None
 
 
@@ -67,6 +70,32 @@ def xmp_orientation(xmp: bytes) -> int:
     """Return the orientation that XMP data tell, 1 if they are silent."""
     match = _XMP_ORIENTATION.search(xmp[:_MAX_METADATA])
     return int(match[1]) if match else 1
+
+
+# HEIF
+
+
+def _strip_heif(file: BinaryIO) -> Stripped:
+    """Let no metadata belong to an image: pi-heif ends the process where they are damaged.
+
+    The orientation is a property of the image itself, and the reader obeys it.
+    """
+    file.seek(0)
+    content = bytearray(file.read())
+    start = 0
+    while start + 16 <= len(content):
+        size = int.from_bytes(content[start : start + 4], "big")
+        kind = content[start + 4 : start + 8]
+        if size == 1:
+            size = int.from_bytes(content[start + 8 : start + 16], "big")
+        end = start + size if size else len(content)
+        if end < start + 8:
+            break
+        if kind != b"mdat":  # pixels may hold any bytes
+            box = content[start:end]
+            content[start : start + len(box)] = box.replace(b"cdsc", b"none")  # "describes"
+        start = end
+    return Stripped(bytes(content))
 
 
 # JPEG

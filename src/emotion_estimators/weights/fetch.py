@@ -14,18 +14,23 @@ from emotion_estimators.weights.files import embedded_weights, file_sha256
 from emotion_estimators.weights.registry import get_card, list_cards
 from emotion_estimators.weights.weight_card import WeightCard
 
-__all__ = ["fetch_all", "fetch_weights", "find_weights"]
+__all__ = ["fetch_all", "fetch_weights", "find_weights", "must_download"]
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
-def fetch_weights(name: str, *, verbose: int = 0, timeout: float = 30.0) -> Path:
+def fetch_weights(
+    name: str, *, precision: str | None = None, verbose: int = 0, timeout: float = 30.0
+) -> Path:
     """Return the file of registered weights; download it if it is not on this machine.
 
     Parameters
     ----------
     name : str
         One of the names that `list_cards` gives.
+    precision : {"float32", "int8"} or None, default=None
+        Numbers that the network computes in. Which of its files, where the card has several; None
+        is the card's first.
     verbose : int, default=0
         Above 0, show progress bars. Here while downloading.
     timeout : float, default=30.0
@@ -39,7 +44,7 @@ def fetch_weights(name: str, *, verbose: int = 0, timeout: float = 30.0) -> Path
     Raises
     ------
     ValueError
-        If no weights have that name, or `timeout` is not above 0.
+        If no weights have that name or come in that precision, or `timeout` is not above 0.
     WeightsError
         If the server sends something other than the card promises.
     ConnectionError
@@ -49,7 +54,7 @@ def fetch_weights(name: str, *, verbose: int = 0, timeout: float = 30.0) -> Path
 
     Notes
     -----
-    "embedded" and "embedded-small" come with the package. Others are looked for in this order:
+    "embedded" and "yunet" come with the package. Others are looked for in this order:
     ``$EMOTION_ESTIMATORS_DATA/weights``; the cache, which is
     ``$EMOTION_ESTIMATORS_CACHE/weights`` or ``weights`` in the user's cache folder; the card's
     URL, unless ``EMOTION_ESTIMATORS_OFFLINE`` is set to something other than 0. Files with
@@ -68,8 +73,8 @@ def fetch_weights(name: str, *, verbose: int = 0, timeout: float = 30.0) -> Path
     ...
     ValueError: get_card expected the name of registered weights (embedded, ...
     """
-    card = get_card(name)
-    found = find_weights(name)
+    card = get_card(name).at(precision)
+    found = _find(card)
     if found is not None:
         return found
     *_, cached = _places(card)
@@ -104,12 +109,24 @@ def find_weights(name: str) -> Path | None:
     ValueError
         If no weights have that name.
     WeightsError
-        If the installation lacks the embedded weights.
+        If the installation lacks a file that comes with the package.
     """
-    card = get_card(name)
+    return _find(get_card(name))
+
+
+def _find(card: WeightCard) -> Path | None:
     if card.url is None:
         return embedded_weights(card.file_name)
     return next((path for path in _places(card) if _holds(path, card)), None)
+
+
+def must_download(name: object) -> bool:
+    """Whether this names registered weights that are not on this machine.
+
+    Who uses weights checks all that can be checked without them before they are downloaded.
+    """
+    names = {card.name for card in list_cards()}
+    return isinstance(name, str) and name in names and find_weights(name) is None
 
 
 def fetch_all(

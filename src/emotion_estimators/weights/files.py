@@ -66,18 +66,19 @@ def files_sha256(paths: Sequence[str | os.PathLike[str]]) -> str:
     return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
 
 
-def embedded_weights(file_name: str = "emotion_cnn_average.onnx") -> Path:
-    """Return a file of an emotion model that comes with the package.
+def embedded_weights(file_name: str = "emotion_2026-11-29_int8.onnx") -> Path:
+    """Return a file of weights that comes with the package.
 
     Parameters
     ----------
-    file_name : str, default="emotion_cnn_average.onnx"
-        As its card says; the default is the model ``"embedded"``.
+    file_name : str, default="emotion_2026-11-29_int8.onnx"
+        As the card of ``"embedded"`` says.
 
     Returns
     -------
     path : Path
-        An ONNX file whose metadata say its labels, image size, colour and scaling.
+        An ONNX file; that of an emotion model says its labels, image size, colour and scaling in
+        its metadata.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def embedded_weights(file_name: str = "emotion_cnn_average.onnx") -> Path:
     path = _FOLDER / file_name
     if not path.is_file():
         raise WeightsError(
-            f"The embedded emotion model is missing from this installation: no file {path}. "
-            "Install emotion-estimators again, or choose another model."
+            f"This installation lacks a file that comes with the package: {path}. Install "
+            "emotion-estimators again."
         )
     return path

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["WeightCard"]
+__all__ = ["WeightCard", "WeightFile"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightFile:
+    """The same network in a file that computes in other numbers.
+
+    Attributes
+    ----------
+    precision : {"float32", "int8"}
+        What it computes in.
+    file_name : str
+        Name of the file.
+    sha256 : str
+        SHA-256 of the file.
+    size : int
+        Bytes.
+    """
+
+    precision: str
+    file_name: str
+    sha256: str
+    size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +74,18 @@ class WeightCard:
         interval, where one was worked out.
     limits : str, default=""
         What it is not good for.
+    precision : {"float32", "int8"}, default="float32"
+        What the network of this file computes in.
+    other_precisions : tuple of WeightFile, default=()
+        The same network in other numbers.
+    outputs : tuple of str, default=()
+        Names of the outputs that give classes, the one that answers first; empty where there is
+        only one.
+    class_prior : tuple of (str, tuple of float), default=()
+        How common each of `labels` was in the training, as shares: for each output its name and a
+        number for each label.
+    test_time_augmentation : bool, default=False
+        Whether it answers from a face and its mirror image unless told otherwise.
 
     Examples
     --------
@@ -79,3 +113,35 @@ class WeightCard:
     measured_on: str
     figures: tuple[tuple[str, float, float | None, float | None], ...] = ()
     limits: str = ""
+    precision: str = "float32"
+    other_precisions: tuple[WeightFile, ...] = ()
+    outputs: tuple[str, ...] = ()
+    class_prior: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    test_time_augmentation: bool = False
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """What there are files for, this one first."""
+        return (self.precision, *(file.precision for file in self.other_precisions))
+
+    def at(self, precision: str | None) -> WeightCard:
+        """Return the card of the file that computes in these numbers; None is this one.
+
+        Raises ValueError if there is none.
+        """
+        if precision in (None, self.precision):
+            return self
+        for file in self.other_precisions:
+            if file.precision == precision:
+                return replace(
+                    self,
+                    precision=file.precision,
+                    file_name=file.file_name,
+                    sha256=file.sha256,
+                    size=file.size,
+                    other_precisions=(),
+                )
+        raise ValueError(
+            f"Weights {self.name!r} come in {' and '.join(self.precisions)}, got precision="
+            f"{precision!r}."
+        )

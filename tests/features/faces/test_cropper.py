@@ -107,7 +107,7 @@ def test_a_file_of_the_detector_is_the_named_one(data_dir, photo, monkeypatch):
         assert_array_equal(faces.boxes, named.boxes)
 
 
-def test_faces_of_all_sizes_are_found(data_dir, astronaut):  # noqa: ARG001
+def test_faces_of_all_sizes_are_found(astronaut):
     head = Image.fromarray(astronaut[42:222, 144:304])
     boxes = []
     for scale in (0.5, 1, 2, 4, 8, 14):
@@ -121,7 +121,7 @@ def test_faces_of_all_sizes_are_found(data_dir, astronaut):  # noqa: ARG001
 
 
 @pytest.mark.parametrize("parameters", [{}, {"align": True}, {"margin": 0.3, "color": "grey"}])
-def test_the_same_photograph_on_a_larger_canvas_gives_the_same_crop(data_dir, photo, parameters):  # noqa: ARG001
+def test_the_same_photograph_on_a_larger_canvas_gives_the_same_crop(photo, parameters):
     part = photo[100:500, 350:800]  # with one face that is largest, well inside
     (plain,) = FaceCropper(**parameters).transform([part])
     for top, left, size in ((0, 0, (450, 900)), (7, 13, (430, 510)), (901, 640, (1500, 1600))):
@@ -168,7 +168,7 @@ def test_crop_is_the_square_around_the_box():
     assert_array_equal(crop(image_size=60, margin=2), beyond)
 
 
-def test_align_turns_until_the_eyes_are_level(data_dir, astronaut):  # noqa: ARG001
+def test_align_turns_until_the_eyes_are_level(astronaut):
     upright = Image.fromarray(astronaut[0:300, 80:400])
     cropper = FaceCropper(align=True, image_size=64)
     (level,) = cropper.transform([upright]).astype(float)
@@ -189,7 +189,7 @@ def _least_difference(a, b, inner):
     return min(np.sqrt(np.mean((a[inner] - m) ** 2)) for m in moved)
 
 
-def test_eyes_of_turned_faces_are_found_level(data_dir, photo):  # noqa: ARG001
+def test_eyes_of_turned_faces_are_found_level(photo):
     detector = open_detector("test", "yunet", min_score=0.5)
     errors = []
     for y, x in ((250, 660), (520, 760), (300, 265)):
@@ -277,7 +277,7 @@ def test_real_photographs_without_a_face(data_dir):
     assert proba.shape == (2, 7)
 
 
-def test_float_photographs_have_the_boxes_of_uint8(data_dir, photo):  # noqa: ARG001
+def test_float_photographs_have_the_boxes_of_uint8(photo):
     cropper = FaceCropper()
     expected, *others = cropper.detect([photo]) + [
         cropper.detect([(photo / 255).astype(dtype)])[0] for dtype in (np.float32, np.float64)
@@ -286,7 +286,7 @@ def test_float_photographs_have_the_boxes_of_uint8(data_dir, photo):  # noqa: AR
         assert_array_equal(faces.boxes, expected.boxes)
 
 
-def test_exif_orientation_is_applied(data_dir, photo):  # noqa: ARG001
+def test_exif_orientation_is_applied(photo):
     part = photo[100:500, 350:800]
     stream = io.BytesIO()
     exif = Image.Exif()
@@ -334,7 +334,7 @@ def test_jpeg_drafts_change_boxes_by_two_pixels_at_most(
         assert np.abs(crops.astype(int) - expected).mean() < 8
 
 
-def test_results_do_not_depend_on_threads_and_neighbours(data_dir, photo):  # noqa: ARG001
+def test_results_do_not_depend_on_threads_and_neighbours(photo):
     parts = [photo[:, left : left + 400] for left in (150, 380, 560, 700, 780)] * 4
     alone = np.stack([FaceCropper(n_threads=1).transform([part])[0] for part in parts])
     for n_threads in (1, 2, 5):
@@ -413,12 +413,14 @@ def test_a_detector_of_another_grid_is_refused():
         YuNet(OneCell(), "input", None).candidates(np.zeros((64, 96, 3), np.uint8), 0.5)
 
 
-def test_missing_weights_are_named(tmp_path, monkeypatch):
+def test_the_detector_comes_with_the_package(astronaut, tmp_path, monkeypatch):
     monkeypatch.delenv("EMOTION_ESTIMATORS_DATA", raising=False)
     monkeypatch.setenv("EMOTION_ESTIMATORS_CACHE", os.fspath(tmp_path))
     monkeypatch.setenv("EMOTION_ESTIMATORS_OFFLINE", "1")
-    with pytest.raises(ConnectionError, match="Weights 'yunet' are not on this machine"):
-        FaceCropper().fit([_squares()])
+    (faces,) = FaceCropper().detect([astronaut])
+    ((x, y, width, height),) = faces.boxes
+    assert x < 223 < x + width  # the tip of her nose
+    assert y < 125 < y + height
 
 
 def test_cascade_finds_faces(astronaut):
@@ -441,7 +443,7 @@ def test_no_face_gives_no_crop_of_the_right_shape(color, shape):
     assert crops.shape == shape
 
 
-def test_a_line_of_millions_of_pixels(data_dir):  # noqa: ARG001
+def test_a_line_of_millions_of_pixels():
     line = np.zeros((4_000_000, 1), np.uint8)
     line[-1] = 255
     cropper = FaceCropper(image_size=32, on_no_face="nan", n_threads=1).fit([line])

@@ -11,21 +11,23 @@ from onnx import TensorProto, helper
 
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.model_file import open_network
+from emotion_estimators.networks.onnx.graph import OnnxGraph
 from emotion_estimators.networks.onnx.network import OnnxNetwork
 from emotion_estimators.weights import fetch_weights
 from emotion_estimators.weights.fetch import file_sha256
 
 
 def open_afresh(path: Path) -> OnnxNetwork:
-    """Open a network that no other test has run."""
+    """Open a network that no other test has run, at its first output."""
     digest = f"{file_sha256(path)} {os.urandom(8).hex()}"
-    return open_network(path, digest, providers=("CPUExecutionProvider",))
+    network = open_network(path, digest, providers=("CPUExecutionProvider",))
+    return network.at(network.outputs[0])
 
 
 def weights_file(name: str) -> Path:
     """Return a file of weights, or skip where it would have to be downloaded."""
     if name.startswith("embedded"):
-        return fetch_weights(name)
+        return fetch_weights("embedded", precision=name.partition(" ")[2] or None)
     path = Path(os.environ.get("EMOTION_ESTIMATORS_DATA", ""), "weights", name)
     if not path.is_file():
         pytest.skip(f"needs {name} in EMOTION_ESTIMATORS_DATA")
@@ -35,8 +37,8 @@ def weights_file(name: str) -> Path:
 @pytest.mark.parametrize(
     ("name", "size"),
     [
-        ("embedded", 48),
-        ("embedded-small", 48),
+        ("embedded float32", 48),
+        ("embedded int8", 48),
         ("model_v6_23.hdf5", 48),
         ("mini_xception_fer.hdf5", 64),
     ],
@@ -56,7 +58,7 @@ def test_images_one_at_a_time_give_the_bits_of_one_thread(name: str, size: int) 
 
 def test_one_image_or_one_thread_starts_no_second_session() -> None:
     """A single prediction does not pay for it, and one thread is one thread."""
-    network = open_afresh(fetch_weights("embedded-small"))
+    network = open_afresh(fetch_weights("embedded"))
     images = np.zeros((2, 48, 48), np.float32)
     assert network._two_threads is not None
 
@@ -94,3 +96,45 @@ def test_few_rows_are_no_channels_where_the_layout_is_known(
     images = np.arange(2 * n_few * 4, dtype=np.float32).reshape(2, *size)
     assert (network.layout, network.image_size) == ("nhwc" if channels_last else "nchw", size)
     np.testing.assert_array_equal(network.run(images, batch_size=1), images.reshape(2, -1))
+
+
+def three_outputs(path: Path) -> Path:
+    """Write a network whose outputs are the first, the first two and no rows of its pixels."""
+    graph = OnnxGraph()
+    flat = graph.node("Flatten", ["x"])  # (n, 6)
+    ends = {
+        name: graph.node("Slice", [flat, *map(graph.integers, ([0], [width], [1]))])
+        for name, width in {"two": 2, "three": 3}.items()
+    }
+    path.write_bytes(
+        graph.serialise(
+            "outputs",
+            ("x", ["n", 2, 3]),
+            (ends["two"], "two", ["n", 2]),
+            (graph.node("Softmax", [ends["three"]], axis=1), "three", ["n", 3]),
+            ("x", "pixels", ["n", 2, 3]),
+            opset=17,
+        )
+    )
+    return path
+
+
+def test_one_of_several_outputs(tmp_path: Path) -> None:
+    path = three_outputs(tmp_path / "n.onnx")
+    network = open_network(path, "three outputs", providers=("CPUExecutionProvider",))
+    assert (network.outputs, network.output) == (("two", "three", "pixels"), None)
+    images = np.random.default_rng(0).random((4, 2, 3), dtype=np.float32)
+
+    two, three = network.at("two"), network.at("three")
+
+    assert (two.n_outputs, two.activation) == (2, None)
+    assert (three.n_outputs, three.activation) == (3, "softmax")
+    np.testing.assert_array_equal(two.run(images, batch_size=2), images.reshape(4, 6)[:, :2])
+    exponentials = np.exp(images.reshape(4, 6)[:, :3])
+    expected = exponentials / exponentials.sum(axis=1, keepdims=True)
+    # one softmax in single precision
+    np.testing.assert_allclose(three.run(images, batch_size=1), expected, rtol=1e-6)
+    with pytest.raises(WeightsError, match=r"n\.onnx: expected an output of shape \(n, n_classes"):
+        network.at("pixels")
+    with pytest.raises(KeyError, match="four"):
+        network.at("four")

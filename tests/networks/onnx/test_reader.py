@@ -15,7 +15,7 @@ from emotion_estimators.networks.onnx import reader as onnx_reader
 from emotion_estimators.networks.onnx.reader import (
     check_self_contained,
     data_files,
-    last_activation,
+    last_activations,
     read_onnx_file,
 )
 
@@ -281,17 +281,18 @@ def test_how_a_model_ends(operators, expected):
         for i, operator in enumerate(operators)
     ]
     nodes.append(helper.make_node("Identity", [names[-1]], ["y"]))
-    assert last_activation(model(nodes).SerializeToString(), Path("n.onnx")) == expected
+    assert last_activations(model(nodes).SerializeToString(), Path("n.onnx")) == {"y": expected}
 
 
 def test_how_a_model_ends_in_functions_and_parts():
     nodes = [helper.make_node("Sigmoid", ["x"], [f"s{i}"]) for i in range(3)]
     joined = helper.make_node("Concat", [f"s{i}" for i in range(3)], ["y"], axis=1)
-    assert last_activation(model([*nodes, joined]).SerializeToString(), Path("n.onnx")) == "sigmoid"
+    whole = model([*nodes, joined]).SerializeToString()
+    assert last_activations(whole, Path("n.onnx")) == {"y": "sigmoid"}
     mixed = [*nodes[:2], helper.make_node("Relu", ["x"], ["s2"]), joined]
-    assert last_activation(model(mixed).SerializeToString(), Path("n.onnx")) is None
+    assert last_activations(model(mixed).SerializeToString(), Path("n.onnx")) == {"y": None}
 
     body = helper.make_node("Softmax", ["x"], ["y"], axis=1)
     made = helper.make_function("own", "f", ["x"], ["y"], [body], [helper.make_opsetid("", 17)])
     calls = model([helper.make_node("f", ["x"], ["y"], domain="own")], functions=[made])
-    assert last_activation(calls.SerializeToString(), Path("n.onnx")) == "softmax"
+    assert last_activations(calls.SerializeToString(), Path("n.onnx")) == {"y": "softmax"}

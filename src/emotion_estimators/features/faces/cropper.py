@@ -37,12 +37,11 @@ class FaceCropper(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     detector : {"yunet", "cascade"}, path-like or callable, default="yunet"
-        ``"yunet"`` is a small network whose file is downloaded once; a path names a file
-        ``.onnx`` of it that is here already. ``"cascade"`` is the cascade of local binary
-        patterns that comes with scikit-image: nothing to download, but slower, for frontal faces
-        of at least a sixteenth of the photograph, without landmarks and scores. A callable takes
-        one photograph, uint8 RGB ``(height, width, 3)``, and returns a table of faces, see
-        `Faces.from_rows`, or None.
+        ``"yunet"`` is a small network that comes with the package; a path names another file
+        ``.onnx`` of it. ``"cascade"`` is the cascade of local binary patterns that comes with
+        scikit-image: slower, for frontal faces of at least a sixteenth of the photograph, without
+        landmarks and scores. A callable takes one photograph, uint8 RGB ``(height, width, 3)``,
+        and returns a table of faces, see `Faces.from_rows`, or None.
     select : {"largest", "center", "score"}, default="largest"
         Which of several faces: the largest, the nearest to the centre, or the most confident.
     margin : float, default=0.0
@@ -80,7 +79,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         and callables get one photograph at a time. None is the number of CPUs that the process
         may use, or ``OMP_NUM_THREADS`` where that is less.
     verbose : int, default=0
-        Above 0, show progress bars. Also while downloading.
+        Above 0, show progress bars.
 
     Attributes
     ----------
@@ -204,8 +203,8 @@ class FaceCropper(TransformerMixin, BaseEstimator):
             If X does not follow the contract.
         ValueError, FileNotFoundError
             If a parameter cannot be used.
-        WeightsError, ConnectionError
-            If the detector's weights cannot be read, or are not available.
+        WeightsError
+            If the detector's weights cannot be read.
         """
         self._open()
         images = check_images(
@@ -236,8 +235,8 @@ class FaceCropper(TransformerMixin, BaseEstimator):
             it names all rows at fault.
         ValueError, FileNotFoundError
             If a parameter cannot be used.
-        WeightsError, ConnectionError
-            If the detector's weights cannot be read, or are not available.
+        WeightsError
+            If the detector's weights cannot be read.
         """
         prepared = self._open()
         images = self._check(X)
@@ -269,8 +268,8 @@ class FaceCropper(TransformerMixin, BaseEstimator):
             If X does not follow the contract.
         ValueError, FileNotFoundError
             If a parameter cannot be used.
-        WeightsError, ConnectionError
-            If the detector's weights cannot be read, or are not available.
+        WeightsError
+            If the detector's weights cannot be read.
         """
         prepared = self._open()
         images = self._check(X)
@@ -291,8 +290,8 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         ------
         ValueError, FileNotFoundError
             If a parameter cannot be used.
-        WeightsError, ConnectionError
-            If the detector's weights cannot be read, or are not available.
+        WeightsError
+            If the detector's weights cannot be read.
         """
         return self._open()
 
@@ -301,9 +300,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         """Check the parameters against one another and open the detector."""
         name = type(self).__name__
         size = parse_size(self.image_size, name=name)
-        detector = open_detector(
-            name, self.detector, min_score=self.min_score, verbose=self.verbose
-        )
+        detector = open_detector(name, self.detector, min_score=self.min_score)
         if self.align and not detector.has_landmarks:
             raise ValueError(
                 f"{name} cannot align faces that detector={self.detector!r} finds: it finds no "

@@ -47,14 +47,12 @@ class Detector:
     has_scores: bool = True
 
 
-def open_detector(
-    owner: str, detector: Any, *, min_score: float, verbose: bool | int = False
-) -> Detector:
+def open_detector(owner: str, detector: Any, *, min_score: float) -> Detector:
     """Return the detector that a parameter names.
 
     Raises ValueError, FileNotFoundError if there is no such detector or file;
-    MissingDependencyError if the cascade is asked for without scikit-image; WeightsError,
-    ConnectionError if the weights cannot be read, or are not available.
+    MissingDependencyError if the cascade is asked for without scikit-image; WeightsError if the
+    weights cannot be read.
     """
     if callable(detector):
         return Detector(
@@ -69,7 +67,7 @@ def open_detector(
             has_landmarks=False,
             has_scores=False,
         )
-    path = _find_yunet(owner, name, verbose)
+    path = _find_yunet(owner, name)
     parts = (path, *data_files(path, file_sha256(path)))
     network = open_yunet(path, files_sha256(parts))
     return Detector(lambda image: _run(network, image, min_score), in_threads=True)
@@ -129,9 +127,9 @@ def _shrink(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     return np.asarray(small)
 
 
-def _find_yunet(owner: str, name: str, verbose: bool | int) -> Path:
+def _find_yunet(owner: str, name: str) -> Path:
     if name == "yunet":
-        return fetch_weights("yunet", verbose=verbose)
+        return fetch_weights("yunet")  # comes with the package
     path = Path(name)
     if path.suffix.lower() != ".onnx":
         raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks.onnx.reader import last_activation
+from emotion_estimators.networks.onnx.reader import last_activations
 from emotion_estimators.networks.onnx.session import (
     CPU,
     TwoThreadSession,
@@ -23,21 +23,35 @@ from emotion_estimators.networks.onnx.session import (
     start_session,
 )
 
-__all__ = ["OnnxNetwork", "check_rows"]
+__all__ = ["FEATURES", "OnnxNetwork", "check_rows"]
+
+FEATURES = "features"  # the output that is what stands before the last layer
 
 _CUDA_BATCH = 64
 _MAX_BATCH = 4096  # images that a file fixes
 _MAX_VALUES = 1 << 27  # of an input of fixed size, 512 MiB
 
 
+@dataclass(frozen=True)
+class _Output:
+    """What a network says of one of its outputs; axes of free size are None."""
+
+    kind: str
+    shape: tuple[int | None, ...]
+    activation: str | None
+
+
 @dataclass(frozen=True, eq=False)
 class OnnxNetwork:
-    """A network from images to one value per class, ready to run in several threads."""
+    """A network from images to a row of values for each, ready to run in several threads.
 
+    Of several outputs, `at` chooses the one that `run` gives.
+    """
+
+    path: Path
     layout: str
     image_size: tuple[int | None, int | None]
     n_channels: int
-    n_outputs: int | None
     batch_size: int | None
     metadata: Mapping[str, str]
     on_device: bool
@@ -45,6 +59,9 @@ class OnnxNetwork:
     _session: Any = field(repr=False)
     _input: str = field(repr=False)
     _two_threads: TwoThreadSession | None = field(repr=False)
+    _outputs: Mapping[str, _Output] = field(repr=False)
+    output: str | None = None
+    n_outputs: int | None = None
     activation: str | None = None
 
     @classmethod
@@ -59,10 +76,11 @@ class OnnxNetwork:
         """Return the network that a serialised model is; `path` says where it comes from.
 
         Where `channels_last` tells, images of 1 or 3 rows or columns are not taken for channels.
+        The only output of a network is chosen.
 
         Raises WeightsError if it does not take a batch of images and give one row for each.
         """
-        activation = last_activation(serialised, path)
+        activations = last_activations(serialised, path)
         # Whole images side by side, a thread each, are faster than small images shared by threads.
         session = start_session(serialised, path, providers)
         try:
@@ -70,30 +88,17 @@ class OnnxNetwork:
             metadata = dict(session.get_modelmeta().custom_metadata_map)
         except UnicodeDecodeError as error:
             raise WeightsError(f"{path}: holds text that is not UTF-8; it is damaged.") from error
-        if len(inputs) != 1 or len(outputs) != 1:
+        if len(inputs) != 1 or not outputs:
             raise WeightsError(
-                f"{path}: expected a network with one input and one output, got {len(inputs)} and "
-                f"{len(outputs)}."
+                f"{path}: expected a network with one input, got {len(inputs)} inputs and "
+                f"{len(outputs)} outputs."
             )
-        if inputs[0].type != "tensor(float)" or outputs[0].type != "tensor(float)":
+        if inputs[0].type != "tensor(float)":
             raise WeightsError(
-                f"{path}: expected a network from float32 to float32, got {inputs[0].type} to "
-                f"{outputs[0].type}."
+                f"{path}: expected a network that takes float32, got {inputs[0].type}."
             )
-        # Axes of free size have a name or None where the others have an int.
-        shape = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
+        shape = _sizes(inputs[0])
         layout, image_size, n_channels = _read_shape(shape, path, channels_last=channels_last)
-        n_outputs = tuple(size if isinstance(size, int) else None for size in outputs[0].shape)
-        if len(n_outputs) != 2 or n_outputs[1] == 1:
-            raise WeightsError(
-                f"{path}: expected an output of shape (n, n_classes) with two classes or more, got "
-                f"{outputs[0].shape}."
-            )
-        if None not in (shape[0], n_outputs[0]) and shape[0] != n_outputs[0]:
-            raise WeightsError(
-                f"{path}: expected a network that gives a row for each image, got "
-                f"{n_outputs[0]} rows for {shape[0]} images."
-            )
         n_values = math.prod(size or 1 for size in shape)
         if n_values > _MAX_VALUES or (shape[0] or 1) > _MAX_BATCH:
             raise WeightsError(
@@ -102,11 +107,11 @@ class OnnxNetwork:
             )
         start_two = partial(start_session, serialised, path, (CPU,), n_threads=2)
         on_device = session.get_providers()[0] != CPU
-        return cls(
+        network = cls(
+            path=path,
             layout=layout,
             image_size=image_size,
             n_channels=n_channels,
-            n_outputs=n_outputs[1],
             batch_size=shape[0],
             metadata=metadata,
             on_device=on_device,
@@ -114,8 +119,41 @@ class OnnxNetwork:
             _session=session,
             _input=inputs[0].name,
             _two_threads=None if on_device else TwoThreadSession(start_two),
-            activation=activation,
+            _outputs={
+                output.name: _Output(output.type, _sizes(output), activations.get(output.name))
+                for output in outputs
+            },
         )
+        return network.at(outputs[0].name) if len(outputs) == 1 else network
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of all outputs."""
+        return tuple(self._outputs)
+
+    def at(self, output: str) -> OnnxNetwork:
+        """Return the same network, of which `run` gives this output.
+
+        Raises KeyError if it has none of that name; WeightsError if that is no row of values for
+        each image.
+        """
+        described = self._outputs[output]
+        if described.kind != "tensor(float)":
+            raise WeightsError(
+                f"{self.path}: expected its output {output!r} to be float32, got {described.kind}."
+            )
+        shape = described.shape
+        if len(shape) != 2 or shape[1] == 1:
+            raise WeightsError(
+                f"{self.path}: expected an output of shape (n, n_classes) with two classes or "
+                f"more, got {shape}."
+            )
+        if None not in (self.batch_size, shape[0]) and self.batch_size != shape[0]:
+            raise WeightsError(
+                f"{self.path}: expected a network that gives a row for each image, got "
+                f"{shape[0]} rows for {self.batch_size} images."
+            )
+        return replace(self, output=output, n_outputs=shape[1], activation=described.activation)
 
     def default_batch_size(self) -> int:
         """Return how many images one run takes unless told otherwise."""
@@ -148,7 +186,7 @@ class OnnxNetwork:
                 padding = np.zeros((batch_size - n_real, *batch.shape[1:]), np.float32)
                 batch = np.concatenate([batch, padding])
             try:
-                outputs: NDArray[np.float32] = session.run(None, {self._input: batch})[0]
+                outputs: NDArray[np.float32] = session.run([self.output], {self._input: batch})[0]
             except Exception as error:  # its errors share no base class
                 raise WeightsError(
                     f"ONNX Runtime cannot run the network on an input of shape {batch.shape}: "
@@ -196,6 +234,11 @@ def check_rows(outputs: Any, expected: tuple[int | None, ...], owner: str) -> No
             f"{owner} gave outputs of shape {shape} for a batch of {expected[0]}, expected "
             f"({wanted}): a row for each image."
         )
+
+
+def _sizes(value: Any) -> tuple[int | None, ...]:
+    """Return the shape of an input or output; axes of free size have a name or None there."""
+    return tuple(size if isinstance(size, int) else None for size in value.shape)
 
 
 def _read_shape(

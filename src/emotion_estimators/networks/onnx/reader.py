@@ -25,7 +25,7 @@ from emotion_estimators._untrusted import likely_reason
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.onnx.format import length_delimited
 
-__all__ = ["check_self_contained", "data_files", "last_activation", "read_onnx_file"]
+__all__ = ["check_self_contained", "data_files", "last_activations", "read_onnx_file"]
 
 # A message of protocol buffers, and so a model with its weights, must stay below 2 GiB.
 MAX_BYTES = (1 << 31) - (1 << 24)
@@ -33,6 +33,7 @@ MAX_BYTES = (1 << 31) - (1 << 24)
 MAX_FIELDS = 500_000
 MAX_DIMS = 64  # of a tensor
 MAX_TEXT = 4096  # bytes of a name; what follows is not looked at
+MAX_OUTPUTS = 100  # looked at
 MAX_LEVELS = 100  # of messages in messages, as protocol buffers themselves allow
 # Tensors may share bytes of a file, as tied weights do; few bytes must not ask for many.
 MAX_SHARING = 2
@@ -116,8 +117,8 @@ def check_self_contained(serialised: bytes, path: Path) -> None:
         )
 
 
-def last_activation(serialised: bytes, path: Path) -> str | None:
-    """Return "softmax" or "sigmoid" where the first output of a model comes out of one."""
+def last_activations(serialised: bytes, path: Path) -> dict[str, str | None]:
+    """Return "softmax" or "sigmoid" for each output of a model that comes out of one, by name."""
     walk = _Walk(path)
     bodies = {}
     graph = memoryview(b"")
@@ -130,7 +131,8 @@ def last_activation(serialised: bytes, path: Path) -> str | None:
     functions = {
         key: _Body(walk, body, nodes=7, outputs=5, named=False) for key, body in bodies.items()
     }
-    return _ending(_Body(walk, graph, nodes=1, outputs=12, named=True), functions)
+    body = _Body(walk, graph, nodes=1, outputs=12, named=True)
+    return {name: _ending(body, name, functions) for name in body.results[:MAX_OUTPUTS]}
 
 
 class _Body:
@@ -155,9 +157,9 @@ class _Body:
                 self.makers |= {name: (operator, inputs, i) for i, name in enumerate(names)}
 
 
-def _ending(graph: _Body, functions: Mapping[tuple[str, str], _Body]) -> str | None:
-    """Return the activation from which the first result comes, through what leaves it as it is."""
-    todo = [(graph, name) for name in graph.results[:1]]
+def _ending(graph: _Body, result: str, functions: Mapping[tuple[str, str], _Body]) -> str | None:
+    """Return the activation from which a result comes, through what leaves it as it is."""
+    todo = [(graph, result)]
     seen = set()
     found = set()
     while todo:

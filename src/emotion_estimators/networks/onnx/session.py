@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +12,14 @@ from typing import Any
 from emotion_estimators.exceptions import WeightsError, shorten
 from emotion_estimators.networks.onnx.reader import check_self_contained
 
-__all__ = ["CPU", "TwoThreadSession", "choose_providers", "first_words", "start_session"]
+__all__ = [
+    "CPU",
+    "TwoThreadSession",
+    "choose_providers",
+    "first_words",
+    "import_onnxruntime",
+    "start_session",
+]
 
 CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
@@ -18,14 +27,25 @@ _CUDA = "CUDAExecutionProvider"
 _OPTIONS = {_CUDA: {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}}
 
 
+def import_onnxruntime() -> Any:
+    """Import ONNX Runtime such that it tells its makers nothing, unless the user wants it to.
+
+    Its builds since 1.32 send events as they are imported, and keep an identifier of the machine
+    in the user's cache; only this variable keeps them from it.
+    """
+    if "onnxruntime" not in sys.modules:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
+
+
 def choose_providers(device: str | Sequence[str], *, needed_by: str) -> tuple[str, ...]:
     """Return the execution providers of ONNX Runtime to use; "name:1" is the second device of one.
 
     Raises ValueError if `device` names none, or one that the installed build does not have.
     """
-    from onnxruntime import get_available_providers
-
-    available = get_available_providers()
+    available = import_onnxruntime().get_available_providers()
     if device == "auto":
         return (_CUDA, CPU) if _CUDA in available else (CPU,)
     kind, _, number = device.partition(":") if isinstance(device, str) else ("", "", "")
@@ -67,8 +87,7 @@ def start_session(
 
     Raises WeightsError if ONNX Runtime cannot load it, or its weights lie in another file.
     """
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     check_self_contained(serialised, path)
 
     options = onnxruntime.SessionOptions()

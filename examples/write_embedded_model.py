@@ -1,0 +1,197 @@
+"""Write the files of the embedded model from the weights of a trained network.
+
+The network has one trunk and two last layers: what FER2013's labels say, and what shares of
+people say so. Both, and the features before them, are outputs of one ONNX file, in float32
+(weights stored in 16 bits) and in 8-bit integers::
+
+    python examples/write_embedded_model.py two_heads.npz --out emotion
+
+writes ``emotion.onnx`` and ``emotion_int8.onnx`` and, beside them, ``emotion.json`` with the
+hashes of all that went in and came out. The integers need the package onnx; the ranges that
+they stand for are those of 1,000 training faces, drawn by ``--seed``.
+
+The weights are a file ``.npz``: ``description``, JSON with the ``architecture`` of an
+`EmotionCNN` and its ``classes``, ``angry/label``, ``angry/votes`` and so on; then the arrays by
+name. How common the classes were in the training is worked out from its faces and votes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import tempfile
+import warnings
+from collections.abc import Iterator
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from emotion_estimators.datasets import load_image_folder, load_votes
+from emotion_estimators.labels import EMOTIONS
+from emotion_estimators.networks.emotion import EmotionCNN
+from emotion_estimators.networks.torch_onnx import torch_onnx
+from emotion_estimators.training.inference import restore_network
+from emotion_estimators.validation import check_images
+
+SIZE = (48, 48)
+OUTPUTS = {"votes": "votes", "labels": "label"}  # the first one answers
+N_CALIBRATION = 1000  # faces from which the ranges of the integers are taken
+SMOOTHING = 0.1  # of the labels that the network was taught
+UNCLEAR = 0.3  # weight of a face whose votes all say something else than one of the classes
+
+
+def read_network(path: Path) -> tuple[EmotionCNN, dict[str, nn.Linear]]:
+    """Return the network of a file, and its last layer for each output."""
+    with np.load(path) as file:
+        weights = dict(file)
+    described = json.loads(str(weights.pop("description")))
+    network = restore_network(partial(EmotionCNN, **described["architecture"]), weights)
+    heads = {}
+    for output, suffix in OUTPUTS.items():
+        rows = [described["classes"].index(f"{emotion}/{suffix}") for emotion in EMOTIONS]
+        heads[output] = head = nn.Linear(network.head.in_features, len(rows))
+        head.weight.data, head.bias.data = network.head.weight[rows], network.head.bias[rows]
+    return network, heads
+
+
+def training_prior(y: NDArray[Any], votes: Any) -> dict[str, list[float]]:
+    """Return the weighted mean of the training targets of each output.
+
+    `y` (n,) labels; `votes` (n, 10), a frame of `load_votes`.
+    """
+    labels = (y[:, np.newaxis] == np.array(EMOTIONS)).astype(float)  # (n, 7)
+    counts = votes[list(EMOTIONS)].to_numpy()  # (n, 7)
+    sums = counts.sum(axis=1, keepdims=True)
+    shares = np.where(sums > 0, counts / np.maximum(sums, 1), labels)
+    is_clear, is_asked = sums[:, 0] > 0, votes.to_numpy().sum(axis=1) > 0
+    weights = np.where(is_asked & ~is_clear, UNCLEAR, 1.0)
+    smooth = (1 - SMOOTHING) * labels + SMOOTHING / len(EMOTIONS)
+    means = {"votes": weights @ shares, "labels": weights @ smooth}
+    return {name: (mean / weights.sum()).round(6).tolist() for name, mean in means.items()}
+
+
+class Faces:
+    """Hands faces to the quantiser, one at a time."""
+
+    def __init__(self, faces: NDArray[np.uint8]) -> None:
+        self.left: Iterator[NDArray[np.uint8]] = iter(faces)
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        """Return the next input of the network, (1, 1, 48, 48)."""
+        face = next(self.left, None)
+        return None if face is None else {"images": face[np.newaxis, np.newaxis] / np.float32(255)}
+
+
+def quantize(model: bytes, faces: NDArray[np.uint8]) -> bytes:
+    """Return a model in float32 as one that computes in 8-bit integers.
+
+    `faces` (n, 48, 48): their activations set the ranges.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory() as folder:
+        given, prepared, result = (Path(folder, f"{i}.onnx") for i in range(3))
+        given.write_bytes(model)
+        quant_pre_process(given, prepared, skip_symbolic_shape=True)
+        nodes = onnx.load(prepared).graph.node
+        quantize_static(
+            prepared,
+            result,
+            Faces(faces),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            # 7 bits of weight: the sums of two products fit into 16 bits, which processors without
+            # VNNI have, and all give the same
+            reduce_range=True,
+            # probabilities in steps of 1/255 would not sum to 1
+            nodes_to_exclude=[node.name for node in nodes if node.op_type == "Softmax"],
+        )
+        quantized = onnx.load(result)
+    del quantized.metadata_props[:]
+    onnx.helper.set_model_props(
+        quantized, {prop.key: prop.value for prop in onnx.load_from_string(model).metadata_props}
+    )
+    serialised: bytes = quantized.SerializeToString()
+    return serialised
+
+
+def sha256(path: Path) -> str:
+    """Return the hash of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read the weights and the data, write both files."""
+    folder = Path(os.environ.get("EMOTION_ESTIMATORS_DATA", "."))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", type=Path, help="file .npz of a trained network")
+    parser.add_argument("--data", type=Path, default=folder / "facial_emotions_train.zip")
+    parser.add_argument("--votes", type=Path, default=folder / "ferplus" / "train_votes.csv")
+    parser.add_argument("--out", type=Path, default=Path("emotion"), help="path without suffix")
+    parser.add_argument("--seed", type=int, default=0, help="of the faces for the ranges")
+    arguments = parser.parse_args(argv)
+
+    bunch = load_image_folder(arguments.data)
+    X, y = bunch.data, np.asarray(bunch.target)
+    votes = load_votes(arguments.votes, files=bunch.filenames)
+    network, heads = read_network(arguments.weights)
+    metadata = {
+        "classes": EMOTIONS,
+        "image_size": SIZE,
+        "color": "grey",
+        "scaling": [0, 1],
+        "output": next(iter(OUTPUTS)),
+        "class_prior": training_prior(y, votes),
+    }
+    write = partial(
+        torch_onnx,
+        [network],
+        SIZE,
+        heads=[heads],
+        features=True,
+        metadata={key: json.dumps(value) for key, value in metadata.items()},
+    )
+    drawn = np.random.default_rng(arguments.seed).permutation(len(X))[:N_CALIBRATION]
+    images = check_images(X[np.sort(drawn)], name="quantize", image_size=SIZE, color="grey")
+    faces = np.concatenate([batch for _, batch in images.batches(N_CALIBRATION, n_threads=1)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the quantiser, about its own future
+        integers = quantize(write(stored="float32"), faces)
+    stem = arguments.out
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    written = {
+        stem.with_name(f"{stem.name}.onnx"): write(stored="float16"),
+        stem.with_name(f"{stem.name}_int8.onnx"): integers,
+    }
+    for path, model in written.items():
+        path.write_bytes(model)
+        print(f"wrote {path}, {len(model):,} bytes")
+    provenance = {
+        "weights": {"file": arguments.weights.name, "sha256": sha256(arguments.weights)},
+        "data": {path.name: sha256(path) for path in (arguments.data, arguments.votes)},
+        "seed": arguments.seed,
+        "n_calibration": len(faces),
+        "files": {
+            path.name: {"sha256": sha256(path), "size": path.stat().st_size} for path in written
+        },
+        "metadata": metadata,
+        "versions": {name: version(name) for name in ("numpy", "onnx", "onnxruntime", "torch")},
+        "machine": platform.machine(),
+    }
+    stem.with_name(f"{stem.name}.json").write_text(json.dumps(provenance, indent=1))
+
+
+if __name__ == "__main__":
+    main()
