@@ -21,13 +21,6 @@ from emotion_estimators.model_selection import IterativeStratifiedKFold, multila
 from emotion_estimators.testing import all_estimators
 
 PAGE = Path(__file__).parents[2] / "docs" / "glossary.rst"
-# Not on the vocabulary yet; empty once they are.
-NOT_COMPARED_YET = [
-    "EmojiCNNClassifier",
-    "EmotionCNNClassifier",
-    "FineTunedFacenetClassifier",
-    "LightningMultiLabelClassifier",
-]
 DOORS = ["analysis", "classifiers", "datasets", "inspection", "weights"]
 PREFIXES = ("analyze_", "fetch_", "iterate_", "load_", "make_")
 OF_THE_DATA = {"X", "y", "Y"}  # the X contract, and what scikit-learn calls the targets
@@ -99,13 +92,12 @@ def find_owners() -> Iterator[tuple[str, dict[str, Parameter]]]:
 
 TABLE = read_table(PAGE.read_text(encoding="utf-8"))
 OWNERS = dict(find_owners())
-COMPARED = {name: words for name, words in OWNERS.items() if name not in NOT_COMPARED_YET}
-each_owner = pytest.mark.parametrize("owner", COMPARED)
+each_owner = pytest.mark.parametrize("owner", OWNERS)
 
 
 def shared(owner: str) -> Iterator[tuple[str, Parameter, Row]]:
     """Yield the parameters of a class or function that stand in the table, with their rows."""
-    for word, parameter in COMPARED[owner].items():
+    for word, parameter in OWNERS[owner].items():
         if word in TABLE:
             yield word, parameter, TABLE[word]
 
@@ -184,9 +176,8 @@ def test_the_table_is_read() -> None:
     )
     assert TABLE["batch_size"].off == ""
     assert list(TABLE) == sorted(TABLE)
-    assert {"HOGTransformer", "make_faces", "fetch_weights", "FacesDisplay"} <= set(COMPARED)
+    assert {"HOGTransformer", "make_faces", "fetch_weights", "FacesDisplay"} <= set(OWNERS)
     assert OWNERS["FacesDisplay"]["table"].default is inspect.Parameter.empty
-    assert set(NOT_COMPARED_YET) <= set(OWNERS)
 
 
 @pytest.mark.parametrize(
@@ -214,12 +205,11 @@ def test_what_a_class_may_choose() -> None:
 
 
 def test_what_two_have_stands_in_the_table() -> None:
-    counts = Counter(word for words in COMPARED.values() for word in words)
+    counts = Counter(word for words in OWNERS.values() for word in words)
     missing = {word for word, n in counts.items() if n > 1} - TABLE.keys() - OF_THE_DATA
     assert missing == set()
 
 
-@pytest.mark.skipif(bool(NOT_COMPARED_YET), reason="some words are of classes not compared yet")
 def test_every_word_of_the_table_is_a_parameter() -> None:
     assert TABLE.keys() - {word for words in OWNERS.values() for word in words} == set()
 
@@ -242,7 +232,7 @@ def test_constraints_are_those_of_the_table(owner: str) -> None:
 
 @each_owner
 def test_none_is_told_where_it_is_allowed(owner: str) -> None:
-    for word, parameter in COMPARED[owner].items():
+    for word, parameter in OWNERS[owner].items():
         allowed = parameter.default is None or None in (parameter.constraint or ())
         allowed |= parameter.constraint == ["random_state"]
         assert ("None" in parameter.kind) == allowed, word
@@ -271,7 +261,7 @@ def test_words_of_the_command_line(command: str, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize(
     "estimator",
-    [thing for name, thing in all_estimators() if "image_size" in COMPARED.get(name, {})],
+    [thing for name, thing in all_estimators() if "image_size" in OWNERS.get(name, {})],
 )
 def test_no_array_passes_for_a_size(estimator: Any) -> None:
     """A constraint that says "array-like" would promise what `fit` then refuses."""

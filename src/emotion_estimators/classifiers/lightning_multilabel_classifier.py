@@ -66,8 +66,8 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
         How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
     network : str, dict, torch.nn.Module or callable, default="resnet10-narrow"
         Architecture of the network: a name, a dict of settings of the own one, or a function that
-        builds it; or a module, which is copied. "resnet6-tiny", "resnet10-narrow", "resnet10",
-        "resnet18", "resnet34" and "resnet50" are residual networks of this library, for images of
+        builds it. It may also be a module, which is copied. "resnet6-tiny", "resnet10-narrow",
+        "resnet10", "resnet18", "resnet34" and "resnet50" are residual networks, for images of
         any size; ``{"widths": (32, 64), "n_blocks": (2, 2), "bottleneck": False}`` sets their
         stages, of which "n_blocks" (1 each) and "bottleneck" may be left out. "timm:<name>" is one
         of timm's, where that is installed. A function gets the image size, (height, width).
@@ -79,7 +79,7 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
         that holds all weights of the network; what else it holds, as a head, is left out. None
         begins at random, a module where it is.
     head_hidden : int or None, default=256
-        Units of the layer between features and labels; None leaves it out.
+        Units of the layer between features and labels. None leaves it out.
     labels : array-like of shape (n_labels,) or None, default=None
         Names of the labels, in the order of the outputs. None takes the columns of a DataFrame,
         else numbers from 0; of label sets it takes those that occur, sorted.
@@ -100,7 +100,7 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
     max_epochs : int, default=40
         Passes over the training images.
     batch_size : int or "auto", default=32
-        Images that go through the network at once, on each device. "auto" halves 128 until a step
+        Images that go through the network at once. On each device; "auto" halves 128 until a step
         fits in memory.
     learning_rate : float, default=2e-3
         Highest learning rate of the optimizer.
