@@ -797,7 +797,7 @@ def test_files_that_do_not_exist_are_named_before_anything_is_opened(
 ):
     from emotion_estimators.cli import predict
 
-    def fail(*_):
+    def fail(*_, **__):
         raise AssertionError("opened")
 
     monkeypatch.setattr(predict, "open_cropper", fail)
@@ -1019,7 +1019,7 @@ def test_a_table_of_other_columns_is_refused_first(photos, tmp_path, monkeypatch
 def test_a_damaged_table_is_named(photos, tmp_path, capsys):
     pytest.importorskip("pyarrow", reason="Parquet needs it")
     heading = ",".join(table_columns(EMOTIONS))
-    rows = [",".join(["0", "a.png", "no face"] + [""] * 15), "x" * 300, ",".join("0" * 3)]
+    rows = [",".join(["0", "a.png", "no face"] + [""] * 16), "x" * 300, ",".join("0" * 3)]
     for name, content in (
         ("a.csv", "\n".join([heading, rows[0], rows[1], rows[0], ""])),
         ("b.jsonl", "[1]\n"),

@@ -45,7 +45,14 @@ def test_learns_from_a_few_faces():
 
 
 def test_image_contract():
-    check_image_estimator(make_embedding_classifier())
+    check_image_estimator(
+        make_embedding_classifier(),
+        expected_failed_checks={
+            "check_image_size_refused": "images are resized to what the network takes"
+        },
+        # the last step is a product of matrices in single precision, which BLAS sums as it likes
+        batch_tolerance=1e-5,
+    )
 
 
 def test_few_shot_benchmark(tmp_path):

@@ -1,0 +1,122 @@
+"""The scripts that write the embedded model's files and measure a model, on a few drawn faces."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.metrics import accuracy_score
+
+pytest.importorskip("torch", reason="the script reads the network into torch")
+pytest.importorskip("onnx", reason="the quantiser needs it")
+
+from emotion_estimators.classifiers import PretrainedEmotionClassifier
+from emotion_estimators.datasets import make_faces
+from emotion_estimators.labels import EMOTIONS, VOTE_COLUMNS
+from emotion_estimators.networks.emotion import EmotionCNN
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+LAYERS = {"stem_width": 4, "stem_stride": 2, "widths": [4, 8], "n_blocks": [0, 1]}
+
+
+def run(script, *arguments):
+    command = [sys.executable, EXAMPLES / script, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Return a folder: faces as a folder and a zip file, votes for all but the last, a network."""
+    folder = tmp_path_factory.mktemp("data")
+    X, y = make_faces(42, random_state=0)
+    names, votes = [], []
+    with zipfile.ZipFile(folder / "train.zip", "w") as file:
+        for row, (image, label) in enumerate(zip(X, y, strict=True)):
+            path = folder / "faces" / label / f"{row}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(path)
+            file.write(path, f"train/{label}/{row}.png")
+            names.append(f"train/{label}/{row}.png")
+            votes.append([8 * (name == label) + (name in ("neutral", "unknown")) for name in
+                          VOTE_COLUMNS])  # fmt: skip
+    table = pd.DataFrame(votes, columns=VOTE_COLUMNS, index=pd.Index(names, name="file"))
+    table.iloc[:-1].to_csv(folder / "votes.csv")
+
+    import torch
+
+    torch.manual_seed(0)
+    architecture = {"n_classes": 14, **LAYERS}
+    network = EmotionCNN(**architecture).eval()
+    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    classes = [f"{name}/{kind}" for name in EMOTIONS for kind in ("label", "votes")]
+    described = {"architecture": architecture, "classes": classes}
+    np.savez(folder / "network.npz", description=json.dumps(described), **weights)
+    return folder, X, y, network
+
+
+def test_writes_both_files(data, tmp_path):
+    folder, X, y, network = data
+    arguments = ["--data", folder / "train.zip", "--votes", folder / "votes.csv"]
+    stem = tmp_path / "out" / "emotion"
+    run("write_embedded_model.py", folder / "network.npz", *arguments, "--out", stem)
+    assert sorted(path.name for path in stem.parent.iterdir()) == [
+        "emotion.json", "emotion.onnx", "emotion_int8.onnx",
+    ]  # fmt: skip
+    provenance = json.loads(stem.with_suffix(".json").read_text())
+    assert provenance["n_calibration"] == 42
+    prior = provenance["metadata"]["class_prior"]
+    shares = (y[:, np.newaxis] == np.array(EMOTIONS)).astype(float)
+    # smoothed by 0.1
+    np.testing.assert_allclose(prior["labels"], (0.9 * shares + 0.1 / 7).mean(axis=0), atol=1e-6)
+    said = 8 * shares
+    said[:, EMOTIONS.index("neutral")] += 1
+    said /= said.sum(axis=1, keepdims=True)
+    said[-1] = shares[-1]  # nobody was asked
+    np.testing.assert_allclose(prior["votes"], said.mean(axis=0), atol=1e-6)
+
+    import torch
+
+    with torch.inference_mode():
+        scores = network(torch.from_numpy(X[:, np.newaxis] / np.float32(255))).numpy()
+    for start, output in enumerate(("labels", "votes")):
+        exponentials = np.exp(scores[:, start::2])
+        expected = exponentials / exponentials.sum(axis=1, keepdims=True)
+        found = PretrainedEmotionClassifier(model=stem.with_suffix(".onnx"), output=output)
+        # weights are stored in 16 bits: 11 of them count
+        np.testing.assert_allclose(found.predict_proba(X), expected, atol=5e-3)
+        small = PretrainedEmotionClassifier(
+            model=stem.with_name("emotion_int8.onnx"), output=output
+        )
+        # 8 bits of each activation; these weights are random, and have not learned to bear it
+        np.testing.assert_allclose(small.predict_proba(X), expected, atol=0.1)
+        assert small.fit(X).class_prior_.tolist() == pytest.approx(prior[output], abs=1e-5)
+    again = tmp_path / "again"
+    run("write_embedded_model.py", folder / "network.npz", *arguments, "--out", again)
+    for name in (".onnx", "_int8.onnx"):
+        one, two = (path.with_name(path.name + name).read_bytes() for path in (stem, again))
+        assert one == two
+
+
+def test_measures_a_model(data, tmp_path):
+    folder, X, y, _ = data
+    out = tmp_path / "figures.json"
+    arguments = ["--data", folder / "faces", "--votes", folder / "votes.csv", "--out", out]
+    printed = run("evaluate_faces.py", *arguments)
+    table = json.loads(out.read_text())
+    assert len(table) == 8  # two precisions, alone and mirrored, two outputs
+    for name, figures in table.items():
+        assert name in printed
+        assert (figures["labels"]["n"], figures["votes"]["n"]) == (42, 41)
+        assert figures["faces_per_second"] > 0
+    predicted = PretrainedEmotionClassifier(output="labels").predict(X)
+    figures = table["embedded, int8, mirrored, labels"]
+    assert figures["labels"]["accuracy"] == accuracy_score(y, predicted)
+    printed = run("evaluate_faces.py", "--data", folder / "faces", "--class-prior", "uniform")
+    assert "majority: n" not in printed
