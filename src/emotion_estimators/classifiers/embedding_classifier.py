@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from emotion_estimators._sklearn import Interval, StrOptions, validate_params
+from emotion_estimators._sklearn import Interval, StrOptions, constraints, validate_params
 from emotion_estimators.features import EmotionEmbedder
 
 __all__ = ["make_embedding_classifier"]
@@ -19,12 +19,9 @@ __all__ = ["make_embedding_classifier"]
 @validate_params(
     {
         "precision": [StrOptions({"float32", "int8"}), None],
-        "image_shape": [tuple, list, None],
+        **constraints("image_shape"),
         "C": [Interval(Real, 0, None, closed="neither")],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "cache": [str, os.PathLike, None],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "verbose": ["verbose"],
+        **constraints("class_weight", "cache", "n_threads", "verbose"),
     },
     prefer_skip_nested_validation=True,
 )
@@ -46,20 +43,19 @@ def make_embedding_classifier(
     Parameters
     ----------
     precision : {"float32", "int8"} or None, default=None
-        As for `EmotionEmbedder`.
+        Numbers that the network computes in. None is what its card states.
     image_shape : tuple of int or None, default=None
-        How to read 2-D rows, as for `EmotionEmbedder`.
+        How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
     C : float, default=0.01
-        The smaller, the less the logistic regression trusts single features. A few hundredths
-        are right for some dozen faces of each class, 0.1 and more for thousands.
+        Inverse of the strength of the regularisation, as in scikit-learn. A few hundredths are
+        right for some dozen faces of each class, 0.1 and more for thousands.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, as for `~sklearn.linear_model.LogisticRegression`.
+        Weights of the classes, multiplied with ``sample_weight``.
     cache : "memory", path-like or None, default="memory"
-        Where features are kept, as for `EmotionEmbedder`, so that a search takes each face
-        through the network once. Give a folder for searches with ``n_jobs`` above 1; None keeps
-        none.
+        Where to keep vectors, so that each distinct image goes through the network once. Give a
+        folder for searches with ``n_jobs`` above 1; None keeps none.
     n_threads : int or None, default=None
-        As for `EmotionEmbedder`.
+        Threads that work at the same time. They decode files and run the network.
     verbose : int, default=0
         Above 0, show progress bars.
 

@@ -101,7 +101,7 @@ class EmojiCNNClassifier(NetworkClassifier):
         Epochs without improvement after which training stops. Of the held-out part, or of the
         training loss where nothing is held out; None never stops early.
     test_time_augmentation : bool, default=True
-        Average the probabilities over views of each image. These are ten: as it is and moved by
+        Average the answers over views of each image. These are ten: as it is and moved by
         1/24 of its size up, down, left and right, and the mirror images of these. It makes
         predictions ten times slower.
     warm_start : bool, default=False

@@ -75,9 +75,8 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
     votes_weight : float, default=0.5
         Share of the votes in the loss, where `fit` gets any; the rest is that of the labels.
     output : {"labels", "votes"} or None, default=None
-        Which output of a network that was trained with votes answers: the one that learned the
-        labels, or the one that learned what share of people votes for each class. None is
-        "labels".
+        Which of a network's outputs answers. One that was trained with votes has two: "labels"
+        learned the labels, "votes" what share of people votes for each class. None is "labels".
     max_epochs : int, default=100
         Passes over the training images.
     max_time : float or None, default=None
@@ -110,7 +109,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         Epochs without improvement after which training stops. Of the held-out part, or of the
         training loss where nothing is held out; None never stops early.
     test_time_augmentation : bool, default=True
-        Average the probabilities over views of each image. They are itself and its mirror image.
+        Average the answers over views of each image. They are itself and its mirror image.
     callbacks : list, tuple or None, default=None
         Callbacks of the wrapped library, copied for each fit. They are skorch's, see Notes.
     warm_start : bool, default=False

@@ -65,7 +65,8 @@ def make_facenet_classifier(
     image_shape : tuple of int or None, default=None
         How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
     C : float, default=1.0
-        The smaller, the smoother the SVM. Not used with the preset "search".
+        Inverse of the strength of the regularisation, as in scikit-learn. Not used with the
+        preset "search".
     probability : bool, default=False
         Give `predict_proba`, by a sigmoid fitted on the decisions of 5-fold cross-validation
         (:class:`~sklearn.calibration.CalibratedClassifierCV`). The step ``svc`` is the

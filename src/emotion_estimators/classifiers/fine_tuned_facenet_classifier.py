@@ -89,7 +89,7 @@ class FineTunedFacenetClassifier(SkorchNetworkClassifier):
         Epochs without improvement after which training stops. Of the held-out part, or of the
         training loss where nothing is held out; None never stops early.
     test_time_augmentation : bool, default=False
-        Average the probabilities over views of each image. They are itself and its mirror image.
+        Average the answers over views of each image. They are itself and its mirror image.
     callbacks : list, tuple or None, default=None
         Callbacks of the wrapped library, copied for each fit. They are skorch's, as for
         `EmotionCNNClassifier`.

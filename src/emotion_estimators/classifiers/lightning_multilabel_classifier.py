@@ -127,7 +127,7 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
         Epochs without improvement after which training stops. Of the held-out part, or of the
         training loss where nothing is held out; None never stops early.
     test_time_augmentation : bool, default=False
-        Average the probabilities over views of each image. They are the image and its mirror
+        Average the answers over views of each image. They are the image and its mirror
         image; `decision_function` gives the logits of the mean.
     device : str, default="auto"
         Where the network runs: "cpu", "cuda", "cuda:1" and so on; "auto" is CUDA if there is a

@@ -109,7 +109,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         they are; so must a network that ends in a softmax itself. One that ends in sigmoids is
         for several labels at once, and cannot be used here.
     test_time_augmentation : bool or None, default=None
-        Average the probabilities over views of each image. The views are the image and its mirror
+        Average the answers over views of each image. The views are the image and its mirror
         image. None is what the card states: True for the embedded model, False for others.
     batch_size : int or "auto", default="auto"
         Images that go through the network at once. Where there are fewer the rest is padded;

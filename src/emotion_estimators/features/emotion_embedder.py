@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimators._sklearn import Interval, StrOptions
+from emotion_estimators._sklearn import StrOptions, constraints
 from emotion_estimators.features._embedding import (
     BaseEmbedder,
     EmbeddingNetwork,
@@ -47,10 +46,10 @@ class EmotionEmbedder(BaseEmbedder):
     normalize : bool, default=False
         Scale each vector to length 1.
     test_time_augmentation : bool, default=True
-        Average the features over views of each image. The views are the image and its mirror
+        Average the answers over views of each image. The views are the image and its mirror
         image.
     cache : "memory", path-like or None, default=None
-        Where to keep vectors, so that each distinct image goes through the network once:
+        Where to keep vectors, so that each distinct image goes through the network once.
         "memory" is one cache for all estimators of the process, a path names a folder for all
         processes.
     n_threads : int or None, default=None
@@ -103,12 +102,9 @@ class EmotionEmbedder(BaseEmbedder):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "precision": [StrOptions({"float32", "int8"}), None],
-        "image_shape": [tuple, list, None],
+        **constraints("image_shape"),
         "normalize": ["boolean"],
-        "test_time_augmentation": ["boolean"],
-        "cache": [str, os.PathLike, None],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "verbose": ["verbose"],
+        **constraints("test_time_augmentation", "cache", "n_threads", "verbose"),
     }
 
     _version = 1
