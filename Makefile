@@ -96,6 +96,7 @@ $(KERAS_VENV)/.installed: pyproject.toml
 bench: $(VENV)/.installed-bench $(KERAS_VENV)/.installed
 	$(PY) benchmarks/hog.py
 	$(PY) benchmarks/pretrained.py --keras-python $(KERAS_VENV)/bin/python
+	$(PY) benchmarks/few_shot.py
 	$(PY) benchmarks/emoji.py
 	$(PY) benchmarks/facenet.py
 	$(PY) benchmarks/multilabel.py

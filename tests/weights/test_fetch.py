@@ -21,6 +21,7 @@ from emotion_estimators.weights import (
     list_cards,
     registry,
 )
+from emotion_estimators.weights.registry import find_card
 
 BODY = bytes(range(256)) * 2000
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 512000\n"
@@ -311,3 +312,10 @@ def test_cards_fit_the_files(card, data_dir):
         pytest.skip(f"the real-data folder lacks {card.file_name}")
     assert file_sha256(path) == card.sha256
     assert card.size in (None, path.stat().st_size)
+
+
+@pytest.mark.parametrize("precision", get_card("embedded").precisions)
+def test_a_file_is_known_by_its_hash_in_each_precision(precision):
+    card = get_card("embedded").at(precision)
+    assert find_card(card.sha256, "emotion").file_name == card.file_name
+    assert find_card(card.sha256, "face embedding") is None

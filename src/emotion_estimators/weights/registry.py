@@ -282,8 +282,9 @@ _FILES_OF_OTHERS = (
 
 def find_card(sha256: str, task: str) -> WeightCard | None:
     """Return what is known of a file by its SHA-256, wherever it lies; None if nothing is."""
-    cards = (*list_cards(task), *_FILES_OF_OTHERS)
-    return next((card for card in cards if card.sha256 == sha256 and card.task == task), None)
+    cards = (*list_cards(task), *(card for card in _FILES_OF_OTHERS if card.task == task))
+    files = (card.at(precision) for card in cards for precision in card.precisions)
+    return next((card for card in files if card.sha256 == sha256), None)
 
 
 def get_card(name: str, *, task: str | None = None) -> WeightCard:
