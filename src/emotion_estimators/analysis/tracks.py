@@ -85,12 +85,12 @@ class Tracks:
             return found
         faces = np.array(boxes, np.float64)
         overlaps = np.stack([box_overlaps(track.box, faces) for track in self._open])
+        is_taken = np.zeros(overlaps.shape, bool)
         for pair in np.argsort(-overlaps, axis=None, kind="stable"):
             track, face = np.unravel_index(pair, overlaps.shape)
-            if overlaps[track, face] < _LEAST_OVERLAP:
-                break
-            found[face] = self._open[track]
-            overlaps[track] = overlaps[:, face] = 0
+            if overlaps[track, face] >= _LEAST_OVERLAP and not is_taken[track, face]:
+                found[face] = self._open[track]
+                is_taken[track] = is_taken[:, face] = True
         return found
 
     def _update(self, row: dict[str, Any], track: _Track | None, time: float) -> None:

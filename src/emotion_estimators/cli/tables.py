@@ -158,10 +158,10 @@ def open_table(
     """Start a table (path None: CSV to standard output), or go on with one.
 
     `retry` None starts from nothing. Else what there is already is kept, but for the rows of these
-    images, by `image_name`, if they say that it is unreadable (videos: as a whole), and for a last
-    photograph or frame that was cut off. Without `is_full`, numbers are rounded; `is_for_excel`
-    marks CSV, as it stays if it is. Raises UsageError if the table has other columns or is
-    damaged.
+    images, by `image_name`, if they say that it is unreadable (of videos, from some frame on), and
+    for a last photograph or frame that was cut off. Without `is_full`, numbers are rounded;
+    `is_for_excel` marks CSV, as it stays if it is. Raises UsageError if the table has other
+    columns or is damaged.
     """
     held = ExistingTable()
     if path is not None:
@@ -270,18 +270,27 @@ def _keep(
 ) -> Iterator[list[_Cells]]:
     """Yield the rows of each photograph to keep, and note it in `held`."""
     image, status, emotion = (columns.index(name) for name in ("image", "status", "emotion"))
-    frame = columns.index("frame") if "frame" in columns else None
+    doubtful: list[list[_Cells]] = []  # what cannot be read at the end of a video, or photographs
+
+    def keep(rows: list[_Cells]) -> list[_Cells]:
+        held.images.add(rows[0][image])
+        held.latest = rows[0][image]
+        held.next_row = max(held.next_row, int(rows[0][0]) + 1)
+        held.emotions.update(cells[emotion] for cells in rows if cells[status] == "face")
+        return rows
+
     for rows in _photographs(path, columns):
         name = rows[0][image]
-        is_readable = rows[0][status] != "unreadable" or (frame is not None and rows[0][frame])
-        if name in retry and not is_readable:
-            held.retried.add(name)
-        else:
-            held.images.add(name)
-            held.latest = name
-            held.next_row = max(held.next_row, int(rows[0][0]) + 1)
-            held.emotions.update(cells[emotion] for cells in rows if cells[status] == "face")
-            yield rows
+        if doubtful and doubtful[0][0][image] != name:
+            held.retried.add(doubtful[0][0][image])
+            doubtful = []
+        if rows[0][status] == "unreadable" and name in retry:
+            doubtful.append(rows)
+            continue
+        yield from map(keep, doubtful)  # frames of a video that goes on
+        doubtful = []
+        yield keep(rows)
+    held.retried.update(rows[0][image] for rows in doubtful)
 
 
 def _photographs(path: Path, columns: list[str]) -> Iterator[list[_Cells]]:

@@ -136,7 +136,8 @@ def _decode(
     wanted, end = _duration(container, stream), max(end, time + 1 / rate)
     # the times alone do not tell in which frame rates vary, nor the number where parts are hidden
     missing = 2 / rate if number < stream.frames else _MISSING
-    if wanted is not None and wanted - end > missing:
+    # and some lengths are counted from 0, not from the start
+    if wanted is not None and wanted - end - max(start, 0.0) > missing:
         raise ImageReadError(f"is cut off: it ends after {end:.1f} of {wanted:.1f} s{lost}")
     if lost.n:
         raise ImageReadError(f"is damaged: frames are missing{lost}")
