@@ -6,7 +6,8 @@ all frames to RGB says how much of the time that takes. Each runs in a new proce
 without imports and the first second of the clip. CPU time is that of all threads, and says more
 than the clock where others use the machine: from it comes what the CPUs would do if they were all
 free. For the memory, a longer clip is looked at, and what the process holds is noted after each
-minute of it.
+minute of it; there, pandas and pyarrow are kept from being imported, as where only the extra
+`video` is installed: nothing of this needs them, but scikit-learn imports them where they are.
 """
 
 from __future__ import annotations
@@ -38,15 +39,18 @@ def write_clip(path: Path, n_frames: int) -> None:
     from skimage.data import astronaut
 
     portrait = Image.fromarray(astronaut())  # 512 x 512
+    frames = []
+    for number in range(min(n_frames, 10 * RATE)):
+        swing = np.sin(2 * np.pi * number / (10 * RATE))
+        width = 470 + 30 * swing
+        left, top = (512 - width) * (0.5 + 0.5 * swing), 6 - 6 * swing
+        box = (left, top, left + width, top + width * SIZE[1] / SIZE[0])
+        frames.append(portrait.resize(SIZE, Image.Resampling.BILINEAR, box=box))
     with av.open(path, "w") as container:
         stream = container.add_stream("libx264", rate=RATE, width=SIZE[0], height=SIZE[1])
+        stream.options = {"preset": "veryfast"}
         for number in range(n_frames):
-            swing = np.sin(2 * np.pi * number / (10 * RATE))
-            width = 470 + 30 * swing
-            left, top = (512 - width) * (0.5 + 0.5 * swing), 6 - 6 * swing
-            box = (left, top, left + width, top + width * SIZE[1] / SIZE[0])
-            frame = np.asarray(portrait.resize(SIZE, Image.Resampling.BILINEAR, box=box))
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
+            container.mux(stream.encode(av.VideoFrame.from_image(frames[number % len(frames)])))
         container.mux(stream.encode(None))
 
 
@@ -70,6 +74,9 @@ def memory_held() -> float:
 
 def work(options: argparse.Namespace) -> None:
     """Measure one variant in this process and print the figures as JSON."""
+    if options.bare:
+        sys.modules |= dict.fromkeys(("pandas", "pyarrow"))  # None: cannot be imported
+
     from emotion_estimators.analysis import iterate_video
 
     n_cpus = len(os.sched_getaffinity(0))
@@ -97,18 +104,9 @@ def work(options: argparse.Namespace) -> None:
     print(json.dumps(figures), flush=True)
 
 
-def run(variant: str, clip: Path, *, step: int = 1) -> dict[str, Any]:
+def run(variant: str, clip: Path, *more: str) -> dict[str, Any]:
     """Run one variant in a new process."""
-    command = [
-        sys.executable,
-        __file__,
-        "--work",
-        variant,
-        "--clip",
-        str(clip),
-        "--step",
-        str(step),
-    ]
+    command = [sys.executable, __file__, "--work", variant, "--clip", str(clip), *more]
     process = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if process.returncode:
         raise RuntimeError(process.stderr[-2000:])
@@ -124,6 +122,7 @@ def main() -> None:
     parser.add_argument("--memory-step", type=int, default=1, help="frame_step for the memory")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     parser.add_argument("--clip", help=argparse.SUPPRESS)
+    parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--step", type=int, default=1, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -152,7 +151,7 @@ def main() -> None:
             )
         if options.minutes:
             write_clip(clip, options.minutes * 60 * RATE)
-            figures = run(OURS, clip, step=options.memory_step)
+            figures = run(OURS, clip, "--bare", "--step", str(options.memory_step))
             held = ", ".join(f"{value:.0f}" for value in figures["held"])
             print(
                 f"\nMiB held after each of {options.minutes} minutes (frame_step="

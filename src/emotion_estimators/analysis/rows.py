@@ -50,8 +50,8 @@ def iterate_faces(
 ) -> Iterator[list[dict[str, Any]]]:
     """Find all faces in photographs and classify them, as the photographs come.
 
-    For videos, and for more photographs than a table can hold. For a table of them all see
-    `analyze_faces`.
+    For more photographs than a table can hold. For a table of them all see `analyze_faces`, for
+    videos `iterate_video`, which also follows faces.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def iterate_faces(
     Notes
     -----
     A few photographs for each thread are taken from X at a time, so that memory does not grow
-    with their number; a frame of a video waits for as many.
+    with their number.
 
     Examples
     --------
