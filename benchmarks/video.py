@@ -17,7 +17,6 @@ import datetime as dt
 import json
 import os
 import platform
-import resource
 import shlex
 import subprocess
 import sys
@@ -66,10 +65,14 @@ def decode(path: str, n_threads: int) -> Any:
             yield frame.to_ndarray(format="rgb24")
 
 
-def memory_held() -> float:
-    """Return the MiB that this process holds."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
+def memory(name: str) -> float:
+    """Return the MiB that this process holds, "VmRSS", or held at most, "VmHWM", on Linux.
+
+    What `resource` tells is never below what the process that started this one held.
+    """
+    status = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in status if line.startswith(f"{name}:"))
+    return int(line.split()[1]) / 1024
 
 
 def work(options: argparse.Namespace) -> None:
@@ -93,13 +96,13 @@ def work(options: argparse.Namespace) -> None:
         n_frames += 1
         n_faces += sum(row["status"] == "face" for row in of_frame) if options.work == OURS else 0
         if n_seen * options.step % (60 * RATE) == 0:
-            held.append(memory_held())
+            held.append(memory("VmRSS"))
     figures = {
         "seconds": (time.perf_counter() - start) / n_frames,
         "cpu": (time.process_time() - start_cpu) / n_frames,
         "faces": n_faces / n_seen,
         "held": held,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,  # KiB on Linux
+        "memory": memory("VmHWM"),
     }
     print(json.dumps(figures), flush=True)
 
