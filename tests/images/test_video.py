@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -171,6 +173,31 @@ def test_what_is_no_video(write_clip, tmp_path):
         assert (frame.number, frame.pixels, frame.problem) == (None, None, problem)
         assert np.isnan(frame.time)
         assert estimate_frames(tmp_path / name, needed_by="a test") is None
+
+
+MEMORY = """
+import sys
+from pathlib import Path
+from emotion_estimators.images.video import read_frames
+n = sum(1 for _ in read_frames(sys.argv[1], step=4, first=0, n_threads=2, needed_by="a test"))
+(line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line]
+print(n, line.split()[1])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_frames_that_were_read_are_let_go(write_clip, tmp_path):
+    peaks = []
+    for n in (40, 480):
+        path = write_clip(tmp_path / f"{n}.mp4", [np.full((480, 640, 3), 9, np.uint8)] * n)
+        command = [sys.executable, "-c", MEMORY, os.fspath(path)]
+        done, peak = subprocess.run(
+            command, check=True, capture_output=True, text=True
+        ).stdout.split()
+        assert int(done) == n // 4
+        peaks.append(int(peak) / 1024)
+    # 110 more frames that are yielded, of 0.4 MiB each as they are decoded
+    assert peaks[1] - peaks[0] < 15
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")

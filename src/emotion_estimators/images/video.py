@@ -114,12 +114,17 @@ def _decode(
     container: Any, stream: Any, *, step: int, first: int, n_threads: int
 ) -> Iterator[Frame]:
     """Yield the frames of an open file; raise ImageReadError at its end if it is damaged."""
+    from av.video.reformatter import VideoReformatter
+
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = n_threads
     start = (container.start_time or 0) / _MICROSECONDS
     rate = float(stream.average_rate or stream.guessed_rate or _RATE)
-    lost, number, time, end = _Lost(), 0, 0.0, 0.0
+    converter = VideoReformatter()  # one for all frames takes half the time
+    lost, number, time, end, matrix = _Lost(), 0, 0.0, 0.0, None
     for frame in _frames(container, stream, lost):
+        if number == 0:
+            matrix = _matrix_of(frame)
         if frame.pts is None:
             time, end = number / rate, (number + 1) / rate
         else:
@@ -129,7 +134,7 @@ def _decode(
             if frame.is_corrupt:
                 yield Frame(number, time, None, "is damaged")
             else:
-                yield Frame(number, time, _upright(frame, stream))
+                yield Frame(number, time, _upright(frame, stream, matrix, converter))
         number += 1
     if number == 0:
         raise ImageReadError(f"holds no frame that can be decoded{lost}")
@@ -186,15 +191,27 @@ def _duration(container: Any, stream: Any) -> float | None:
     return None
 
 
-def _upright(frame: Any, stream: Any) -> NDArray[np.uint8]:
+def _matrix_of(frame: Any) -> NDArray[np.int32] | None:
+    """Return how a frame is to be turned, (9,), None where it is upright.
+
+    To be asked of few frames: PyAV's object for it and the frame refer to each other, and so keep
+    the frame in memory until Python looks for such cycles.
+    """
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            return np.frombuffer(data, np.int32).copy()
+    return None
+
+
+def _upright(
+    frame: Any, stream: Any, matrix: NDArray[np.int32] | None, converter: Any
+) -> NDArray[np.uint8]:
     """Return the pixels of a frame as they are shown, (height, width, 3)."""
     ratio = stream.sample_aspect_ratio  # of a pixel's width and height
     width = max(1, round(frame.width * ratio)) if ratio else frame.width
-    pixels: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            return np.ascontiguousarray(_turned(pixels, np.frombuffer(data, np.int32)))
-    return pixels
+    shown = converter.reformat(frame, width=width, height=frame.height, format="rgb24")
+    pixels: NDArray[np.uint8] = shown.to_ndarray()
+    return pixels if matrix is None else np.ascontiguousarray(_turned(pixels, matrix))
 
 
 def _turned(pixels: NDArray[np.uint8], matrix: NDArray[np.int32]) -> NDArray[np.uint8]:
