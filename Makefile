@@ -46,6 +46,7 @@ demo: $(VENV)/.installed-demo
 	$(PY) examples/demo_facenet.py
 	$(PY) examples/demo_multilabel.py
 	$(PY) examples/demo_photograph.py
+	$(PY) examples/demo_video.py
 
 test: $(VENV)/.installed-test
 	$(PY) -m pytest
