@@ -81,7 +81,9 @@ def read_any(path):
         return pd.read_csv(path, dtype=str).fillna("").to_dict("records")
     if path.suffix == ".jsonl":
         return [json.loads(line) for line in path.read_text().splitlines()]
-    return pd.read_parquet(path).astype(object).fillna("").to_dict("records")
+    import pyarrow.parquet
+
+    return pyarrow.parquet.read_table(path).to_pylist()
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
