@@ -46,6 +46,7 @@ demo: $(VENV)/.installed-demo
 	$(PY) examples/demo_facenet.py
 	$(PY) examples/demo_multilabel.py
 	$(PY) examples/demo_photograph.py
+	$(PY) examples/demo_video.py
 
 test: $(VENV)/.installed-test
 	$(PY) -m pytest
@@ -57,7 +58,7 @@ test-lowest:
 	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt
 
 # timm is left out: torchvision, which it needs, has no build for every torch
-EXTRAS := plot table parquet cascade heif torch keras lightning
+EXTRAS := plot table parquet cascade heif video torch keras lightning
 
 # a skipped test means that the extra did not bring what it should
 test-extras:
@@ -101,6 +102,7 @@ bench: $(VENV)/.installed-bench $(KERAS_VENV)/.installed
 	$(PY) benchmarks/facenet.py
 	$(PY) benchmarks/multilabel.py
 	$(PY) benchmarks/photographs.py --keras-python $(KERAS_VENV)/bin/python
+	$(PY) benchmarks/video.py
 
 # of each target; what is found lies in tests/fuzz/corpus/ afterwards
 FUZZ_MINUTES ?= 10

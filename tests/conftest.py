@@ -5,15 +5,18 @@ import os
 import shutil
 import signal
 import ssl
+import struct
 import subprocess
 import sys
 import threading
 import time
 import types
 import zipfile
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 _BESIDE_CHECKOUT = Path(__file__).parents[1].parent / "shared" / "data"
@@ -41,6 +44,41 @@ def data_dir() -> Path:
             f"needs the real-data folder, and {folder} is none: set EMOTION_ESTIMATORS_DATA"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def write_clip():
+    """Return a function that writes frames, uint8 RGB of one size, as a file of video, or skip.
+
+    `times` in milliseconds make the rate vary; `matrix` (a, b, c, d) is put into an .mp4, how
+    cameras tell that they were turned.
+    """
+    av = pytest.importorskip("av", reason="reads and writes videos")
+
+    def write(path, frames, *, rate=10, times=None, codec="mpeg4", matrix=None, ratio=None):
+        with av.open(path, "w") as container:
+            height, width = frames[0].shape[:2]
+            stream = container.add_stream(codec, rate=rate, width=width, height=height)
+            stream.bit_rate = 8_000_000
+            if times is not None:
+                stream.codec_context.time_base = Fraction(1, 1000)
+            if ratio is not None:
+                stream.codec_context.sample_aspect_ratio = ratio
+            for i, pixels in enumerate(frames):
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels))
+                if times is not None:
+                    frame.pts, frame.time_base = times[i], Fraction(1, 1000)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        if matrix is not None:
+            data = bytearray(Path(path).read_bytes())
+            start = data.index(b"tkhd") + 44
+            a, b, c, d = (65536 * value for value in matrix)
+            data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+            Path(path).write_bytes(data)
+        return path
+
+    return write
 
 
 class Server:

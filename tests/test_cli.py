@@ -456,7 +456,7 @@ def test_without_a_command_there_is_the_help(capsys):
     assert run() == 0
     captured = capsys.readouterr()
     assert captured.out.startswith("usage: emotion-estimators")
-    assert "photographs to a table of faces" in captured.out
+    assert "photographs or videos to a table of faces" in captured.out
     assert captured.err == ""
 
 

@@ -13,6 +13,7 @@ HEIC = str(Path(__file__).parent / "images" / "rotated.heic")
 
 # by their names as modules; scikit-learn 1.6 imports pandas by itself where it is installed
 OPTIONAL = {
+    "av": {"video"},
     "cv2": None,
     "jax": None,
     "keras": {"keras"},
@@ -76,6 +77,23 @@ USES = {
     "heif": f"""
         from emotion_estimators.images import read_image
         assert read_image({HEIC!r}).shape == (64, 48, 3)
+    """,
+    "video": """
+        import tempfile
+        from pathlib import Path
+        import av
+        from emotion_estimators import FaceCropper
+        from emotion_estimators.analysis import iterate_video
+        X, _ = make_faces(5, random_state=0, color="rgb")
+        cropper = FaceCropper(detector=lambda photo: [[0, 0, 9, 9]])
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "clip.mp4")
+            with av.open(path, "w") as container:
+                stream = container.add_stream("mpeg4", rate=10, width=48, height=48)
+                for pixels in X:
+                    container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
+                container.mux(stream.encode(None))
+            assert len(list(iterate_video(path, cropper=cropper))) == 5
     """,
     "parquet": """
         import tempfile
@@ -156,6 +174,7 @@ def test_every_optional_package_is_known_here():
     named = {}
     for line in requires("emotion-estimators"):
         requirement = Requirement(line)
+        assert "video" not in requirement.extras  # those of all: there is GPL code in its wheels
         for extra in extras - {"all"}:
             if requirement.marker and requirement.marker.evaluate({"extra": extra}):
                 named.setdefault(extra, set()).add(requirement.name.replace("-", "_"))

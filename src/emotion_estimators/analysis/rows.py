@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -25,9 +26,11 @@ from emotion_estimators.validation import iterate_images
 
 __all__ = [
     "BOX",
+    "FaceFinder",
     "iterate_faces",
     "iterate_with_crops",
     "look_at",
+    "open_finder",
     "standard_cropper",
     "start_iteration",
     "table_columns",
@@ -47,8 +50,8 @@ def iterate_faces(
 ) -> Iterator[list[dict[str, Any]]]:
     """Find all faces in photographs and classify them, as the photographs come.
 
-    For videos, and for more photographs than a table can hold. For a table of them all see
-    `analyze_faces`.
+    For more photographs than a table can hold. For a table of them all see `analyze_faces`, for
+    videos `iterate_video`, which also follows faces.
 
     Parameters
     ----------
@@ -82,7 +85,7 @@ def iterate_faces(
     Notes
     -----
     A few photographs for each thread are taken from X at a time, so that memory does not grow
-    with their number; a frame of a video waits for as many.
+    with their number.
 
     Examples
     --------
@@ -114,6 +117,11 @@ def iterate_with_crops(
     3]).
     """
     items = iterate_images(X, owner)
+    return open_finder(owner, cropper, classifier).look(items, only_largest=only_largest)
+
+
+def open_finder(owner: str, cropper: Any, classifier: Any) -> FaceFinder:
+    """Return what looks at photographs; raise what `iterate_faces` does of its parameters."""
     if cropper is None:
         cropper = standard_cropper()
     if classifier is None:
@@ -126,7 +134,40 @@ def iterate_with_crops(
     if hasattr(classifier, "fit"):
         check_is_fitted(classifier)
     classes = [str(name) for name in open_classes(classifier)]
-    return _iterate(items, cropper.prepare(), classifier, classes, only_largest=only_largest)
+    return FaceFinder(cropper.prepare(), classifier, classes)
+
+
+@dataclass(frozen=True)
+class FaceFinder:
+    """What finds, cuts and classifies the faces of photographs, checked and open."""
+
+    prepared: PreparedCropper
+    classifier: Any
+    classes: list[str]
+
+    @property
+    def group_size(self) -> int:
+        """How many photographs are looked at together."""
+        return _GROUP * self.prepared.n_threads
+
+    def look(
+        self, items: Iterable[Any], *, only_largest: bool = False
+    ) -> Iterator[tuple[list[dict[str, Any]], NDArray[Any]]]:
+        """Yield the rows of each photograph and the crops of its faces, as `iterate_with_crops`."""
+        seen = look_at(items, self.prepared, only_largest=only_largest)
+        row = 0
+        while group := list(islice(seen, self.group_size)):
+            crops = [found[1] for _, found in group if not isinstance(found, InvalidImagesError)]
+            probabilities = iter(_classify(self.classifier, crops))
+            for name, found in group:
+                no_crops = np.empty((0, 0, 0), np.uint8)
+                of_photo = no_crops if isinstance(found, InvalidImagesError) else found[1]
+                yield _rows(row, name, found, probabilities, self.classes), of_photo
+                row += 1
+
+    def unreadable(self, problem: str) -> list[dict[str, Any]]:
+        """Return the row of what cannot be read."""
+        return _rows(0, None, InvalidImagesError(problem), iter(()), self.classes)
 
 
 def look_at(
@@ -150,26 +191,6 @@ def look_at(
         return name, (faces, crops)
 
     return map_in_threads(look, items, n_threads=prepared.n_threads)
-
-
-def _iterate(
-    items: Iterable[Any],
-    prepared: PreparedCropper,
-    classifier: Any,
-    classes: list[str],
-    *,
-    only_largest: bool,
-) -> Iterator[tuple[list[dict[str, Any]], NDArray[Any]]]:
-    seen = look_at(items, prepared, only_largest=only_largest)
-    row = 0
-    while group := list(islice(seen, _GROUP * prepared.n_threads)):
-        crops = [found[1] for _, found in group if not isinstance(found, InvalidImagesError)]
-        probabilities = iter(_classify(classifier, crops))
-        for name, found in group:
-            no_crops = np.empty((0, 0, 0), np.uint8)
-            of_photo = no_crops if isinstance(found, InvalidImagesError) else found[1]
-            yield _rows(row, name, found, probabilities, classes), of_photo
-            row += 1
 
 
 def standard_cropper(**parameters: Any) -> FaceCropper:

@@ -8,13 +8,16 @@ from typing import Any
 
 from emotion_estimators._optional import import_optional
 from emotion_estimators._progress import progress_bar
-from emotion_estimators.analysis.rows import BOX, start_iteration, table_columns
+from emotion_estimators.analysis.rows import start_iteration, table_columns
 from emotion_estimators.classifiers.pretrained_emotion_classifier import (
     PretrainedEmotionClassifier,
     open_classes,
 )
 
-__all__ = ["analyze_faces"]
+__all__ = ["analyze_faces", "make_table"]
+
+_TEXTS = {"image", "status", "problem", "emotion", "smoothed"}
+_COUNTS = {"face", "frame", "track"}  # which a row need not have
 
 
 def analyze_faces(
@@ -85,11 +88,15 @@ def analyze_faces(
     settings = {"total": total, "unit": "image", "desc": "analyze_faces"}
     per_photograph = progress_bar(per_photograph, is_shown=verbose, **settings)
     rows = list(chain.from_iterable(per_photograph))
-    table = pandas.DataFrame(rows, columns=table_columns(open_classes(classifier)))
-    table["face"] = table["face"].astype("Int64")
-    # without a single face these columns would hold objects, and no tables could be joined
-    numbers = [*BOX, "score", *table.columns[table.columns.get_loc("emotion") + 1 :]]
-    texts = ["image", "status", "problem", "emotion"]
+    return make_table(pandas, rows, table_columns(open_classes(classifier)))
+
+
+def make_table(pandas: Any, rows: list[dict[str, Any]], columns: list[str]) -> Any:
+    """Return rows of faces as a DataFrame, of the same types whatever they hold."""
+    table = pandas.DataFrame(rows, columns=columns)
+    # without a single face some columns would hold objects, and no tables could be joined
     text = pandas.Series(["text"]).dtype  # str since pandas 3
-    types = {"row": "int64", **dict.fromkeys(numbers, "float64"), **dict.fromkeys(texts, text)}
+    types = dict.fromkeys(columns, "float64") | {"row": "int64"}
+    types |= dict.fromkeys(_TEXTS & set(columns), text)
+    types |= dict.fromkeys(_COUNTS & set(columns), "Int64")
     return table.astype(types)

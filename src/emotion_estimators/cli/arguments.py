@@ -34,8 +34,9 @@ written; 2 the command was misused; 130 interrupted."""
 _PREDICT = """\
 Write a table with a row for each face in photographs, and a row for each photograph without a
 face or that cannot be read. Folders are searched for images, with the folders within them; how
-many other files they hold, and of which kinds, is said. Interrupted, it leaves a table of the
-photographs done, and --resume goes on with it; killed, it leaves their rows in TABLE.csv, or in
+many other files they hold, and of which kinds, is said. Of videos, each frame is taken for a
+photograph, and faces are followed from frame to frame. Interrupted, it leaves a table of what is
+done, and --resume goes on with it; killed, it leaves these rows in TABLE.csv, or in
 TABLE.jsonl.rows.csv and TABLE.parquet.rows.csv, with which --resume goes on, too."""
 
 _CROP = """\
@@ -124,9 +125,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     predict = commands.add_parser(
-        "predict", help="photographs to a table of faces", description=_PREDICT, epilog=_STATUSES
+        "predict",
+        help="photographs or videos to a table of faces",
+        description=_PREDICT,
+        epilog=_STATUSES,
     )
-    predict.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
+    predict.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="image or folder, or videos"
+    )
+    predict.add_argument(
+        "--frame-step",
+        type=_positive,
+        metavar="N",
+        help="of videos, look at every Nth frame only",
+    )
     _add_model(predict)
     _add_detector(predict)
     predict.add_argument(

@@ -83,7 +83,7 @@ def let_go(stream: Any) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def track(total: int, unit: str, *, is_shown: bool = True) -> Any:
+def track(total: int | None, unit: str, *, is_shown: bool = True) -> Any:
     """Return a progress bar, which shows on a terminal only."""
     is_shown = is_shown and is_terminal(sys.stderr)
     columns = 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from emotion_estimators.cli.console import UsageError, report
 from emotion_estimators.datasets.folder_files import describe_kinds, find_images
 from emotion_estimators.exceptions import shorten
+from emotion_estimators.images.video import VIDEO_SUFFIXES
 
 __all__ = ["Found", "crop_targets", "drawing_targets", "find_photographs", "report_search"]
 
@@ -72,6 +73,11 @@ def report_search(command: str, found: Found) -> None:
     if found.passed_over:
         n = found.passed_over.total()
         report(f"{command}: passed over {n} files: {describe_kinds(found.passed_over)}")
+    videos = sorted(VIDEO_SUFFIXES & set(found.passed_over))
+    if videos and command == "predict":
+        report(
+            f"predict: videos are looked at where they are named, as in predict clip{videos[0]}."
+        )
 
 
 def _is_missing(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""The command ``predict``: photographs to a table of faces."""
+"""The command ``predict``: photographs or videos to a table of faces."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import argparse
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from emotion_estimators._files import whole_file
 from emotion_estimators._progress import is_terminal
-from emotion_estimators.analysis.rows import iterate_faces, table_columns
+from emotion_estimators.analysis.rows import iterate_faces, open_finder, table_columns
+from emotion_estimators.analysis.video import video_columns
 from emotion_estimators.classifiers.pretrained_emotion_classifier import open_output
 from emotion_estimators.cli.console import FAILED, OK, UsageError, check_output, report, track
 from emotion_estimators.cli.models import (
@@ -34,11 +35,18 @@ from emotion_estimators.cli.tables import (
     open_table,
     rows_file,
 )
+from emotion_estimators.cli.videos import (
+    check_videos,
+    estimate_total,
+    is_video,
+    look_at_videos,
+    recall_videos,
+)
 from emotion_estimators.exceptions import InvalidImagesError, shorten
 from emotion_estimators.images.loader import read_item
 from emotion_estimators.metrics import estimate_class_prior
 
-__all__ = ["Run", "estimate_prior", "predict"]
+__all__ = ["Run", "VideoRun", "estimate_prior", "predict"]
 
 UNSURE = "unsure"
 
@@ -46,6 +54,10 @@ UNSURE = "unsure"
 def predict(arguments: argparse.Namespace) -> int:
     """Write the table, and the drawn photographs."""
     _check_out(arguments)
+    if any(map(is_video, arguments.paths)):
+        return _predict_videos(arguments)
+    if arguments.frame_step is not None:
+        raise UsageError("--frame-step is for videos.")
     found = find_photographs(arguments.paths, leave_out=arguments.draw)
     targets = {}
     if arguments.draw is not None:
@@ -113,6 +125,37 @@ def _marked(min_certainty: float, rows: list[dict[str, Any]]) -> list[dict[str, 
     ]  # fmt: skip
 
 
+def _predict_videos(arguments: argparse.Namespace) -> int:
+    """Write the table of the frames."""
+    check_videos(arguments)
+    found = find_photographs(arguments.paths)
+    report_search("predict", found)
+    columns = video_columns(registered_classes(arguments.model) or [])
+    if arguments.resume and len(columns) > len(video_columns([])):
+        check_table(arguments.out, columns)
+    if len(found.missing) == len(found.photographs):
+        return FAILED
+    finder = open_finder("predict", open_cropper(arguments), open_classifier(arguments)[0])
+    columns = video_columns(finder.classes)
+    names = {path: image_name(path) for path in found.photographs}
+    table, held = open_table(
+        arguments.out,
+        columns,
+        retry=set(names.values()) if arguments.resume else None,
+        is_full=arguments.full,
+        is_for_excel=arguments.excel,
+    )
+    begun = recall_videos(arguments.out, columns, finder) if held.images else {}
+    # videos are looked at one after the other: all in the table are whole, but for its last
+    unfinished = held.retried | {held.latest}
+    pending = [path for path in names if names[path] not in held.images - unfinished]
+    step = arguments.frame_step or 1
+    run = VideoRun("predict", pending, arguments.out, held, {})
+    frames = look_at_videos({path: begun.get(names[path]) for path in pending}, finder, step)
+    marked = ((path, _marked(arguments.min_certainty, rows)) for path, rows in frames)
+    return run.fill(table, marked, estimate_total(pending, step))
+
+
 def _unreadable(columns: list[str], path: str) -> list[dict[str, Any]]:
     """Return the row of a photograph that does not exist."""
     try:
@@ -124,6 +167,8 @@ def _unreadable(columns: list[str], path: str) -> list[dict[str, Any]]:
 
 class Run:
     """What a command was asked for, and what was done of it."""
+
+    unit = "image"
 
     def __init__(
         self,
@@ -143,12 +188,21 @@ class Run:
 
     def write(self, table: Table, stream: Iterator[list[dict[str, Any]]]) -> int:
         """Write the rows of all that is pending; return the exit status."""
+        return self.fill(table, zip(self.pending, stream, strict=True), len(self.pending))
+
+    def fill(
+        self,
+        table: Table,
+        pieces: Iterable[tuple[str, list[dict[str, Any]]]],
+        total: int | None,
+    ) -> int:
+        """Write rows, those of an image or frame together with its path; return the exit status."""
         status = OK
         # a bar within the lines of a table would spoil both
         is_apart = self.out is not None or not is_terminal(sys.stdout)
         try:
-            with track(len(self.pending), "image", is_shown=is_apart) as bar:
-                for path, rows in zip(self.pending, stream, strict=True):
+            with track(total, self.unit, is_shown=is_apart) as bar:
+                for path, rows in pieces:
                     self._add(table, path, rows)
                     bar.update()
         except KeyboardInterrupt:
@@ -193,6 +247,30 @@ class Run:
             report(
                 f"{self.command}: {self.emotions.total()} faces in {n_before + self.n_done} images"
                 f"{before}{': ' * bool(counts)}{counts}."
+            )
+
+
+class VideoRun(Run):
+    """The same of videos, whose frames are the images."""
+
+    unit = "frame"
+
+    def _report(self, *, is_interrupted: bool) -> None:
+        where = "the table" if self.out is None else str(self.out)
+        n_frames = self.held.next_row + self.n_done
+        if is_interrupted:
+            hint = "" if self.out is None else " Go on with --resume."
+            report(f"{self.command}: interrupted. {where} holds {n_frames} frames.{hint}")
+        if self.n_unreadable:
+            report(
+                f"{self.command}: of the frames and videos, {self.n_unreadable} cannot be read; "
+                f'their rows in {where} say "unreadable", and why.'
+            )
+        if not is_interrupted:
+            counts = ", ".join(f"{n} {name}" for name, n in self.emotions.most_common())
+            report(
+                f"{self.command}: {self.emotions.total()} faces in {n_frames} frames"
+                f"{': ' * bool(counts)}{counts}."
             )
 
 

@@ -35,13 +35,15 @@ __all__ = [
     "image_name",
     "import_arrow",
     "open_table",
+    "read_rows",
     "rows_file",
 ]
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 _ROWS_PER_GROUP = 4096  # of a Parquet file
-_WHOLE, _WORDS = ("row", "face"), ("image", "status", "problem", "emotion", "crop")
+_WHOLE = ("row", "face", "frame", "track")
+_WORDS = ("image", "status", "problem", "emotion", "smoothed", "crop")
 _DECIMALS, _BOX_DECIMALS = 4, 1  # a ten-thousandth of a probability, a tenth of a pixel
 _MARK = "\ufeff"  # before CSV, tells Excel that it is in UTF-8
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how cells begin that spreadsheets work out
@@ -54,10 +56,13 @@ _Cells = list[str]  # of a row of CSV
 class ExistingTable:
     """What a table to go on with holds: `images`, by `image_name`, and the `next_row` to add.
 
-    `emotions` counts its faces.
+    `emotions` counts its faces. `latest` is the image that was added last, `retried` are those of
+    which a row that says "unreadable" was left out.
     """
 
     images: set[str] = field(default_factory=set)
+    latest: str = ""
+    retried: set[str] = field(default_factory=set)
     emotions: Counter[str] = field(default_factory=Counter)
     next_row: int = 0
 
@@ -153,9 +158,10 @@ def open_table(
     """Start a table (path None: CSV to standard output), or go on with one.
 
     `retry` None starts from nothing. Else what there is already is kept, but for the rows of these
-    images, by `image_name`, if they say that it is unreadable, and for a last photograph that was
-    cut off. Without `is_full`, numbers are rounded; `is_for_excel` marks CSV, as it stays if it
-    is. Raises UsageError if the table has other columns or is damaged.
+    images, by `image_name`, if they say that it is unreadable (of videos, from some frame on), and
+    for a last photograph or frame that was cut off. Without `is_full`, numbers are rounded;
+    `is_for_excel` marks CSV, as it stays if it is. Raises UsageError if the table has other
+    columns or is damaged.
     """
     held = ExistingTable()
     if path is not None:
@@ -175,6 +181,12 @@ def check_table(path: Path, columns: list[str]) -> None:
     """Raise UsageError at once if the table to go on with, if there is one, has other columns."""
     if _source(path).exists():
         next(_photographs(_source(path), columns), None)
+
+
+def read_rows(path: Path, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of each photograph, or frame, of a table that was opened."""
+    for rows in _photographs(_source(path), columns):
+        yield list(_values(rows, columns))
 
 
 def _source(path: Path) -> Path:
@@ -258,13 +270,27 @@ def _keep(
 ) -> Iterator[list[_Cells]]:
     """Yield the rows of each photograph to keep, and note it in `held`."""
     image, status, emotion = (columns.index(name) for name in ("image", "status", "emotion"))
+    doubtful: list[list[_Cells]] = []  # what cannot be read at the end of a video, or photographs
+
+    def keep(rows: list[_Cells]) -> list[_Cells]:
+        held.images.add(rows[0][image])
+        held.latest = rows[0][image]
+        held.next_row = max(held.next_row, int(rows[0][0]) + 1)
+        held.emotions.update(cells[emotion] for cells in rows if cells[status] == "face")
+        return rows
+
     for rows in _photographs(path, columns):
         name = rows[0][image]
-        if rows[0][status] != "unreadable" or name not in retry:
-            held.images.add(name)
-            held.next_row = max(held.next_row, int(rows[0][0]) + 1)
-            held.emotions.update(cells[emotion] for cells in rows if cells[status] == "face")
-            yield rows
+        if doubtful and doubtful[0][0][image] != name:
+            held.retried.add(doubtful[0][0][image])
+            doubtful = []
+        if rows[0][status] == "unreadable" and name in retry:
+            doubtful.append(rows)
+            continue
+        yield from map(keep, doubtful)  # frames of a video that goes on
+        doubtful = []
+        yield keep(rows)
+    held.retried.update(rows[0][image] for rows in doubtful)
 
 
 def _photographs(path: Path, columns: list[str]) -> Iterator[list[_Cells]]:

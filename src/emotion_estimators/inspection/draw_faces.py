@@ -11,10 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 from emotion_estimators.images import to_rgb
 from emotion_estimators.images.loader import read_item
 
-__all__ = ["draw_faces"]
+__all__ = ["CLASS_COLORS", "draw_faces"]
 
-# one for each emotion, told apart also without seeing red and green (after Okabe and Ito)
-_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+# one for each class, told apart also without seeing red and green (after Okabe and Ito)
+CLASS_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 
 
 def draw_faces(image: Any, table: Any) -> NDArray[np.uint8]:
@@ -75,7 +75,11 @@ def draw_faces(image: Any, table: Any) -> NDArray[np.uint8]:
     for row in faces:
         classes = [name for name in row if name.startswith("emotion_")]
         own = f"emotion_{row['emotion']}"
-        color = _COLORS[classes.index(own) % len(_COLORS)] if own in classes else _COLORS[0]
+        color = (
+            CLASS_COLORS[classes.index(own) % len(CLASS_COLORS)]
+            if own in classes
+            else CLASS_COLORS[0]
+        )
         _draw_face(draw, picture.size, row, color)
     return np.asarray(picture).copy()
 

@@ -20,7 +20,7 @@ from emotion_estimators.networks.onnx.reader import read_onnx_file
 from emotion_estimators.networks.onnx.session import start_session
 from emotion_estimators.networks.pool import pool
 
-__all__ = ["YuNet", "keep_best", "open_yunet"]
+__all__ = ["YuNet", "box_overlaps", "keep_best", "open_yunet"]
 
 _STRIDES = (8, 16, 32)
 _MULTIPLE = 32  # of which height and width of the input must be
@@ -91,17 +91,20 @@ def keep_best(faces: _Floats, max_overlap: float) -> _Floats:
     while len(rest):
         best, rest = rest[0], rest[1:]
         kept.append(best)
-        rest = rest[_overlaps(best, rest) <= max_overlap]
+        rest = rest[box_overlaps(best, rest) <= max_overlap]
     return np.array(kept, np.float32).reshape(-1, faces.shape[1])
 
 
-def _overlaps(face: _Floats, others: _Floats) -> _Floats:
-    """Return the intersection over union of one box with others, (n,)."""
+def box_overlaps(face: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    """Return the intersection over union of one box with others, (n,).
+
+    `face` (4,) or more, `others` (n, 4) or more: left and upper edge, width, height.
+    """
     low = np.maximum(face[:2], others[:, :2])
     high = np.minimum(face[:2] + face[2:4], others[:, :2] + others[:, 2:4])
     common = np.clip(high - low, 0, None).prod(axis=1)
     union = face[2:4].prod() + others[:, 2:4].prod(axis=1) - common
-    overlaps: _Floats = common / np.maximum(union, np.finfo(np.float32).tiny)
+    overlaps: NDArray[Any] = common / np.maximum(union, np.finfo(np.float32).tiny)
     return overlaps
 
 
