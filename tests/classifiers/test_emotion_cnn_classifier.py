@@ -661,6 +661,77 @@ def test_export_with_votes(faces, tmp_path):
         assert_allclose(got, expected, rtol=0, atol=1e-5)  # float32
 
 
+# ---- how common the classes are
+
+
+def test_the_prior_is_the_mean_of_the_targets(faces):
+    X, y = faces
+    weights = np.where(y == "happy", 3.0, 1.0)
+    settings = VOTES | {"max_epochs": 1, "label_smoothing": 0.2}
+    cnn = EmotionCNNClassifier(**settings).fit(X, y, weights, votes=_voted(y))
+    happy = 3 * (y == "happy").sum() / weights.sum()
+    assert_allclose(cnn.class_prior_, 0.8 * np.array([happy, 1 - happy]) + 0.1, rtol=1e-6)
+    # shares of people are not smoothed; 2.5 of ten name the class
+    said = cnn.set_params(output="votes").class_prior_
+    assert_allclose(said, happy * np.array([0.25, 0.75]) + (1 - happy) * np.array([0.75, 0.25]))
+    few = EmotionCNNClassifier(**settings | {"validation_fraction": 0.5}).fit(X, y)
+    n_held_out = 32
+    assert abs(few.class_prior_[0] - 0.1 - 0.8 * (y == "happy").mean()) <= 0.8 / n_held_out
+
+
+def test_the_prior_counts_a_teacher(faces):
+    X, y = faces[0], np.repeat(["happy", "sad", "neutral", "sad"], 16)
+    settings = VOTES | {"max_epochs": 1, "teacher": _Opinion(1), "teacher_weight": 0.5}
+    cnn = EmotionCNNClassifier(**settings).fit(X, y)
+    assert_allclose(cnn.class_prior_, [0.125, 0.625, 0.25])
+
+
+@pytest.mark.parametrize("output", ["labels", "votes", None])
+def test_class_prior_is_that_of_the_file(faces, tmp_path, output):
+    X, y = faces
+    kept = np.r_[np.flatnonzero(y == "happy")[:8], np.flatnonzero(y == "sad")]
+    X, y = X[kept], y[kept]
+    votes = None if output is None else _voted(y, sure=0.9) + [4, 0]
+    cnn = EmotionCNNClassifier(**VOTES | {"max_epochs": 2}, output=output).fit(X, y, votes=votes)
+    path = cnn.export_onnx(tmp_path / "cnn.onnx")
+    read = PretrainedEmotionClassifier(model=path).fit(X)
+    as_learned = cnn.predict_proba(X)
+    assert_allclose(read.predict_proba(X), as_learned, rtol=0, atol=1e-5)  # float32
+    assert_allclose(read.class_prior_, cnn.class_prior_, rtol=1e-6)
+    for prior in ("uniform", [1, 3], {"sad": 1, "happy": 3}):
+        cnn.set_params(class_prior=prior)
+        read = PretrainedEmotionClassifier(model=path, class_prior=prior)
+        assert_allclose(read.predict_proba(X), cnn.predict_proba(X), rtol=0, atol=1e-5)
+        assert np.abs(cnn.predict_proba(X) - as_learned).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("prior", "match"),
+    [
+        ([1, 2, 3], r"class_prior to have 2 numbers, one for each of .*, got shape \(3,\)"),
+        ({"happy": 1, "bored": 2}, "expected class_prior with the classes"),
+        ([1, 0], "expected class_prior to give each class a finite share"),
+        ("flat", "The 'class_prior' parameter of EmotionCNNClassifier must be"),
+    ],
+)
+def test_class_priors_that_do_not_fit(faces, prior, match):
+    with pytest.raises(ValueError, match=match):
+        EmotionCNNClassifier(**TINY, class_prior=prior).fit(*faces)
+
+
+def test_class_prior_of_a_class_that_had_no_targets(faces, tmp_path):
+    X, y = faces
+    votes = np.tile([0, 1], (len(y), 1))  # all say sad
+    cnn = EmotionCNNClassifier(**VOTES | {"max_epochs": 1}, output="votes").fit(X, y, votes=votes)
+    assert_array_equal(cnn.class_prior_, [0, 1])
+    as_learned = cnn.predict_proba(X)
+    with pytest.raises(ValueError, match=r"had no targets of the classes \['happy'\]"):
+        cnn.set_params(class_prior="uniform").predict(X)
+    read = PretrainedEmotionClassifier(model=cnn.export_onnx(tmp_path / "cnn.onnx"))
+    assert_allclose(read.predict_proba(X), as_learned, rtol=0, atol=1e-5)
+    assert read.fit(X).class_prior_ is None
+
+
 def test_a_warm_start_with_votes_needs_them_again(faces):
     X, y = faces
     cnn = EmotionCNNClassifier(**TINY | {"max_epochs": 1}, warm_start=True).fit(X, y)

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators._sklearn import HasMethods, Interval, constraints, fit_context
 from emotion_estimators.classifiers._torch_base import SkorchNetworkClassifier
 from emotion_estimators.networks.onnx.network import check_rows
 from emotion_estimators.training.checkpoints import describe
 from emotion_estimators.training.targets import Targets
-from emotion_estimators.validation import check_votes
+from emotion_estimators.validation import check_class_prior, check_votes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,6 +78,12 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
     output : {"labels", "votes"} or None, default=None
         Which of a network's outputs answers. One that was trained with votes has two: "labels"
         learned the labels, "votes" what share of people votes for each class. None is "labels".
+    class_prior : "uniform", array-like of shape (n_classes,), dict or None, default=None
+        How common the classes are where the images come from, as counts or shares above 0, in
+        the order of ``classes_`` or by class; "uniform" takes all for equally common. Each
+        probability is multiplied by it and divided by ``class_prior_``, what the network learned.
+        With ``output="votes"`` the result is no share of people any more. None leaves the
+        probabilities as they are.
     max_epochs : int, default=100
         Passes over the training images.
     max_time : float or None, default=None
@@ -138,6 +145,9 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels in sorted order.
+    class_prior_ : ndarray of shape (n_classes,)
+        How common each of ``classes_`` was in the training of the output that answers, as shares:
+        the weighted mean of its targets, with label smoothing and what a teacher said.
     weights_ : dict of str to ndarray
         Weights and statistics of the network, by their names in it.
     architecture_ : dict
@@ -218,6 +228,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
     """
 
     _color: ClassVar[str] = "grey"
+    _class_priors: dict[str, NDArray[np.float64]]  # by output
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **constraints(
@@ -228,7 +239,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         "teacher_weight": [Interval(Real, 0, 1, closed="both")],
         "votes_weight": [Interval(Real, 0, 1, closed="both")],
         "output": [str, None],
-        **constraints("max_epochs", "max_time"),
+        **constraints("class_prior", "max_epochs", "max_time"),
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         **constraints(
             "learning_rate", "weight_decay", "warmup", "optimizer", "ema_decay", "class_weight",
@@ -252,6 +263,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         teacher_weight: float = 0.5,
         votes_weight: float = 0.5,
         output: str | None = None,
+        class_prior: ArrayLike | dict[Any, float] | str | None = None,
         max_epochs: int = 100,
         max_time: float | None = None,
         batch_size: int = 128,
@@ -284,6 +296,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         self.teacher_weight = teacher_weight
         self.votes_weight = votes_weight
         self.output = output
+        self.class_prior = class_prior
         self.max_epochs = max_epochs
         self.max_time = max_time
         self.batch_size = batch_size
@@ -358,6 +371,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         targets = super()._check_targets(y, sample_weight, n_samples)
         owner = type(self).__name__
         self._check_output(has_votes=votes is not None)
+        check_class_prior(self.class_prior, targets.classes, name=owner)
         if votes is None:
             return targets
         if not isinstance(self.network, (str, Mapping)):
@@ -429,13 +443,46 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         from emotion_estimators.training.inference import class_probabilities
 
         output = self._check_output(has_votes="has_votes" in self.architecture_)
-        return class_probabilities(
+        probabilities = class_probabilities(
             network,
             batch,
             batch_size=self._batch,
             mirrored=self.test_time_augmentation,
             head="votes" if output == "votes" else "head",
         )
+        owner = type(self).__name__
+        prior = check_class_prior(self.class_prior, self.classes_, name=owner)
+        if prior is None:
+            return probabilities
+        learned = self.class_prior_
+        if learned.min() == 0:
+            never = self.classes_[learned == 0].tolist()
+            raise ValueError(
+                f"{owner} got class_prior={self.class_prior!r}, but its training had no targets "
+                f"of the classes {never}, so that it does not know them. Leave class_prior None."
+            )
+        from emotion_estimators.metrics import adjust_class_prior
+
+        return adjust_class_prior(probabilities, learned, prior)
+
+    @property
+    def class_prior_(self) -> NDArray[np.float64]:
+        """How common each class was in the training of the output that answers, (n_classes,)."""
+        check_is_fitted(self, "weights_")
+        output = self._check_output(has_votes="has_votes" in self.architecture_)
+        prior: NDArray[np.float64] = self._class_priors[output].copy()
+        return prior
+
+    def _more_fitted(self, fitted: dict[str, Any], task: TrainingTask) -> dict[str, Any]:
+        """Return the weighted mean of the training targets of each output."""
+        priors = {}
+        for name, targets in task.columns.items():
+            weights = task.weights[name][task.train].astype(np.float64)  # (n_train,)
+            # without any votes among the faces that are trained on, zeros
+            prior = weights @ targets[task.train] / (weights.sum() or 1.0)  # (n_classes,)
+            smoothing = self.label_smoothing if name == "labels" else 0.0
+            priors[name] = (1 - smoothing) * prior + smoothing / len(prior)
+        return super()._more_fitted(fitted, task) | {"_class_priors": priors}
 
     def _builder(
         self, architecture: dict[str, Any]
@@ -483,6 +530,15 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         if "has_votes" not in self.architecture_:
             return {}
         return {"heads": [{"votes": network.votes, "labels": network.head}], "features": True}
+
+    def _metadata(self) -> dict[str, Any]:
+        """Return what a file states of the network."""
+        # of a class that the training had no targets of, no prior can be told
+        priors = {k: v.tolist() for k, v in self._class_priors.items() if v.min() > 0}
+        if "has_votes" not in self.architecture_:
+            return super()._metadata() | ({"class_prior": priors["labels"]} if priors else {})
+        output = self._check_output(has_votes=True)
+        return super()._metadata() | {"output": output, "class_prior": priors}
 
     def _parts(self) -> dict[str, Any]:
         """Return what the result depends on beside data and parameters."""
