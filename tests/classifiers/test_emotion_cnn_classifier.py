@@ -732,6 +732,106 @@ def test_class_prior_of_a_class_that_had_no_targets(faces, tmp_path):
     assert read.fit(X).class_prior_ is None
 
 
+# ---- weights of a file
+
+
+STILL = {
+    "max_epochs": 1, "learning_rate": 1e-12, "weight_decay": 0.0, "validation_fraction": None,
+    "ema_decay": None, "batch_size": 64, "test_time_augmentation": False,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def exported(faces, tmp_path_factory):
+    """Return a network with two outputs, and its file."""
+    X, y = faces
+    cnn = EmotionCNNClassifier(**VOTES, test_time_augmentation=False).fit(X, y, votes=_voted(y))
+    return cnn, cnn.export_onnx(tmp_path_factory.mktemp("weights") / "cnn.onnx")
+
+
+def test_weights_of_a_file(faces, exported):
+    X, y = faces
+    cnn, path = exported
+    settings = TINY | STILL | {"weights": path, "augmentation": 0, "erasing": 0}
+    settings["network"] = TINY["network"] | {"dropout": 0.0}
+    again = EmotionCNNClassifier(**settings).fit(X, y, votes=_voted(y))
+    for output in ("labels", "votes"):
+        expected = cnn.set_params(output=output).predict_proba(X)
+        # in a step of no length the normalisation takes a tenth of the variance of this batch,
+        # divided by n - 1 in place of n
+        assert_allclose(again.set_params(output=output).predict_proba(X), expected, atol=1e-3)
+    # the network that was trained is the one of the file, too: its batches are normalised alike
+    cnn.set_params(output=None)
+    losses = -np.log(cnn.predict_proba(X)[np.arange(len(y)), (y == "sad").astype(int)])
+    only = EmotionCNNClassifier(**settings, label_smoothing=0).fit(X, y)
+    assert only.history_[0]["train_loss"] == pytest.approx(losses.mean(), rel=1e-2)
+    assert EmotionCNNClassifier(**settings | {"weights": None}, label_smoothing=0).fit(
+        X, y
+    ).history_[0]["train_loss"] != pytest.approx(losses.mean(), rel=5e-2)
+
+
+def test_other_classes_get_a_new_last_layer(faces, exported):
+    X, y = faces
+    settings = TINY | STILL | {"weights": exported[1]}
+    cnn = EmotionCNNClassifier(**settings).fit(X, np.where(y == "sad", "b", "a"))
+    assert_allclose(cnn.predict_proba(X), 0.5, atol=1e-6)
+    kernel = exported[0].weights_["layers.0.conv.weight"]  # with the normalisation in it
+    assert cnn.weights_["layers.0.conv.weight"].shape == kernel.shape
+    assert np.corrcoef(cnn.weights_["layers.0.conv.weight"].ravel(), kernel.ravel())[0, 1] > 0.5
+
+
+def test_the_embedded_network_is_where_the_training_begins():
+    X, _ = make_faces(24, image_size=48, random_state=1)
+    expected = PretrainedEmotionClassifier(
+        output="labels", precision="float32", test_time_augmentation=False
+    )
+    settings = TINY | STILL | {
+        "image_size": 48, "network": "large", "weights": "embedded", "augmentation": 0,
+        "erasing": 0, "batch_size": 24,
+    }  # fmt: skip
+    y = np.array([*expected.classes_, *expected.predict(X)[7:]])
+    cnn = EmotionCNNClassifier(**settings).fit(X, y)
+    # a step of no length changes the statistics by a tenth of n / (n - 1), n of 36 upwards
+    assert_allclose(cnn.predict_proba(X), expected.predict_proba(X), atol=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "match"),
+    [
+        ({"network": "small"}, ValueError, r"than the one that it has: .* Set network='large'\."),
+        ({"network": build}, ValueError, 'for a network of one\'s own. Set network="large"'),
+        ({"weights": "vggface2"}, ValueError, "weights to be 'embedded', the path of an .onnx"),
+        ({"weights": "no.onnx"}, FileNotFoundError, "or None; there is no file no.onnx"),
+        ({"weights": 3}, ValueError, "The 'weights' parameter of EmotionCNNClassifier must be"),
+    ],
+)
+def test_weights_that_do_not_fit(faces, settings, error, match):
+    with pytest.raises(error, match=match):
+        EmotionCNNClassifier(**TINY | {"weights": "embedded"} | settings).fit(*faces)
+
+
+def test_a_file_of_another_network_as_weights(faces, exported, tmp_path):
+    X, y = faces
+    wider = TINY | {"network": {"stem_width": 4, "widths": (6, 9), "n_blocks": (0, 1)}}
+    with pytest.raises(ValueError, match=r"Set network={'stem_width': 4, 'stem_stride': 2, 'wid"):
+        EmotionCNNClassifier(**wider, weights=exported[1]).fit(X, y)
+    own = EmotionCNNClassifier(**TINY | {"network": build, "max_epochs": 1}).fit(X, y)
+    with pytest.raises(WeightsError, match="metadata do not have 'network' and 'classes'"):
+        EmotionCNNClassifier(**TINY, weights=own.export_onnx(tmp_path / "own.onnx")).fit(X, y)
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(exported[1].read_bytes().replace(b"0.layers.0.shift", b"0.layers.0.shirt"))
+    with pytest.raises(WeightsError, match=r"expected an array '0.layers.0.shift' of shape \(4,\)"):
+        EmotionCNNClassifier(**TINY, weights=damaged).fit(X, y)
+
+
+def test_a_warm_start_goes_on_with_its_own_weights(faces, exported):
+    X, y = faces
+    cnn = EmotionCNNClassifier(**TINY | {"max_epochs": 1}, weights=exported[1], warm_start=True)
+    before = cnn.fit(X, y).weights_
+    after = cnn.set_params(**STILL).fit(X, y).weights_
+    assert_allclose(after["head.weight"], before["head.weight"], atol=1e-6)
+
+
 def test_a_warm_start_with_votes_needs_them_again(faces):
     X, y = faces
     cnn = EmotionCNNClassifier(**TINY | {"max_epochs": 1}, warm_start=True).fit(X, y)

@@ -1,4 +1,4 @@
-"""Grey face crops in, emotions out: a convolutional network trained from scratch.
+"""Grey face crops in, emotions out: a convolutional network that is trained.
 
 Imports torch and skorch inside functions only, through `training` and `networks`.
 """
@@ -6,6 +6,7 @@ Imports torch and skorch inside functions only, through `training` and `networks
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
@@ -18,20 +19,21 @@ from sklearn.utils.validation import check_is_fitted
 from emotion_estimators._sklearn import HasMethods, Interval, constraints, fit_context
 from emotion_estimators.classifiers._torch_base import SkorchNetworkClassifier
 from emotion_estimators.networks.onnx.network import check_rows
-from emotion_estimators.training.checkpoints import describe
+from emotion_estimators.training.checkpoints import describe, differences
 from emotion_estimators.training.targets import Targets
 from emotion_estimators.validation import check_class_prior, check_votes
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from emotion_estimators.training.first_weights import FirstWeights
     from emotion_estimators.training.progress import TrainingTask
 
 __all__ = ["EmotionCNNClassifier"]
 
 
 class EmotionCNNClassifier(SkorchNetworkClassifier):
-    """Convolutional network for 48 x 48 grey faces, trained from scratch.
+    """Convolutional network for 48 x 48 grey faces, trained from scratch or from weights.
 
     The defaults are the recipe that trained the embedded model of this library; use it to train
     on one's own faces and labels, or to train a network of one's own on them.
@@ -56,6 +58,11 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         ``network(image_size, n_classes)`` and returns a module. A network of one's own gets grey
         images (n, 1, height, width), scaled to mean 0 and standard deviation 1 by the training
         pixels, and gives scores (logits) (n, n_classes).
+    weights : str, path-like or None, default=None
+        Pretrained weights: a registered name, or the path of a file. "embedded", whose network is
+        "large", or an ``.onnx`` file that `export_onnx` wrote of the same `network`, with which
+        the training begins; where its classes are others the last layer is new. None begins with
+        random ones.
     augmentation : float, default=1.0
         Strength of the random changes to training images; 0 leaves all of them out. They are
         mirroring, rotation, zoom, stretch, shift, contrast and brightness.
@@ -174,6 +181,8 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
     See Also
     --------
     PretrainedEmotionClassifier : Needs no training; also reads what `export_onnx` writes.
+    EmotionEmbedder : The features of the embedded network, for a classifier that learns them in a
+        moment.
 
     Notes
     -----
@@ -231,10 +240,9 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
     _class_priors: dict[str, NDArray[np.float64]]  # by output
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **constraints(
-            "image_size", "image_shape", "network", "augmentation", "erasing", "mixup",
-            "label_smoothing",
-        ),
+        **constraints("image_size", "image_shape", "network"),
+        "weights": [str, os.PathLike, None],
+        **constraints("augmentation", "erasing", "mixup", "label_smoothing"),
         "teacher": [HasMethods("predict_proba"), None],
         "teacher_weight": [Interval(Real, 0, 1, closed="both")],
         "votes_weight": [Interval(Real, 0, 1, closed="both")],
@@ -255,6 +263,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         image_size: int | tuple[int, int] | None = 48,
         image_shape: tuple[int, ...] | None = None,
         network: str | Mapping[str, Any] | Callable[..., Any] = "small",
+        weights: str | os.PathLike[str] | None = None,
         augmentation: float = 1.0,
         erasing: float = 0.3,
         mixup: float = 0,
@@ -288,6 +297,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         self.image_size = image_size
         self.image_shape = image_shape
         self.network = network
+        self.weights = weights
         self.augmentation = augmentation
         self.erasing = erasing
         self.mixup = mixup
@@ -413,6 +423,11 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         """Return the settings of the network; raise ValueError if they do not fit each other."""
         n_classes = len(targets.classes)
         if not isinstance(self.network, (str, Mapping)):
+            if self.weights is not None:
+                raise ValueError(
+                    f"{type(self).__name__} got weights={self.weights!r} for a network of one's "
+                    'own. Set network="large", or weights=None.'
+                )
             return {
                 "n_classes": n_classes,
                 "image_size": list(image_size),
@@ -430,7 +445,40 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
                 f"or such a module, got {network!r}."
             )
         settings = {"n_classes": n_classes, **_checked_settings(owner, small | given)}
+        if self.weights is not None:
+            self._check_architecture(settings)
         return settings | ({"has_votes": True} if "votes" in targets.columns else {})
+
+    def _check_architecture(self, settings: dict[str, Any]) -> None:
+        """Raise ValueError unless these are the settings of the network that has the weights."""
+        from emotion_estimators.networks.emotion import EMOTION_NETWORKS
+
+        known = self._first_weights().network
+        if _layers(settings) == _layers(known):
+            return
+        names = [name for name, one in EMOTION_NETWORKS.items() if _layers(one) == _layers(known)]
+        raise ValueError(
+            f"{type(self).__name__} got weights={self.weights!r} of another network than the one "
+            f"that it has: {differences(_layers(known), _layers(settings))}. Set "
+            f"network={names[0] if names else _layers(known)!r}."
+        )
+
+    def _first_weights(self) -> FirstWeights:
+        """Return the weights with which a training begins."""
+        self._import("torch")
+        from emotion_estimators.training.first_weights import find_first_weights
+
+        assert self.weights is not None  # noqa: S101 - asked for where there are some
+        return find_first_weights(type(self).__name__, self.weights)
+
+    def _train(self, task: TrainingTask, architecture: dict[str, Any]) -> None:
+        """Train with skorch, from the weights of a file where they are given."""
+        if self.weights is not None and task.first_weights is None:
+            assert task.pixels is not None  # noqa: S101 - only classes with num_workers stream
+            task.first_weights = self._first_weights().fit_for(
+                architecture, task.classes, task.pixels[task.train]
+            )
+        super()._train(task, architecture)
 
     def _shares(self, task: TrainingTask) -> dict[str, float]:
         """Return the shares of the outputs in the loss."""
@@ -532,18 +580,22 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         return {"heads": [{"votes": network.votes, "labels": network.head}], "features": True}
 
     def _metadata(self) -> dict[str, Any]:
-        """Return what a file states of the network."""
+        """Return what a file states of the network, as JSON."""
+        stated = super()._metadata()
+        if self._is_own():
+            stated["network"] = _layers(self.architecture_)
         # of a class that the training had no targets of, no prior can be told
         priors = {k: v.tolist() for k, v in self._class_priors.items() if v.min() > 0}
         if "has_votes" not in self.architecture_:
-            return super()._metadata() | ({"class_prior": priors["labels"]} if priors else {})
+            return stated | ({"class_prior": priors["labels"]} if priors else {})
         output = self._check_output(has_votes=True)
-        return super()._metadata() | {"output": output, "class_prior": priors}
+        return stated | {"output": output, "class_prior": priors}
 
     def _parts(self) -> dict[str, Any]:
         """Return what the result depends on beside data and parameters."""
         own = isinstance(self.network, (str, Mapping))
-        return super()._parts() | ({} if own else {"network": self.network})
+        weights = {} if self.weights is None else {"weights": self._first_weights().hash}
+        return super()._parts() | weights | ({} if own else {"network": self.network})
 
     def _columns(
         self,
@@ -576,6 +628,13 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         labels = targets.columns["labels"].copy()
         labels[train] = (1 - share) * labels[train] + share * taught
         return targets.columns | {"labels": labels}
+
+
+def _layers(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those settings of the own network on which its weights depend."""
+    return {
+        name: settings.get(name) for name in ("stem_width", "stem_stride", "widths", "n_blocks")
+    }
 
 
 def _described(network: Any) -> Any:
