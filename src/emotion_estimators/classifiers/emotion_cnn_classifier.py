@@ -189,6 +189,11 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
     Input is converted to grey; uint8 is scaled to 0..1; the mean and standard deviation of the
     training pixels are part of the network. Training holds all images in memory.
 
+    Weights of a file have the normalisation in their convolutions. It is worked out again from 256
+    of the training images, so that the first network answers as the file does. Begin with a smaller
+    learning rate than from scratch, such as 0.01, which keeps most of what it knows. For a few
+    dozen faces `EmotionEmbedder` and a linear classifier are better, and faster.
+
     A callback sees skorch's net: ``net.module_`` is trained, ``net.evaluated_module`` (the average
     of its weights) is what a held-out part judges, ``net.infer`` and ``net.predict`` ask, and the
     fit keeps. ``net.history[-1]`` has the record of the epoch and ``score``, which decides which

@@ -116,7 +116,8 @@ def find_first_weights(owner: str, weights: str | os.PathLike[str]) -> FirstWeig
         for name in ("classes", "network")
         if name in metadata
     }
-    network = EMOTION_NETWORKS["large"] if is_embedded else known.get("network")
+    # the file of 2026-11-29 does not say it
+    network = known.get("network", EMOTION_NETWORKS["large"] if is_embedded else None)
     if not isinstance(network, dict) or not isinstance(known.get("classes"), list):
         raise WeightsError(
             f"{path}: its metadata do not have 'network' and 'classes': it is no file that "
