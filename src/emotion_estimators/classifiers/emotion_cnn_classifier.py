@@ -191,8 +191,8 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
 
     Weights of a file have the normalisation in their convolutions. It is worked out again from 256
     of the training images, so that the first network answers as the file does. Begin with a smaller
-    learning rate than from scratch, such as 0.01, which keeps most of what it knows. For a few
-    dozen faces `EmotionEmbedder` and a linear classifier are better, and faster.
+    learning rate than from scratch, such as 0.003: a larger one loses what it knows. With a few
+    dozen faces of each class `EmotionEmbedder` and a linear classifier are as good, in a second.
 
     A callback sees skorch's net: ``net.module_`` is trained, ``net.evaluated_module`` (the average
     of its weights) is what a held-out part judges, ``net.infer`` and ``net.predict`` ask, and the
@@ -372,10 +372,13 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         KeyboardInterrupt
             At Ctrl-C; see Notes.
         OSError
-            If a checkpoint cannot be written; FileNotFoundError if there is none to resume from.
+            If a checkpoint cannot be written; FileNotFoundError if there is none to resume from, or
+            no file of `weights`.
         ValueError
-            If y or votes do not fit X, a parameter is out of its range, or a checkpoint is damaged
-            or of another fit.
+            If y or votes do not fit X, a parameter is out of its range, `weights` are of another
+            network, or a checkpoint is damaged or of another fit.
+        WeightsError
+            If the file of `weights` is damaged, or none that `export_onnx` wrote.
         """
         return self._fit(X, y, sample_weight, votes=votes)
 
