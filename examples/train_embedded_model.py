@@ -1,17 +1,20 @@
-"""Train the embedded emotion model and write it as ONNX.
+"""Train the embedded emotion model on labels and votes, and write its files.
 
-One command, seeded::
+One command, seeded, from FER2013's faces and FER+'s votes to the files that are shipped::
 
-    python examples/train_embedded_model.py --data facial_emotions_train.zip --out emotion_cnn.onnx
+    python examples/train_embedded_model.py --train-teacher --checkpoint-dir run --out emotion
 
-The settings are the defaults of `EmotionCNNClassifier`; what is passed below is the length of
-the training, the part held out and, with ``--large``, a network of 170 million multiplications
-a face in place of 68, which sees it at full resolution. After an epoch the averaged weights are
-scored on that part. With ``--checkpoint-dir`` the state is written after each epoch, and the same
-command goes on where it was stopped, to the same bits. Ctrl-C ends the training and goes on with
-the best epoch. The history of the training and its figures land beside the model as JSON. With
-``--test`` the finished file is measured, once, on another folder of faces that has had no part in
-any choice.
+The network has an output for the labels and one for the votes. A teacher softens the labels: it is
+a file, ``--teacher``, or is trained first, ``--train-teacher``, with the next seed and nobody to
+teach it. The epoch that is kept is the best on a part held out. With ``--checkpoint-dir`` the state
+is written after each epoch, and the same command goes on where it was stopped, to the same bits on
+a CPU and the same number of threads: the schedule runs by epochs and not by the clock. Ctrl-C ends
+a training and goes on with its best epoch.
+
+``write_embedded_model.py`` then writes ``emotion.onnx`` and ``emotion_int8.onnx``, for which the
+package onnx is needed, from ``emotion.npz``, the weights as they were trained. ``emotion.json``
+says how they were made: hashes of the data, command, settings, versions, processor, time and
+history. ``evaluate_faces.py`` measures the files on faces that had no part in any choice.
 """
 
 from __future__ import annotations
@@ -20,23 +23,28 @@ import argparse
 import json
 import os
 import platform
+import sys
 import time
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from skorch.callbacks import Callback
+from write_embedded_model import sha256, write_files
 
 from emotion_estimators.classifiers import EmotionCNNClassifier, PretrainedEmotionClassifier
-from emotion_estimators.datasets import load_image_folder
-from emotion_estimators.metrics import measure_probabilities
+from emotion_estimators.classifiers.pretrained_emotion_classifier import open_output
+from emotion_estimators.datasets import load_image_folder, load_votes
 
 
 class Report(Callback):
     """Print each epoch."""
 
-    def __init__(self) -> None:
+    def on_train_begin(self, net: Any, **_: Any) -> None:  # noqa: ARG002 - skorch's interface
+        """Note the time: not before, since a checkpoint is known by what a callback holds."""
         self.start = time.perf_counter()
 
     def on_epoch_end(self, net: Any, **_: Any) -> None:
@@ -49,35 +57,104 @@ class Report(Callback):
         print(f"epoch {row['epoch']:3d}", *values, best, f"{seconds:.0f} s", sep="  ", flush=True)
 
 
-def write(cnn: EmotionCNNClassifier, out: Path) -> None:
-    """Write the file to be shipped, the weights as trained, and the history."""
-    cnn.export_onnx(out, test_time_augmentation=False, stored="float16")
-    unfinished = out.with_suffix(".part.npz")
-    described = {"architecture": cnn.architecture_, "classes": cnn.classes_.tolist()}
+def train(
+    arguments: argparse.Namespace, X: Any, y: Any, votes: Any, *, teacher: Any, seed: int
+) -> tuple[EmotionCNNClassifier, dict[str, Any]]:
+    """Return a trained network, and how it came about.
+
+    `X` n faces, `y` (n,) their labels, `votes` (n, 10), a frame of `load_votes`.
+    """
+    cnn = EmotionCNNClassifier(
+        network=arguments.network,
+        teacher=teacher,
+        teacher_weight=arguments.teacher_weight,
+        votes_weight=arguments.votes_weight,
+        mixup=arguments.mixup,
+        max_epochs=arguments.epochs,
+        validation_fraction=arguments.validation,
+        n_iter_no_change=None,
+        callbacks=[Report()],
+        checkpoint_dir=arguments.checkpoint_dir,
+        resume=arguments.checkpoint_dir is not None,
+        random_state=seed,
+    )
+    start = time.perf_counter()
+    try:
+        cnn.fit(X, y, votes=votes)
+    except KeyboardInterrupt:
+        if not hasattr(cnn, "weights_"):  # no epoch was over
+            raise
+        print("interrupted: what follows is of the best epoch so far")
+    not_of_the_result = ("callbacks", "checkpoint_dir", "resume", "teacher")
+    return cnn, {
+        "parameters": {
+            name: value
+            for name, value in cnn.get_params(deep=False).items()
+            if name not in not_of_the_result
+        },
+        "n_weights": sum(array.size for array in cnn.weights_.values()),
+        "epochs": cnn.n_iter_,
+        "best_epoch": cnn.best_epoch_,
+        "seconds": round(time.perf_counter() - start),  # of this run: one may go on another day
+        "history": cnn.history_,
+    }
+
+
+def save(cnn: EmotionCNNClassifier, path: Path) -> None:
+    """Write the weights as trained, as `write_embedded_model` reads them."""
+    priors = {}
+    for output in ("votes", "labels"):
+        priors[output] = cnn.set_params(output=output).class_prior_.round(6).tolist()
+    cnn.set_params(output=None)
+    described = {
+        "architecture": cnn.architecture_,
+        "classes": cnn.classes_.tolist(),
+        "class_prior": priors,
+    }
+    unfinished = path.with_suffix(".part.npz")
     np.savez(unfinished, description=json.dumps(described), **cnn.weights_)
-    unfinished.replace(out.with_suffix(".npz"))
-    out.with_suffix(".history.json").write_text(json.dumps(cnn.history_, indent=1))
+    unfinished.replace(path)
 
 
-def measure(model: Any, folder: Path) -> dict[str, Any]:
-    """Return the figures of a model on a folder of faces."""
-    X, y = load_image_folder(folder, return_X_y=True)
-    return measure_probabilities(y, model.predict_proba(X), model.classes_)
+def open_teacher(path: Path, X: Any) -> PretrainedEmotionClassifier:
+    """Return a model whose opinion of labels is asked; `X` holds a face or more."""
+    teacher = PretrainedEmotionClassifier(model=path)
+    if open_output(teacher)[0] is not None:
+        teacher.set_params(output="labels")
+    return teacher.fit(X[:1])  # learns nothing
+
+
+def processor() -> str:
+    """Return the name of the processor."""
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text().splitlines() if table.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def network(text: str) -> Any:
+    """Return the name of an architecture, or its settings from JSON."""
+    return json.loads(text) if text.startswith("{") else text
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Train, write, measure."""
+    """Train, write."""
     folder = Path(os.environ.get("EMOTION_ESTIMATORS_DATA", "."))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=folder / "facial_emotions_train.zip")
-    parser.add_argument("--out", type=Path, default=Path("emotion_cnn.onnx"))
-    parser.add_argument("--test", type=Path, help="folder of faces for the final figures")
-    parser.add_argument("--large", action="store_true", help="the larger of two networks")
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--minutes", type=float, help="end sooner, the schedule fitted to it")
+    parser.add_argument("--votes", type=Path, default=folder / "ferplus" / "train_votes.csv")
+    parser.add_argument("--out", type=Path, default=Path("emotion"), help="path without suffix")
+    parser.add_argument(
+        "--network", type=network, default="large", help="'small', 'large' or settings as JSON"
+    )
+    parser.add_argument("--epochs", type=int, default=130)
     parser.add_argument("--validation", type=float, default=0.05)
-    parser.add_argument("--teacher", type=Path, help="model file whose probabilities teach, too")
-    parser.add_argument("--mixup", type=float, default=0.0)
+    teachers = parser.add_mutually_exclusive_group()
+    teachers.add_argument("--teacher", type=Path, help="model file that teaches labels, too")
+    teachers.add_argument("--train-teacher", action="store_true", help="train one first")
+    parser.add_argument("--teacher-weight", type=float, default=0.5)
+    parser.add_argument("--votes-weight", type=float, default=0.5)
+    parser.add_argument("--mixup", type=float, default=0.2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--checkpoint-dir", type=Path, help="go on from here if stopped before")
@@ -85,58 +162,39 @@ def main(argv: list[str] | None = None) -> None:
 
     torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)
-    out = arguments.out
-    out.parent.mkdir(parents=True, exist_ok=True)
-    X, y = load_image_folder(arguments.data, return_X_y=True)
+    stem = arguments.out
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    bunch = load_image_folder(arguments.data)
+    X, y = bunch.data, np.asarray(bunch.target)
+    votes = load_votes(arguments.votes, files=bunch.filenames)
     print(f"{len(X)} faces of {sorted(set(y))}")
-    teacher = arguments.teacher
-    if teacher is not None:
-        teacher = PretrainedEmotionClassifier(model=teacher).fit(X[:1], y[:1])  # learns nothing
-    cnn = EmotionCNNClassifier(
-        network="large" if arguments.large else "small",
-        teacher=teacher,
-        mixup=arguments.mixup,
-        max_epochs=arguments.epochs,
-        max_time=None if arguments.minutes is None else 60 * arguments.minutes,
-        validation_fraction=arguments.validation,
-        n_iter_no_change=None,
-        callbacks=[Report()],
-        checkpoint_dir=arguments.checkpoint_dir,
-        resume=arguments.checkpoint_dir is not None,
-        random_state=arguments.seed,
-    )
-    start = time.perf_counter()
-    try:
-        cnn.fit(X, y)
-    except KeyboardInterrupt:
-        if not hasattr(cnn, "weights_"):  # no epoch was over
-            raise
-        print("interrupted: what follows is of the best epoch so far")
-    write(cnn, out)
-    figures: dict[str, Any] = {
-        "teacher": None if arguments.teacher is None else arguments.teacher.name,
-        "parameters": {
-            k: v
-            for k, v in cnn.get_params(deep=False).items()
-            if k not in ("callbacks", "checkpoint_dir", "resume", "teacher")
-        },
-        "n_weights": sum(array.size for array in cnn.weights_.values()),
-        "epochs": cnn.n_iter_,
-        "best_epoch": cnn.best_epoch_,
-        "held_out": cnn.history_[cnn.best_epoch_ - 1] if cnn.best_epoch_ else None,
-        "seconds": round(time.perf_counter() - start),
-        "machine": platform.processor() or platform.machine(),
-        "torch": torch.__version__,
-        "onnx_bytes": out.stat().st_size,
+    teacher: Any = None
+    taught: dict[str, Any] | None = None
+    if arguments.train_teacher:
+        print("the teacher:")
+        teacher, taught = train(arguments, X, y, votes, teacher=None, seed=arguments.seed + 1)
+        save(teacher, stem.with_name(f"{stem.name}_teacher.npz"))
+    elif arguments.teacher is not None:
+        teacher = open_teacher(arguments.teacher, X)
+        taught = {"file": arguments.teacher.name, "sha256": sha256(arguments.teacher)}
+    cnn, training = train(arguments, X, y, votes, teacher=teacher, seed=arguments.seed)
+    weights = stem.with_name(f"{stem.name}.npz")
+    save(cnn, weights)
+    provenance = {
+        "command": sys.argv if argv is None else argv,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": processor(),
+        "threads": arguments.threads,
+        "data": {path.name: sha256(path) for path in (arguments.data, arguments.votes)},
+        "teacher": taught,
+        "training": training,
+        **write_files(weights, stem, X, y, votes, seed=arguments.seed),
     }
-    if arguments.test is not None:
-        # the file itself, which is what users run; then what mirror images would add
-        shipped = PretrainedEmotionClassifier(model=out).fit(X, y)  # learns nothing
-        figures["test"] = measure(shipped, arguments.test)
-        figures["test_with_flip"] = measure(cnn, arguments.test)
-    path = out.with_suffix(".metrics.json")
-    path.write_text(json.dumps(figures, indent=1))
-    print(f"wrote {out} and {path}: best epoch {figures['held_out']}")
+    ours = ("emotion-estimators", "skorch", "scikit-learn")
+    provenance["versions"] |= {name: version(name) for name in ours}
+    path = stem.with_name(f"{stem.name}.json")
+    path.write_text(json.dumps(provenance, indent=1, default=str))
+    print(f"wrote {path}: best epoch {cnn.history_[cnn.best_epoch_ - 1]}")
 
 
 if __name__ == "__main__":

@@ -4,15 +4,17 @@ The network has one trunk and two last layers: what FER2013's labels say, and wh
 people say so. Both, and the features before them, are outputs of one ONNX file, in float32
 (weights stored in 16 bits) and in 8-bit integers::
 
-    python examples/write_embedded_model.py two_heads.npz --out emotion
+    python examples/write_embedded_model.py network.npz --out emotion
 
 writes ``emotion.onnx`` and ``emotion_int8.onnx`` and, beside them, ``emotion.json`` with the
 hashes of all that went in and came out. The integers need the package onnx; the ranges that
 they stand for are those of 1,000 training faces, drawn by ``--seed``.
 
-The weights are a file ``.npz``: ``description``, JSON with the ``architecture`` of an
-`EmotionCNN` and its ``classes``, ``angry/label``, ``angry/votes`` and so on; then the arrays by
-name. How common the classes were in the training is worked out from its faces and votes.
+The weights are a file ``.npz``, as ``train_embedded_model.py`` writes it, which calls this at its
+end: ``description``, JSON with the ``architecture`` of an `EmotionCNN`, its ``classes`` and by
+output the ``class_prior``; then the arrays by name. Of a network with one last layer for both, its
+classes ``angry/label``, ``angry/votes`` and so on, how common the classes were in the training is
+worked out from its faces and votes.
 """
 
 from __future__ import annotations
@@ -48,18 +50,26 @@ SMOOTHING = 0.1  # of the labels that the network was taught
 UNCLEAR = 0.3  # weight of a face whose votes all say something else than one of the classes
 
 
-def read_network(path: Path) -> tuple[EmotionCNN, dict[str, nn.Linear]]:
-    """Return the network of a file, and its last layer for each output."""
+def read_network(path: Path) -> tuple[EmotionCNN, dict[str, nn.Linear], dict[str, Any]]:
+    """Return the network of a file, its last layer for each output, and more for the metadata."""
     with np.load(path) as file:
         weights = dict(file)
     described = json.loads(str(weights.pop("description")))
     network = restore_network(partial(EmotionCNN, **described["architecture"]), weights)
+    if network.votes is not None:
+        heads = {"votes": network.votes, "labels": network.head}
+        layers = ("stem_width", "stem_stride", "widths", "n_blocks")
+        known = {
+            "class_prior": described["class_prior"],
+            "network": {name: described["architecture"][name] for name in layers},
+        }
+        return network, heads, known
     heads = {}
     for output, suffix in OUTPUTS.items():
         rows = [described["classes"].index(f"{emotion}/{suffix}") for emotion in EMOTIONS]
         heads[output] = head = nn.Linear(network.head.in_features, len(rows))
         head.weight.data, head.bias.data = network.head.weight[rows], network.head.bias[rows]
-    return network, heads
+    return network, heads, {}
 
 
 def training_prior(y: NDArray[Any], votes: Any) -> dict[str, list[float]]:
@@ -128,8 +138,62 @@ def quantize(model: bytes, faces: NDArray[np.uint8]) -> bytes:
 
 
 def sha256(path: Path) -> str:
-    """Return the hash of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return the hash of a file, or of all files in a folder one after the other."""
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def write_files(weights: Path, stem: Path, X: Any, y: Any, votes: Any, *, seed: int) -> Any:
+    """Write both files, and return what is known of them.
+
+    `X` the n faces of the training, `y` (n,) their labels, `votes` (n, 10), a frame of
+    `load_votes`.
+    """
+    network, heads, known = read_network(weights)
+    metadata = {
+        "classes": EMOTIONS,
+        "image_size": SIZE,
+        "color": "grey",
+        "scaling": [0, 1],
+        "output": next(iter(OUTPUTS)),
+        **(known or {"class_prior": training_prior(y, votes)}),
+    }
+    write = partial(
+        torch_onnx,
+        [network],
+        SIZE,
+        heads=[heads],
+        features=True,
+        metadata={key: json.dumps(value) for key, value in metadata.items()},
+    )
+    drawn = np.random.default_rng(seed).permutation(len(X))[:N_CALIBRATION]
+    images = check_images(X[np.sort(drawn)], name="quantize", image_size=SIZE, color="grey")
+    faces = np.concatenate([batch for _, batch in images.batches(N_CALIBRATION, n_threads=1)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the quantiser, about its own future
+        integers = quantize(write(stored="float32"), faces)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    written = {
+        stem.with_name(f"{stem.name}.onnx"): write(stored="float16"),
+        stem.with_name(f"{stem.name}_int8.onnx"): integers,
+    }
+    for path, model in written.items():
+        path.write_bytes(model)
+        print(f"wrote {path}, {len(model):,} bytes")
+    return {
+        "weights": {"file": weights.name, "sha256": sha256(weights)},
+        "seed": seed,
+        "n_calibration": len(faces),
+        "files": {
+            path.name: {"sha256": sha256(path), "size": path.stat().st_size} for path in written
+        },
+        "metadata": metadata,
+        "versions": {name: version(name) for name in ("numpy", "onnx", "onnxruntime", "torch")},
+        "machine": platform.machine(),
+    }
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -146,49 +210,10 @@ def main(argv: list[str] | None = None) -> None:
     bunch = load_image_folder(arguments.data)
     X, y = bunch.data, np.asarray(bunch.target)
     votes = load_votes(arguments.votes, files=bunch.filenames)
-    network, heads = read_network(arguments.weights)
-    metadata = {
-        "classes": EMOTIONS,
-        "image_size": SIZE,
-        "color": "grey",
-        "scaling": [0, 1],
-        "output": next(iter(OUTPUTS)),
-        "class_prior": training_prior(y, votes),
-    }
-    write = partial(
-        torch_onnx,
-        [network],
-        SIZE,
-        heads=[heads],
-        features=True,
-        metadata={key: json.dumps(value) for key, value in metadata.items()},
-    )
-    drawn = np.random.default_rng(arguments.seed).permutation(len(X))[:N_CALIBRATION]
-    images = check_images(X[np.sort(drawn)], name="quantize", image_size=SIZE, color="grey")
-    faces = np.concatenate([batch for _, batch in images.batches(N_CALIBRATION, n_threads=1)])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the quantiser, about its own future
-        integers = quantize(write(stored="float32"), faces)
     stem = arguments.out
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    written = {
-        stem.with_name(f"{stem.name}.onnx"): write(stored="float16"),
-        stem.with_name(f"{stem.name}_int8.onnx"): integers,
-    }
-    for path, model in written.items():
-        path.write_bytes(model)
-        print(f"wrote {path}, {len(model):,} bytes")
     provenance = {
-        "weights": {"file": arguments.weights.name, "sha256": sha256(arguments.weights)},
         "data": {path.name: sha256(path) for path in (arguments.data, arguments.votes)},
-        "seed": arguments.seed,
-        "n_calibration": len(faces),
-        "files": {
-            path.name: {"sha256": sha256(path), "size": path.stat().st_size} for path in written
-        },
-        "metadata": metadata,
-        "versions": {name: version(name) for name in ("numpy", "onnx", "onnxruntime", "torch")},
-        "machine": platform.machine(),
+        **write_files(arguments.weights, stem, X, y, votes, seed=arguments.seed),
     }
     stem.with_name(f"{stem.name}.json").write_text(json.dumps(provenance, indent=1))
 

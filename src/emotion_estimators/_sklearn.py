@@ -50,6 +50,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "cache": [str, PathLike, None],
     "callbacks": [list, tuple, None],
     "checkpoint_dir": [str, PathLike, None],
+    "class_prior": [StrOptions({"uniform"}), "array-like", dict, None],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "color": [StrOptions({"grey", "rgb"})],
     "device": [str],

@@ -487,7 +487,7 @@ def test_a_network_of_ones_own_that_has_changed_since_the_fit(faces, fitted):
         with pytest.raises(ValueError, match="was fitted with another network than the one"):
             cnn.set_params(network=other).predict(X)
     assert_array_equal(cnn.set_params(network=build).predict_proba(X), expected)
-    with pytest.raises(ValueError, match=r"warm_start=True was fitted with .*'network'"):
+    with pytest.raises(ValueError, match=r"warm_start=True was fitted with another network: net"):
         cnn.set_params(network=build_wide, warm_start=True).fit(X, y)
     # what was fitted with our own needs nothing more
     mine = pickle.loads(pickle.dumps(fitted)).set_params(network=build)
@@ -661,10 +661,181 @@ def test_export_with_votes(faces, tmp_path):
         assert_allclose(got, expected, rtol=0, atol=1e-5)  # float32
 
 
+# ---- how common the classes are
+
+
+def test_the_prior_is_the_mean_of_the_targets(faces):
+    X, y = faces
+    weights = np.where(y == "happy", 3.0, 1.0)
+    settings = VOTES | {"max_epochs": 1, "label_smoothing": 0.2}
+    cnn = EmotionCNNClassifier(**settings).fit(X, y, weights, votes=_voted(y))
+    happy = 3 * (y == "happy").sum() / weights.sum()
+    assert_allclose(cnn.class_prior_, 0.8 * np.array([happy, 1 - happy]) + 0.1, rtol=1e-6)
+    # shares of people are not smoothed; 2.5 of ten name the class
+    said = cnn.set_params(output="votes").class_prior_
+    assert_allclose(said, happy * np.array([0.25, 0.75]) + (1 - happy) * np.array([0.75, 0.25]))
+    few = EmotionCNNClassifier(**settings | {"validation_fraction": 0.5}).fit(X, y)
+    n_held_out = 32
+    assert abs(few.class_prior_[0] - 0.1 - 0.8 * (y == "happy").mean()) <= 0.8 / n_held_out
+
+
+def test_the_prior_counts_a_teacher(faces):
+    X, y = faces[0], np.repeat(["happy", "sad", "neutral", "sad"], 16)
+    settings = VOTES | {"max_epochs": 1, "teacher": _Opinion(1), "teacher_weight": 0.5}
+    cnn = EmotionCNNClassifier(**settings).fit(X, y)
+    assert_allclose(cnn.class_prior_, [0.125, 0.625, 0.25])
+
+
+@pytest.mark.parametrize("output", ["labels", "votes", None])
+def test_class_prior_is_that_of_the_file(faces, tmp_path, output):
+    X, y = faces
+    kept = np.r_[np.flatnonzero(y == "happy")[:8], np.flatnonzero(y == "sad")]
+    X, y = X[kept], y[kept]
+    votes = None if output is None else _voted(y, sure=0.9) + [4, 0]
+    cnn = EmotionCNNClassifier(**VOTES | {"max_epochs": 2}, output=output).fit(X, y, votes=votes)
+    path = cnn.export_onnx(tmp_path / "cnn.onnx")
+    read = PretrainedEmotionClassifier(model=path).fit(X)
+    as_learned = cnn.predict_proba(X)
+    assert_allclose(read.predict_proba(X), as_learned, rtol=0, atol=1e-5)  # float32
+    assert_allclose(read.class_prior_, cnn.class_prior_, rtol=1e-6)
+    for prior in ("uniform", [1, 3], {"sad": 1, "happy": 3}):
+        cnn.set_params(class_prior=prior)
+        read = PretrainedEmotionClassifier(model=path, class_prior=prior)
+        assert_allclose(read.predict_proba(X), cnn.predict_proba(X), rtol=0, atol=1e-5)
+        assert np.abs(cnn.predict_proba(X) - as_learned).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("prior", "match"),
+    [
+        ([1, 2, 3], r"class_prior to have 2 numbers, one for each of .*, got shape \(3,\)"),
+        ({"happy": 1, "bored": 2}, "expected class_prior with the classes"),
+        ([1, 0], "expected class_prior to give each class a finite share"),
+        ("flat", "The 'class_prior' parameter of EmotionCNNClassifier must be"),
+    ],
+)
+def test_class_priors_that_do_not_fit(faces, prior, match):
+    with pytest.raises(ValueError, match=match):
+        EmotionCNNClassifier(**TINY, class_prior=prior).fit(*faces)
+
+
+def test_class_prior_of_a_class_that_had_no_targets(faces, tmp_path):
+    X, y = faces
+    votes = np.tile([0, 1], (len(y), 1))  # all say sad
+    cnn = EmotionCNNClassifier(**VOTES | {"max_epochs": 1}, output="votes").fit(X, y, votes=votes)
+    assert_array_equal(cnn.class_prior_, [0, 1])
+    as_learned = cnn.predict_proba(X)
+    with pytest.raises(ValueError, match=r"had no targets of the classes \['happy'\]"):
+        cnn.set_params(class_prior="uniform").predict(X)
+    read = PretrainedEmotionClassifier(model=cnn.export_onnx(tmp_path / "cnn.onnx"))
+    assert_allclose(read.predict_proba(X), as_learned, rtol=0, atol=1e-5)
+    assert read.fit(X).class_prior_ is None
+
+
+# ---- weights of a file
+
+
+STILL = {
+    "max_epochs": 1, "learning_rate": 1e-12, "weight_decay": 0.0, "validation_fraction": None,
+    "ema_decay": None, "batch_size": 64, "test_time_augmentation": False,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def exported(faces, tmp_path_factory):
+    """Return a network with two outputs, and its file."""
+    X, y = faces
+    cnn = EmotionCNNClassifier(**VOTES, test_time_augmentation=False).fit(X, y, votes=_voted(y))
+    return cnn, cnn.export_onnx(tmp_path_factory.mktemp("weights") / "cnn.onnx")
+
+
+def test_weights_of_a_file(faces, exported):
+    X, y = faces
+    cnn, path = exported
+    settings = TINY | STILL | {"weights": path, "augmentation": 0, "erasing": 0}
+    settings["network"] = TINY["network"] | {"dropout": 0.0}
+    again = EmotionCNNClassifier(**settings).fit(X, y, votes=_voted(y))
+    for output in ("labels", "votes"):
+        expected = cnn.set_params(output=output).predict_proba(X)
+        # in a step of no length the normalisation takes a tenth of the variance of this batch,
+        # divided by n - 1 in place of n
+        assert_allclose(again.set_params(output=output).predict_proba(X), expected, atol=1e-3)
+    # the network that was trained is the one of the file, too: its batches are normalised alike
+    cnn.set_params(output=None)
+    losses = -np.log(cnn.predict_proba(X)[np.arange(len(y)), (y == "sad").astype(int)])
+    only = EmotionCNNClassifier(**settings, label_smoothing=0).fit(X, y)
+    assert only.history_[0]["train_loss"] == pytest.approx(losses.mean(), rel=1e-2)
+    assert EmotionCNNClassifier(**settings | {"weights": None}, label_smoothing=0).fit(
+        X, y
+    ).history_[0]["train_loss"] != pytest.approx(losses.mean(), rel=5e-2)
+
+
+def test_other_classes_get_a_new_last_layer(faces, exported):
+    X, y = faces
+    settings = TINY | STILL | {"weights": exported[1]}
+    cnn = EmotionCNNClassifier(**settings).fit(X, np.where(y == "sad", "b", "a"))
+    assert_allclose(cnn.predict_proba(X), 0.5, atol=1e-6)
+    kernel = exported[0].weights_["layers.0.conv.weight"]  # with the normalisation in it
+    assert cnn.weights_["layers.0.conv.weight"].shape == kernel.shape
+    assert np.corrcoef(cnn.weights_["layers.0.conv.weight"].ravel(), kernel.ravel())[0, 1] > 0.5
+
+
+def test_the_embedded_network_is_where_the_training_begins():
+    X, _ = make_faces(24, image_size=48, random_state=1)
+    expected = PretrainedEmotionClassifier(
+        output="labels", precision="float32", test_time_augmentation=False
+    )
+    settings = TINY | STILL | {
+        "image_size": 48, "network": "large", "weights": "embedded", "augmentation": 0,
+        "erasing": 0, "batch_size": 24,
+    }  # fmt: skip
+    y = np.array([*expected.classes_, *expected.predict(X)[7:]])
+    cnn = EmotionCNNClassifier(**settings).fit(X, y)
+    # a step of no length changes the statistics by a tenth of n / (n - 1), n of 36 upwards
+    assert_allclose(cnn.predict_proba(X), expected.predict_proba(X), atol=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "match"),
+    [
+        ({"network": "small"}, ValueError, r"than the one that it has: .* Set network='large'\."),
+        ({"network": build}, ValueError, 'for a network of one\'s own. Set network="large"'),
+        ({"weights": "vggface2"}, ValueError, "weights to be 'embedded', the path of an .onnx"),
+        ({"weights": "no.onnx"}, FileNotFoundError, "or None; there is no file no.onnx"),
+        ({"weights": 3}, ValueError, "The 'weights' parameter of EmotionCNNClassifier must be"),
+    ],
+)
+def test_weights_that_do_not_fit(faces, settings, error, match):
+    with pytest.raises(error, match=match):
+        EmotionCNNClassifier(**TINY | {"weights": "embedded"} | settings).fit(*faces)
+
+
+def test_a_file_of_another_network_as_weights(faces, exported, tmp_path):
+    X, y = faces
+    wider = TINY | {"network": {"stem_width": 4, "widths": (6, 9), "n_blocks": (0, 1)}}
+    with pytest.raises(ValueError, match=r"Set network={'stem_width': 4, 'stem_stride': 2, 'wid"):
+        EmotionCNNClassifier(**wider, weights=exported[1]).fit(X, y)
+    own = EmotionCNNClassifier(**TINY | {"network": build, "max_epochs": 1}).fit(X, y)
+    with pytest.raises(WeightsError, match="metadata do not have 'network' and 'classes'"):
+        EmotionCNNClassifier(**TINY, weights=own.export_onnx(tmp_path / "own.onnx")).fit(X, y)
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(exported[1].read_bytes().replace(b"0.layers.0.shift", b"0.layers.0.shirt"))
+    with pytest.raises(WeightsError, match=r"expected an array '0.layers.0.shift' of shape \(4,\)"):
+        EmotionCNNClassifier(**TINY, weights=damaged).fit(X, y)
+
+
+def test_a_warm_start_goes_on_with_its_own_weights(faces, exported):
+    X, y = faces
+    cnn = EmotionCNNClassifier(**TINY | {"max_epochs": 1}, weights=exported[1], warm_start=True)
+    before = cnn.fit(X, y).weights_
+    after = cnn.set_params(**STILL).fit(X, y).weights_
+    assert_allclose(after["head.weight"], before["head.weight"], atol=1e-6)
+
+
 def test_a_warm_start_with_votes_needs_them_again(faces):
     X, y = faces
     cnn = EmotionCNNClassifier(**TINY | {"max_epochs": 1}, warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match=r"got .*'has_votes': True"):
+    with pytest.raises(ValueError, match=r"another network: has_votes=None \(now True\)"):
         cnn.fit(X, y, votes=_voted(y))
 
 
@@ -873,7 +1044,7 @@ def test_warm_start_refuses_another_network(faces):
     cnn = EmotionCNNClassifier(**TINY, warm_start=True).fit(X, y)
     with pytest.raises(ValueError, match=r"fitted on the classes \['happy', 'sad'\], got \['a'"):
         cnn.fit(X, np.where(y == "sad", "a", "b"))
-    with pytest.raises(ValueError, match=r"warm_start=True was fitted with .*'stem_width': 4"):
+    with pytest.raises(ValueError, match=r"was fitted with .*: stem_width=4 \(now 5\)"):
         cnn.set_params(network=TINY["network"] | {"stem_width": 5}).fit(X, y)
     assert cnn.classes_.tolist() == ["happy", "sad"]
     cnn.set_params(network=TINY["network"], warm_start=False)
@@ -926,6 +1097,8 @@ def test_export_onnx_equals_predict_proba(faces, tmp_path, views, kind):
         "image_size": [24, 28],
         "color": "grey",
         "scaling": [0, 1],
+        "network": {"stem_width": 4, "stem_stride": 2, "widths": [6, 8], "n_blocks": [0, 1]},
+        "class_prior": [0.5, 0.5],
     }
 
 

@@ -1,5 +1,6 @@
-"""The scripts that write the embedded model's files and measure a model, on a few drawn faces."""
+"""The scripts that train, write and measure the embedded model, on a few drawn faces."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -13,9 +14,10 @@ from PIL import Image
 from sklearn.metrics import accuracy_score
 
 pytest.importorskip("torch", reason="the script reads the network into torch")
+pytest.importorskip("skorch", reason="the script trains with skorch")
 pytest.importorskip("onnx", reason="the quantiser needs it")
 
-from emotion_estimators.classifiers import PretrainedEmotionClassifier
+from emotion_estimators.classifiers import EmotionCNNClassifier, PretrainedEmotionClassifier
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.labels import EMOTIONS, VOTE_COLUMNS
 from emotion_estimators.networks.emotion import EmotionCNN
@@ -102,6 +104,68 @@ def test_writes_both_files(data, tmp_path):
     for name in (".onnx", "_int8.onnx"):
         one, two = (path.with_name(path.name + name).read_bytes() for path in (stem, again))
         assert one == two
+
+
+def test_trains_and_writes(data, tmp_path):
+    folder, X, y, _ = data
+    stem = tmp_path / "out" / "emotion"
+    arguments = [
+        "--data", folder / "train.zip", "--votes", folder / "votes.csv", "--out", stem,
+        "--network", json.dumps(LAYERS), "--epochs", 2, "--validation", 0.2, "--seed", 3,
+        "--threads", 1, "--checkpoint-dir", tmp_path / "run", "--train-teacher",
+    ]  # fmt: skip
+    printed = run("train_embedded_model.py", *arguments)
+    assert printed.count("epoch  ") == 4  # two networks
+    assert sorted(path.name for path in stem.parent.iterdir()) == [
+        "emotion.json", "emotion.npz", "emotion.onnx", "emotion_int8.onnx", "emotion_teacher.npz",
+    ]  # fmt: skip
+    provenance = json.loads(stem.with_suffix(".json").read_text())
+    for part, seed in (("teacher", 4), ("training", 3)):
+        assert provenance[part]["parameters"]["random_state"] == seed
+        assert len(provenance[part]["history"]) == provenance[part]["epochs"] == 2
+    assert provenance["command"][-1] == "--train-teacher"
+    hashed = hashlib.sha256((folder / "votes.csv").read_bytes()).hexdigest()
+    assert provenance["data"]["votes.csv"] == hashed
+    for name, known in provenance["files"].items():
+        assert hashlib.sha256((stem.parent / name).read_bytes()).hexdigest() == known["sha256"]
+
+    import torch
+
+    # the weights as they were trained answer as the file does
+    with np.load(stem.with_suffix(".npz")) as file:
+        weights = dict(file)
+    described = json.loads(str(weights.pop("description")))
+    assert provenance["training"]["n_weights"] == sum(array.size for array in weights.values())
+    network = EmotionCNN(**described["architecture"]).eval()
+    network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+    with torch.inference_mode():
+        scores = network(torch.from_numpy(X[:, np.newaxis] / np.float32(255)))
+    for output, part in (("labels", scores[:, :7]), ("votes", scores[:, 7:])):
+        found = PretrainedEmotionClassifier(model=stem.with_suffix(".onnx"), output=output)
+        # weights are stored in 16 bits: 11 of them count
+        np.testing.assert_allclose(found.predict_proba(X), part.softmax(1).numpy(), atol=5e-3)
+        prior = found.fit(X).class_prior_
+        np.testing.assert_allclose(prior, described["class_prior"][output], atol=1e-5)
+
+    # and a training may begin with it
+    begun = EmotionCNNClassifier(
+        network=LAYERS, weights=stem.with_suffix(".onnx"), max_epochs=1, device="cpu"
+    )
+    assert begun.fit(X, y, votes=np.ones((42, 7))).architecture_["has_votes"]
+
+    # over already: nothing is trained, the same files are written
+    before = [path.read_bytes() for path in sorted(stem.parent.glob("*.onnx"))]
+    assert "epoch  " not in run("train_embedded_model.py", *arguments)
+    assert [path.read_bytes() for path in sorted(stem.parent.glob("*.onnx"))] == before
+
+    taught = tmp_path / "taught"
+    options = [*arguments[:-1], "--teacher", stem.with_suffix(".onnx"), "--epochs", 1]
+    run("train_embedded_model.py", *options, "--out", taught)
+    provenance = json.loads(taught.with_suffix(".json").read_text())
+    assert provenance["teacher"] == {
+        "file": "emotion.onnx",
+        "sha256": hashlib.sha256(before[0]).hexdigest(),
+    }
 
 
 def test_measures_a_model(data, tmp_path):

@@ -45,10 +45,10 @@ Network = TypeVar("Network")
 # Parameters that change nothing in the result, and those that `_parts` describes otherwise.
 _NOT_DESCRIBED = frozenset(
     {
-        "callbacks", "checkpoint_dir", "class_weight", "device", "image_shape", "image_size",
-        "labels", "n_threads", "network", "num_workers", "output", "pos_weight", "precision",
-        "random_state", "resume", "teacher", "teacher_weight", "test_time_augmentation",
-        "threshold", "trainer", "verbose", "warm_start", "weights",
+        "callbacks", "checkpoint_dir", "class_prior", "class_weight", "device", "image_shape",
+        "image_size", "labels", "n_threads", "network", "num_workers", "output", "pos_weight",
+        "precision", "random_state", "resume", "teacher", "teacher_weight",
+        "test_time_augmentation", "threshold", "trainer", "verbose", "warm_start", "weights",
     }
 )  # fmt: skip
 

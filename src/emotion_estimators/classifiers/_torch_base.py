@@ -140,12 +140,7 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
     def _onnx(self, *, views: bool, stored: str) -> bytes:
         """Return the fitted network as an ONNX file."""
         self._import("torch")
-        metadata = {
-            "classes": json.dumps(self.classes_.tolist()),
-            "image_size": json.dumps(self.image_size_),
-            "color": json.dumps(self._color),
-            "scaling": json.dumps([0, 1]),
-        }
+        metadata = {name: json.dumps(value) for name, value in self._metadata().items()}
         network, size = self.network_, self.image_size_
         if self._is_own():
             from emotion_estimators.networks.torch_onnx import torch_onnx
@@ -168,6 +163,15 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
             metadata=metadata,
             needed_by=f"{type(self).__name__}.export_onnx of a network of one's own",
         )
+
+    def _metadata(self) -> dict[str, Any]:
+        """Return what a file states of the network, as JSON."""
+        return {
+            "classes": self.classes_.tolist(),
+            "image_size": self.image_size_,
+            "color": self._color,
+            "scaling": [0, 1],
+        }
 
     def _named_outputs(self, network: Any) -> dict[str, Any]:  # noqa: ARG002 - for several of them
         """Return the outputs of a file, as `torch_onnx` takes them: by default one."""

@@ -1,4 +1,4 @@
-"""Grey face crops in, emotions out: a convolutional network trained from scratch.
+"""Grey face crops in, emotions out: a convolutional network that is trained.
 
 Imports torch and skorch inside functions only, through `training` and `networks`.
 """
@@ -6,6 +6,7 @@ Imports torch and skorch inside functions only, through `training` and `networks
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
@@ -13,24 +14,26 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators._sklearn import HasMethods, Interval, constraints, fit_context
 from emotion_estimators.classifiers._torch_base import SkorchNetworkClassifier
 from emotion_estimators.networks.onnx.network import check_rows
-from emotion_estimators.training.checkpoints import describe
+from emotion_estimators.training.checkpoints import describe, differences
 from emotion_estimators.training.targets import Targets
-from emotion_estimators.validation import check_votes
+from emotion_estimators.validation import check_class_prior, check_votes
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from emotion_estimators.training.first_weights import FirstWeights
     from emotion_estimators.training.progress import TrainingTask
 
 __all__ = ["EmotionCNNClassifier"]
 
 
 class EmotionCNNClassifier(SkorchNetworkClassifier):
-    """Convolutional network for 48 x 48 grey faces, trained from scratch.
+    """Convolutional network for 48 x 48 grey faces, trained from scratch or from weights.
 
     The defaults are the recipe that trained the embedded model of this library; use it to train
     on one's own faces and labels, or to train a network of one's own on them.
@@ -55,6 +58,11 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         ``network(image_size, n_classes)`` and returns a module. A network of one's own gets grey
         images (n, 1, height, width), scaled to mean 0 and standard deviation 1 by the training
         pixels, and gives scores (logits) (n, n_classes).
+    weights : str, path-like or None, default=None
+        Pretrained weights: a registered name, or the path of a file. "embedded", whose network is
+        "large", or an ``.onnx`` file that `export_onnx` wrote of the same `network`, with which
+        the training begins; where its classes are others the last layer is new. None begins with
+        random ones.
     augmentation : float, default=1.0
         Strength of the random changes to training images; 0 leaves all of them out. They are
         mirroring, rotation, zoom, stretch, shift, contrast and brightness.
@@ -77,6 +85,12 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
     output : {"labels", "votes"} or None, default=None
         Which of a network's outputs answers. One that was trained with votes has two: "labels"
         learned the labels, "votes" what share of people votes for each class. None is "labels".
+    class_prior : "uniform", array-like of shape (n_classes,), dict or None, default=None
+        How common the classes are where the images come from, as counts or shares above 0, in
+        the order of ``classes_`` or by class; "uniform" takes all for equally common. Each
+        probability is multiplied by it and divided by ``class_prior_``, what the network learned.
+        With ``output="votes"`` the result is no share of people any more. None leaves the
+        probabilities as they are.
     max_epochs : int, default=100
         Passes over the training images.
     max_time : float or None, default=None
@@ -138,6 +152,9 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels in sorted order.
+    class_prior_ : ndarray of shape (n_classes,)
+        How common each of ``classes_`` was in the training of the output that answers, as shares:
+        the weighted mean of its targets, with label smoothing and what a teacher said.
     weights_ : dict of str to ndarray
         Weights and statistics of the network, by their names in it.
     architecture_ : dict
@@ -164,11 +181,18 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
     See Also
     --------
     PretrainedEmotionClassifier : Needs no training; also reads what `export_onnx` writes.
+    EmotionEmbedder : The features of the embedded network, for a classifier that learns them in a
+        moment.
 
     Notes
     -----
     Input is converted to grey; uint8 is scaled to 0..1; the mean and standard deviation of the
     training pixels are part of the network. Training holds all images in memory.
+
+    Weights of a file have the normalisation in their convolutions. It is worked out again from 256
+    of the training images, so that the first network answers as the file does. Begin with a smaller
+    learning rate than from scratch, such as 0.003: a larger one loses what it knows. With a few
+    dozen faces of each class `EmotionEmbedder` and a linear classifier are as good, in a second.
 
     A callback sees skorch's net: ``net.module_`` is trained, ``net.evaluated_module`` (the average
     of its weights) is what a held-out part judges, ``net.infer`` and ``net.predict`` ask, and the
@@ -218,17 +242,17 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
     """
 
     _color: ClassVar[str] = "grey"
+    _class_priors: dict[str, NDArray[np.float64]]  # by output
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **constraints(
-            "image_size", "image_shape", "network", "augmentation", "erasing", "mixup",
-            "label_smoothing",
-        ),
+        **constraints("image_size", "image_shape", "network"),
+        "weights": [str, os.PathLike, None],
+        **constraints("augmentation", "erasing", "mixup", "label_smoothing"),
         "teacher": [HasMethods("predict_proba"), None],
         "teacher_weight": [Interval(Real, 0, 1, closed="both")],
         "votes_weight": [Interval(Real, 0, 1, closed="both")],
         "output": [str, None],
-        **constraints("max_epochs", "max_time"),
+        **constraints("class_prior", "max_epochs", "max_time"),
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         **constraints(
             "learning_rate", "weight_decay", "warmup", "optimizer", "ema_decay", "class_weight",
@@ -244,6 +268,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         image_size: int | tuple[int, int] | None = 48,
         image_shape: tuple[int, ...] | None = None,
         network: str | Mapping[str, Any] | Callable[..., Any] = "small",
+        weights: str | os.PathLike[str] | None = None,
         augmentation: float = 1.0,
         erasing: float = 0.3,
         mixup: float = 0,
@@ -252,6 +277,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         teacher_weight: float = 0.5,
         votes_weight: float = 0.5,
         output: str | None = None,
+        class_prior: ArrayLike | dict[Any, float] | str | None = None,
         max_epochs: int = 100,
         max_time: float | None = None,
         batch_size: int = 128,
@@ -276,6 +302,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         self.image_size = image_size
         self.image_shape = image_shape
         self.network = network
+        self.weights = weights
         self.augmentation = augmentation
         self.erasing = erasing
         self.mixup = mixup
@@ -284,6 +311,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         self.teacher_weight = teacher_weight
         self.votes_weight = votes_weight
         self.output = output
+        self.class_prior = class_prior
         self.max_epochs = max_epochs
         self.max_time = max_time
         self.batch_size = batch_size
@@ -344,10 +372,13 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         KeyboardInterrupt
             At Ctrl-C; see Notes.
         OSError
-            If a checkpoint cannot be written; FileNotFoundError if there is none to resume from.
+            If a checkpoint cannot be written; FileNotFoundError if there is none to resume from, or
+            no file of `weights`.
         ValueError
-            If y or votes do not fit X, a parameter is out of its range, or a checkpoint is damaged
-            or of another fit.
+            If y or votes do not fit X, a parameter is out of its range, `weights` are of another
+            network, or a checkpoint is damaged or of another fit.
+        WeightsError
+            If the file of `weights` is damaged, or none that `export_onnx` wrote.
         """
         return self._fit(X, y, sample_weight, votes=votes)
 
@@ -358,6 +389,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         targets = super()._check_targets(y, sample_weight, n_samples)
         owner = type(self).__name__
         self._check_output(has_votes=votes is not None)
+        check_class_prior(self.class_prior, targets.classes, name=owner)
         if votes is None:
             return targets
         if not isinstance(self.network, (str, Mapping)):
@@ -399,6 +431,11 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         """Return the settings of the network; raise ValueError if they do not fit each other."""
         n_classes = len(targets.classes)
         if not isinstance(self.network, (str, Mapping)):
+            if self.weights is not None:
+                raise ValueError(
+                    f"{type(self).__name__} got weights={self.weights!r} for a network of one's "
+                    'own. Set network="large", or weights=None.'
+                )
             return {
                 "n_classes": n_classes,
                 "image_size": list(image_size),
@@ -416,7 +453,40 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
                 f"or such a module, got {network!r}."
             )
         settings = {"n_classes": n_classes, **_checked_settings(owner, small | given)}
+        if self.weights is not None:
+            self._check_architecture(settings)
         return settings | ({"has_votes": True} if "votes" in targets.columns else {})
+
+    def _check_architecture(self, settings: dict[str, Any]) -> None:
+        """Raise ValueError unless these are the settings of the network that has the weights."""
+        from emotion_estimators.networks.emotion import EMOTION_NETWORKS
+
+        known = self._first_weights().network
+        if _layers(settings) == _layers(known):
+            return
+        names = [name for name, one in EMOTION_NETWORKS.items() if _layers(one) == _layers(known)]
+        raise ValueError(
+            f"{type(self).__name__} got weights={self.weights!r} of another network than the one "
+            f"that it has: {differences(_layers(known), _layers(settings))}. Set "
+            f"network={names[0] if names else _layers(known)!r}."
+        )
+
+    def _first_weights(self) -> FirstWeights:
+        """Return the weights with which a training begins."""
+        self._import("torch")
+        from emotion_estimators.training.first_weights import find_first_weights
+
+        assert self.weights is not None  # noqa: S101 - asked for where there are some
+        return find_first_weights(type(self).__name__, self.weights)
+
+    def _train(self, task: TrainingTask, architecture: dict[str, Any]) -> None:
+        """Train with skorch, from the weights of a file where they are given."""
+        if self.weights is not None and task.first_weights is None:
+            assert task.pixels is not None  # noqa: S101 - only classes with num_workers stream
+            task.first_weights = self._first_weights().fit_for(
+                architecture, task.classes, task.pixels[task.train]
+            )
+        super()._train(task, architecture)
 
     def _shares(self, task: TrainingTask) -> dict[str, float]:
         """Return the shares of the outputs in the loss."""
@@ -429,13 +499,46 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         from emotion_estimators.training.inference import class_probabilities
 
         output = self._check_output(has_votes="has_votes" in self.architecture_)
-        return class_probabilities(
+        probabilities = class_probabilities(
             network,
             batch,
             batch_size=self._batch,
             mirrored=self.test_time_augmentation,
             head="votes" if output == "votes" else "head",
         )
+        owner = type(self).__name__
+        prior = check_class_prior(self.class_prior, self.classes_, name=owner)
+        if prior is None:
+            return probabilities
+        learned = self.class_prior_
+        if learned.min() == 0:
+            never = self.classes_[learned == 0].tolist()
+            raise ValueError(
+                f"{owner} got class_prior={self.class_prior!r}, but its training had no targets "
+                f"of the classes {never}, so that it does not know them. Leave class_prior None."
+            )
+        from emotion_estimators.metrics import adjust_class_prior
+
+        return adjust_class_prior(probabilities, learned, prior)
+
+    @property
+    def class_prior_(self) -> NDArray[np.float64]:
+        """How common each class was in the training of the output that answers, (n_classes,)."""
+        check_is_fitted(self, "weights_")
+        output = self._check_output(has_votes="has_votes" in self.architecture_)
+        prior: NDArray[np.float64] = self._class_priors[output].copy()
+        return prior
+
+    def _more_fitted(self, fitted: dict[str, Any], task: TrainingTask) -> dict[str, Any]:
+        """Return the weighted mean of the training targets of each output."""
+        priors = {}
+        for name, targets in task.columns.items():
+            weights = task.weights[name][task.train].astype(np.float64)  # (n_train,)
+            # without any votes among the faces that are trained on, zeros
+            prior = weights @ targets[task.train] / (weights.sum() or 1.0)  # (n_classes,)
+            smoothing = self.label_smoothing if name == "labels" else 0.0
+            priors[name] = (1 - smoothing) * prior + smoothing / len(prior)
+        return super()._more_fitted(fitted, task) | {"_class_priors": priors}
 
     def _builder(
         self, architecture: dict[str, Any]
@@ -484,10 +587,23 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
             return {}
         return {"heads": [{"votes": network.votes, "labels": network.head}], "features": True}
 
+    def _metadata(self) -> dict[str, Any]:
+        """Return what a file states of the network, as JSON."""
+        stated = super()._metadata()
+        if self._is_own():
+            stated["network"] = _layers(self.architecture_)
+        # of a class that the training had no targets of, no prior can be told
+        priors = {k: v.tolist() for k, v in self._class_priors.items() if v.min() > 0}
+        if "has_votes" not in self.architecture_:
+            return stated | ({"class_prior": priors["labels"]} if priors else {})
+        output = self._check_output(has_votes=True)
+        return stated | {"output": output, "class_prior": priors}
+
     def _parts(self) -> dict[str, Any]:
         """Return what the result depends on beside data and parameters."""
         own = isinstance(self.network, (str, Mapping))
-        return super()._parts() | ({} if own else {"network": self.network})
+        weights = {} if self.weights is None else {"weights": self._first_weights().hash}
+        return super()._parts() | weights | ({} if own else {"network": self.network})
 
     def _columns(
         self,
@@ -520,6 +636,13 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         labels = targets.columns["labels"].copy()
         labels[train] = (1 - share) * labels[train] + share * taught
         return targets.columns | {"labels": labels}
+
+
+def _layers(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those settings of the own network on which its weights depend."""
+    return {
+        name: settings.get(name) for name in ("stem_width", "stem_stride", "widths", "n_blocks")
+    }
 
 
 def _described(network: Any) -> Any:

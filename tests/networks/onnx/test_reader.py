@@ -17,6 +17,7 @@ from emotion_estimators.networks.onnx.reader import (
     data_files,
     last_activations,
     read_onnx_file,
+    stored_arrays,
 )
 
 WEIGHTS = np.arange(6, dtype=np.float32).reshape(3, 2)
@@ -296,3 +297,21 @@ def test_how_a_model_ends_in_functions_and_parts():
     made = helper.make_function("own", "f", ["x"], ["y"], [body], [helper.make_opsetid("", 17)])
     calls = model([helper.make_node("f", ["x"], ["y"], domain="own")], functions=[made])
     assert last_activations(calls.SerializeToString(), Path("n.onnx")) == {"y": "softmax"}
+
+
+def test_arrays_and_metadata() -> None:
+    half = np.arange(3, dtype=np.float16)
+    tensors = [
+        numpy_helper.from_array(WEIGHTS, "w"),
+        numpy_helper.from_array(half, "h"),
+        numpy_helper.from_array(np.arange(3), "of another kind"),
+        elsewhere("elsewhere", location="w.data"),
+    ]
+    made = model([helper.make_node("MatMul", ["x", "w"], ["y"])], tensors)
+    helper.set_model_props(made, {"classes": "[]", "empty": ""})
+    arrays, metadata = stored_arrays(made.SerializeToString(), Path("model.onnx"))
+    assert metadata == {"classes": "[]", "empty": ""}
+    assert sorted(arrays) == ["h", "w"]
+    np.testing.assert_array_equal(arrays["w"], WEIGHTS)
+    np.testing.assert_array_equal(arrays["h"], half)
+    assert arrays["h"].dtype == np.float16

@@ -20,12 +20,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from emotion_estimators._untrusted import likely_reason
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.onnx.format import length_delimited
 
-__all__ = ["check_self_contained", "data_files", "last_activations", "read_onnx_file"]
+__all__ = [
+    "check_self_contained",
+    "data_files",
+    "last_activations",
+    "read_onnx_file",
+    "stored_arrays",
+]
 
 # A message of protocol buffers, and so a model with its weights, must stay below 2 GiB.
 MAX_BYTES = (1 << 31) - (1 << 24)
@@ -53,6 +63,8 @@ _EXTERNAL = 1
 # Bytes of a value, by the number of its type.
 _WIDTHS = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 14: 8}
 _WIDTHS |= {15: 16, 16: 2, 17: 1, 18: 1, 19: 1, 20: 1}
+
+_DTYPES = {1: "<f4", 10: "<f2"}
 
 # Operators that leave probabilities what they are, for all that matters here.
 _PASSING = {
@@ -133,6 +145,25 @@ def last_activations(serialised: bytes, path: Path) -> dict[str, str | None]:
     }
     body = _Body(walk, graph, nodes=1, outputs=12, named=True)
     return {name: _ending(body, name, functions) for name in body.results[:MAX_OUTPUTS]}
+
+
+def stored_arrays(serialised: bytes, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Return the arrays of a model by their names, and its metadata.
+
+    Only arrays of float32 and float16 that lie in the model itself.
+    """
+    walk = _Walk(path)
+    arrays: dict[str, NDArray[Any]] = {}
+    metadata: dict[str, str] = {}
+    for number, value in walk.values(memoryview(serialised)):
+        if number == 14:
+            entry = dict(walk.texts(value, 1, 2))
+            metadata[entry.get(1, "")] = entry.get(2, "")
+        elif number == 7:
+            for field, message in walk.values(value):
+                if field == 5:
+                    arrays |= walk.array(message)
+    return arrays, metadata
 
 
 class _Body:
@@ -277,6 +308,29 @@ class _Walk:
         for number, value in self.values(message):
             if number in numbers:
                 yield number, _text(value)
+
+    def array(self, message: memoryview) -> dict[str, NDArray[Any]]:
+        """Return the values of a tensor under its name; nothing where they are of another kind."""
+        name, data_type, raw = "", 0, memoryview(b"")
+        dims: list[int] = []
+        for number, value, _, _ in self._fields(message):
+            if isinstance(value, int):
+                dims += [value] if number == _DIMS else []
+                data_type = value if number == _DATA_TYPE else data_type
+            elif number == _DIMS:
+                dims += self._packed(value)
+            elif number == _NAME:
+                name = _text(value)
+            elif number == _RAW_DATA:
+                raw = value
+        dtype = _DTYPES.get(data_type)
+        if (
+            dtype is None
+            or len(dims) > MAX_DIMS
+            or len(raw) != math.prod(dims) * _WIDTHS[data_type]
+        ):
+            return {}
+        return {name: np.frombuffer(raw, dtype).reshape(dims)}
 
     def _tensor(self, message: memoryview) -> list[bytes | memoryview] | None:
         location, name, data_type = 0, "", 0
