@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -140,13 +139,8 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
     def _onnx(self, *, views: bool, stored: str) -> bytes:
         """Return the fitted network as an ONNX file."""
         self._import("torch")
-        metadata = {
-            "classes": json.dumps(self.classes_.tolist()),
-            "image_size": json.dumps(self.image_size_),
-            "color": json.dumps(self._color),
-            "scaling": json.dumps([0, 1]),
-        }
-        network, size = self.network_, self.image_size_
+        # not `network_`, which the user may have changed
+        network, size = self._restore(), self.image_size_
         if self._is_own():
             from emotion_estimators.networks.torch_onnx import torch_onnx
 
@@ -155,7 +149,7 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
                 size,
                 mirrored=views,
                 stored=stored,
-                metadata=metadata,
+                metadata=self._metadata(),
                 **self._named_outputs(network),
             )
         from emotion_estimators.networks.torch_export import export_with_torch
@@ -165,7 +159,7 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
             (1 if self._color == "grey" else 3, *size),
             mirrored=views,
             stored=stored,
-            metadata=metadata,
+            metadata=self._metadata(),
             needed_by=f"{type(self).__name__}.export_onnx of a network of one's own",
         )
 

@@ -587,19 +587,17 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
             "activation": "sigmoid",
             "mirrored": views,
             "stored": stored,
-            "metadata": {
-                "classes": json.dumps(self.classes_.tolist()),
-                "thresholds": json.dumps(self.thresholds_.tolist()),
-                "image_size": json.dumps(self.image_size_),
-                "color": json.dumps(self._color),
-                "scaling": json.dumps([0, 1]),
-            },
+            "metadata": self._metadata(),
         }
         network, size = self._restore(), self.image_size_
         if self._is_own():
             return torch_onnx([network], size, **settings)
         needed_by = f"{type(self).__name__}.export_onnx with a network that is not its own"
         return export_with_torch(network, (3, *size), needed_by=needed_by, **settings)
+
+    def _metadata(self) -> dict[str, str]:
+        """Return what stands in an ONNX file beside the network, as JSON."""
+        return super()._metadata() | {"thresholds": json.dumps(self.thresholds_.tolist())}
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the scores (logits) of each label for each image.
