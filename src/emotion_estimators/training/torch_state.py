@@ -42,7 +42,7 @@ def arrays_of(value: Any) -> Any:
 
 def tensors_of(value: Any) -> Any:
     """Return nested dicts and lists with tensors in the place of arrays."""
-    if isinstance(value, np.ndarray):
+    if isinstance(value, (np.ndarray, np.generic)):
         return torch.tensor(value)
     if isinstance(value, Mapping):
         return {key: tensors_of(item) for key, item in value.items()}
