@@ -355,6 +355,16 @@ def test_a_network_of_ones_own(build, faces, tmp_path):
     assert_allclose(with_views.sum(axis=1), 1, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("build", OWN.values(), ids=OWN)
+def test_the_live_network_is_not_the_estimator(build, faces):
+    X, y = faces
+    cnn = EmojiCNNClassifier(**TINY | {"network": build, "max_epochs": 1}).fit(X, y)
+    before = cnn.predict_proba(X)
+    for variable in cnn.network_.trainable_variables:
+        variable.assign(variable * 0)
+    assert_array_equal(cnn.predict_proba(X), before)
+
+
 def test_a_network_of_ones_own_that_has_changed(faces):
     cnn = EmojiCNNClassifier(**TINY | {"network": partial(_wide, 4)}).fit(*faces)
     cnn.set_params(network=partial(_wide, 5))

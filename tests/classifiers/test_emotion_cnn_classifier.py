@@ -46,6 +46,7 @@ from emotion_estimators.exceptions import MissingDependencyError, WeightsError
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
 from emotion_estimators.training import skorch_engine
 from emotion_estimators.training.averaging import averaged_model
+from emotion_estimators.training.progress import TrainingTask
 from emotion_estimators.training.targets import Targets, hold_out
 
 TINY = {
@@ -222,6 +223,34 @@ def test_a_teacher_is_believed_as_far_as_asked():
     plain = EmotionCNNClassifier(**settings).fit(X, y).predict_proba(X)
     ignored = EmotionCNNClassifier(**settings, teacher=_Opinion(1), teacher_weight=0.0).fit(X, y)
     assert np.array_equal(ignored.predict_proba(X), plain)
+
+
+def test_a_fit_without_a_seed_goes_on_with_its_teacher(tmp_path):
+    rng = np.random.default_rng(0)
+    X, codes = rng.random((40, 12, 14)), np.arange(40) % 3
+    y = np.array(["happy", "neutral", "sad"])[codes]
+    settings = TINY | {"random_state": None, "max_epochs": 2, "validation_fraction": 0.25}
+    cnn = EmotionCNNClassifier(
+        **settings, teacher=_Opinion(1), teacher_weight=1.0, checkpoint_dir=tmp_path, resume=True
+    )
+    columns, save = [], TrainingTask.end_epoch
+
+    def stop(task, *arguments, **named):
+        save(task, *arguments, **named)
+        columns.append((task.columns["labels"], task.train, task.held_out))
+        if len(columns) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingTask, "end_epoch", stop)
+        with pytest.raises(KeyboardInterrupt):
+            cnn.fit(X, y)
+        cnn.fit(X, y)
+    assert len(columns) == 2  # the second fit took the second epoch only
+    for targets, train, held_out in columns:
+        assert_array_equal(targets[train], np.tile([0, 1, 0], (30, 1)))  # the teacher's
+        assert_array_equal(targets[held_out], np.eye(3)[codes[held_out]])  # the labels
+    assert_array_equal(columns[0][0], columns[1][0])
 
 
 def test_a_teacher_of_other_classes_is_refused(faces):
@@ -456,6 +485,17 @@ def test_a_network_of_ones_own(faces, network):
     assert len(cnn.history_) == 2
 
 
+def test_the_live_network_is_not_the_estimator(faces, tmp_path):
+    X, y = faces
+    cnn = EmotionCNNClassifier(**TINY | {"max_epochs": 1}).fit(X, y)
+    before = cnn.predict_proba(X), cnn.export_onnx(tmp_path / "before.onnx").read_bytes()
+    with torch.no_grad():
+        cnn.network_.head.weight.zero_()
+    after = cnn.predict_proba(X), cnn.export_onnx(tmp_path / "after.onnx").read_bytes()
+    assert_array_equal(after[0], before[0])
+    assert after[1] == before[1]
+
+
 @pytest.mark.parametrize("views", [True, False])
 def test_export_of_a_network_of_ones_own(faces, tmp_path, views):
     pytest.importorskip("onnxscript", reason="torch exports by onnxscript")
@@ -487,7 +527,7 @@ def test_a_network_of_ones_own_that_has_changed_since_the_fit(faces, fitted):
         with pytest.raises(ValueError, match="was fitted with another network than the one"):
             cnn.set_params(network=other).predict(X)
     assert_array_equal(cnn.set_params(network=build).predict_proba(X), expected)
-    with pytest.raises(ValueError, match=r"warm_start=True was fitted with another network: net"):
+    with pytest.raises(ValueError, match=r"another network: network='.*build' \(now"):
         cnn.set_params(network=build_wide, warm_start=True).fit(X, y)
     # what was fitted with our own needs nothing more
     mine = pickle.loads(pickle.dumps(fitted)).set_params(network=build)
@@ -659,6 +699,8 @@ def test_export_with_votes(faces, tmp_path):
     for output, got in (("votes", votes), ("labels", labels)):
         expected = cnn.set_params(output=output).predict_proba(X)
         assert_allclose(got, expected, rtol=0, atol=1e-5)  # float32
+        model = PretrainedEmotionClassifier(model=cnn.export_onnx(tmp_path / f"{output}.onnx"))
+        assert_allclose(model.predict_proba(X), expected, rtol=0, atol=1e-5)
 
 
 # ---- how common the classes are
@@ -1044,7 +1086,7 @@ def test_warm_start_refuses_another_network(faces):
     cnn = EmotionCNNClassifier(**TINY, warm_start=True).fit(X, y)
     with pytest.raises(ValueError, match=r"fitted on the classes \['happy', 'sad'\], got \['a'"):
         cnn.fit(X, np.where(y == "sad", "a", "b"))
-    with pytest.raises(ValueError, match=r"was fitted with .*: stem_width=4 \(now 5\)"):
+    with pytest.raises(ValueError, match=r"another network: stem_width=4 \(now 5\)"):
         cnn.set_params(network=TINY["network"] | {"stem_width": 5}).fit(X, y)
     assert cnn.classes_.tolist() == ["happy", "sad"]
     cnn.set_params(network=TINY["network"], warm_start=False)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emotion_estimators.training.checkpoints import Checkpoints
-from emotion_estimators.training.progress import Progress, TrainingTask
+from emotion_estimators.training.progress import Progress, TrainingTask, epoch_score
 
 
 def _weights(number):
@@ -27,6 +27,19 @@ def _after(scores, *, keeps_last=False):
             keeps_last=keeps_last,
         )
     return progress, asked
+
+
+def test_the_score_of_an_epoch():
+    def scored(accuracy, loss):
+        return epoch_score(
+            {"train_loss": 9.0, "valid_accuracy": accuracy, "valid_loss": loss}, name
+        )
+
+    name = "valid_accuracy"
+    assert scored(0.5, 7.0) > scored(0.49, 0.1)  # the loss decides between equal ones only
+    assert scored(0.5, 0.1) > scored(0.5, 0.2)
+    assert scored(0.0, 7.0) > scored(float("nan"), 0.1)
+    assert epoch_score({"train_loss": 2.0}, name) == -2.0
 
 
 def test_the_best_epoch_is_kept():

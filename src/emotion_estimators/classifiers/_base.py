@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
@@ -225,7 +226,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         train, held_out = self._split(targets, rng)
         seed = int(rng.randint(2**31 - 1))
         pixels = stack_images(images) if getattr(self, "num_workers", 0) == 0 else None
-        columns = self._columns(targets, pixels, train)
+        columns = self._columns(targets, pixels)
         first_weights = self.weights_ if is_continued else None
         checkpoints, found = Checkpoints(owner, None, {}), None
         if self.checkpoint_dir is not None or self.resume is not False:
@@ -280,15 +281,17 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         )
         if found is not None:
             task.resume(found[0], is_over=found[1])
+        if task.held_out is not None:  # they are to judge: by what was asked for alone
+            for name, each in targets.columns.items():
+                columns[name][task.held_out] = each[task.held_out]
         return task
 
     def _columns(
         self,
         targets: Targets,
         pixels: NDArray[Any] | None,  # noqa: ARG002 - for classes with a teacher
-        train: NDArray[np.intp],  # noqa: ARG002
     ) -> dict[str, NDArray[np.float32]]:
-        """Return the targets of the training, by output."""
+        """Return what all images are to teach, by output."""
         return targets.columns
 
     def _parts(self) -> dict[str, Any]:
@@ -454,6 +457,16 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         with whole_file(path, what=f"The ONNX file of {owner}") as file:
             file.write(model)
         return path
+
+    def _metadata(self) -> dict[str, str]:
+        """Return what stands in an ONNX file beside the network, as JSON."""
+        known = {
+            "classes": self.classes_.tolist(),
+            "image_size": self.image_size_,
+            "color": self._color,
+            "scaling": [0, 1],
+        }
+        return {name: json.dumps(value) for name, value in known.items()}
 
     def _import(self, *modules: str) -> None:
         for module in modules:

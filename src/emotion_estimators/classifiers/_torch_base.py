@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -27,6 +26,7 @@ class TorchNetworkClassifier(NetworkClassifier):
     # Every prediction runs in batches of this many images, the last one padded, so that it cannot
     # depend on how many images come with it.
     _batch: ClassVar[int] = 32
+    _activation: ClassVar[str] = "softmax"  # what makes probabilities of scores
 
     device: str
     precision: str
@@ -80,6 +80,39 @@ class TorchNetworkClassifier(NetworkClassifier):
     @abstractmethod
     def _answer(self, network: Any, batch: NDArray[Any]) -> NDArray[np.float64]:
         """Return what `_answers` collects, (n, n_classes), of a batch (n, height, width[, 3])."""
+
+    def _onnx(self, *, views: bool, stored: str) -> bytes:
+        """Return the fitted network as an ONNX file."""
+        self._import("torch")
+        # not `network_`, which the user may have changed
+        network, size = self._restore(), self.image_size_
+        if self._is_own():
+            from emotion_estimators.networks.torch_onnx import torch_onnx
+
+            return torch_onnx(
+                [network],
+                size,
+                activation=self._activation,
+                mirrored=views,
+                stored=stored,
+                metadata=self._metadata(),
+                **self._named_outputs(network),
+            )
+        from emotion_estimators.networks.torch_export import export_with_torch
+
+        return export_with_torch(
+            network,
+            (1 if self._color == "grey" else 3, *size),
+            activation=self._activation,
+            mirrored=views,
+            stored=stored,
+            metadata=self._metadata(),
+            needed_by=f"{type(self).__name__}.export_onnx of a network of one's own",
+        )
+
+    def _named_outputs(self, network: Any) -> dict[str, Any]:  # noqa: ARG002 - for several of them
+        """Return the outputs of a file, as `torch_onnx` takes them: by default one."""
+        return {}
 
 
 class SkorchNetworkClassifier(TorchNetworkClassifier):
@@ -136,43 +169,3 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
         return class_probabilities(
             network, batch, batch_size=self._batch, mirrored=self.test_time_augmentation
         )
-
-    def _onnx(self, *, views: bool, stored: str) -> bytes:
-        """Return the fitted network as an ONNX file."""
-        self._import("torch")
-        metadata = {name: json.dumps(value) for name, value in self._metadata().items()}
-        network, size = self.network_, self.image_size_
-        if self._is_own():
-            from emotion_estimators.networks.torch_onnx import torch_onnx
-
-            return torch_onnx(
-                [network],
-                size,
-                mirrored=views,
-                stored=stored,
-                metadata=metadata,
-                **self._named_outputs(network),
-            )
-        from emotion_estimators.networks.torch_export import export_with_torch
-
-        return export_with_torch(
-            network,
-            (1 if self._color == "grey" else 3, *size),
-            mirrored=views,
-            stored=stored,
-            metadata=metadata,
-            needed_by=f"{type(self).__name__}.export_onnx of a network of one's own",
-        )
-
-    def _metadata(self) -> dict[str, Any]:
-        """Return what a file states of the network, as JSON."""
-        return {
-            "classes": self.classes_.tolist(),
-            "image_size": self.image_size_,
-            "color": self._color,
-            "scaling": [0, 1],
-        }
-
-    def _named_outputs(self, network: Any) -> dict[str, Any]:  # noqa: ARG002 - for several of them
-        """Return the outputs of a file, as `torch_onnx` takes them: by default one."""
-        return {}

@@ -390,7 +390,7 @@ class EmojiCNNClassifier(NetworkClassifier):
         if opened is not None:
             # a run holds the views of one image: no other image is a neighbour
             return partial(self._answer, partial(opened.run, n_threads=n_threads), by_view=False)
-        network = self.network_
+        network = self._live("keras", self._restore)  # the user may change `network_`
         from emotion_estimators.training.keras_engine import keras_probabilities
 
         def run(images: NDArray[np.float32], *, batch_size: int) -> NDArray[Any]:
@@ -436,7 +436,7 @@ class EmojiCNNClassifier(NetworkClassifier):
         """Return the fitted network as an ONNX file."""
         from emotion_estimators.networks.keras_hdf5.memory import keras_onnx
 
-        owner, size = type(self).__name__, self.image_size_
+        owner = type(self).__name__
         try:
             if self.architecture_["keras"] is None:
                 raise WeightsError("Keras cannot describe a model of this class")
@@ -444,16 +444,11 @@ class EmojiCNNClassifier(NetworkClassifier):
                 self.architecture_["keras"],
                 self.weights_,
                 owner,
-                shifts=small_shifts(size) if views else (),
+                shifts=small_shifts(self.image_size_) if views else (),
                 mirrored=views,
                 n_classes=len(self.classes_),
                 stored=stored,
-                metadata={
-                    "classes": json.dumps(self.classes_.tolist()),
-                    "image_size": json.dumps(size),
-                    "color": json.dumps("grey"),
-                    "scaling": json.dumps([0, 1]),
-                },
+                metadata=self._metadata(),
             )
         except WeightsError as error:
             raise WeightsError(

@@ -6,6 +6,7 @@ Imports torch and skorch inside functions only, through `training` and `networks
 from __future__ import annotations
 
 import copy
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
@@ -208,6 +209,10 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
     state of torch's global generators is restored after a fit, and one thread of a process
     trains at a time. A prediction does not depend on the other images of X, bit for bit on the
     CPU, with the networks of this library.
+
+    `export_onnx` writes a network that was trained with votes with the outputs ``votes``,
+    ``labels`` and ``features``; `PretrainedEmotionClassifier` answers from the one that answers
+    here, or from that of its own ``output``.
 
     What is fitted are arrays and JSON, never a live network: what a CUDA device trained loads
     anywhere. A network of one's own is built once more by `network`, which must still be the one
@@ -587,17 +592,16 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
             return {}
         return {"heads": [{"votes": network.votes, "labels": network.head}], "features": True}
 
-    def _metadata(self) -> dict[str, Any]:
-        """Return what a file states of the network, as JSON."""
-        stated = super()._metadata()
-        if self._is_own():
-            stated["network"] = _layers(self.architecture_)
+    def _metadata(self) -> dict[str, str]:
+        """Return what stands in an ONNX file beside the network, as JSON."""
+        stated: dict[str, Any] = {"network": _layers(self.architecture_)} if self._is_own() else {}
         # of a class that the training had no targets of, no prior can be told
         priors = {k: v.tolist() for k, v in self._class_priors.items() if v.min() > 0}
-        if "has_votes" not in self.architecture_:
-            return stated | ({"class_prior": priors["labels"]} if priors else {})
-        output = self._check_output(has_votes=True)
-        return stated | {"output": output, "class_prior": priors}
+        if "has_votes" in self.architecture_:
+            stated |= {"output": self._check_output(has_votes=True), "class_prior": priors}
+        elif priors:
+            stated["class_prior"] = priors["labels"]
+        return super()._metadata() | {name: json.dumps(value) for name, value in stated.items()}
 
     def _parts(self) -> dict[str, Any]:
         """Return what the result depends on beside data and parameters."""
@@ -609,9 +613,8 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         self,
         targets: Targets,
         pixels: NDArray[Any] | None,
-        train: NDArray[np.intp],
     ) -> dict[str, NDArray[np.float32]]:
-        """Return the probability of each class, (n, n_classes): the label's and the teacher's."""
+        """Return what all images are to teach, by output: labels and the teacher's share."""
         teacher, share = self.teacher, self.teacher_weight
         if teacher is None or share == 0:
             return targets.columns
@@ -630,12 +633,10 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
                 "teacher=sklearn.frozen.FrozenEstimator(teacher) there."
             )
         assert pixels is not None  # noqa: S101 - only classes with num_workers stream them
-        # the held-out images keep their labels alone: they are to judge
-        taught = teacher.predict_proba(pixels[train])  # (n_train, n_classes)
-        check_rows(taught, (len(train), len(classes)), "The teacher")
-        labels = targets.columns["labels"].copy()
-        labels[train] = (1 - share) * labels[train] + share * taught
-        return targets.columns | {"labels": labels}
+        taught = teacher.predict_proba(pixels)  # (n, n_classes)
+        check_rows(taught, (len(pixels), len(classes)), "The teacher")
+        labels = (1 - share) * targets.columns["labels"] + share * taught
+        return targets.columns | {"labels": labels.astype(np.float32)}
 
 
 def _layers(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -282,6 +282,7 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
     _extra: ClassVar[str] = "lightning"
     _libraries: ClassVar[tuple[str, ...]] = ("torch", "pytorch_lightning")
     _color: ClassVar[str] = "rgb"
+    _activation: ClassVar[str] = "sigmoid"
 
     thresholds_: NDArray[np.float64]
 
@@ -578,28 +579,9 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
             )
         return np.broadcast_to(values, n_labels).copy()
 
-    def _onnx(self, *, views: bool, stored: str) -> bytes:
-        """Return the fitted network as an ONNX file."""
-        from emotion_estimators.networks.torch_export import export_with_torch
-        from emotion_estimators.networks.torch_onnx import torch_onnx
-
-        settings: dict[str, Any] = {
-            "activation": "sigmoid",
-            "mirrored": views,
-            "stored": stored,
-            "metadata": {
-                "classes": json.dumps(self.classes_.tolist()),
-                "thresholds": json.dumps(self.thresholds_.tolist()),
-                "image_size": json.dumps(self.image_size_),
-                "color": json.dumps(self._color),
-                "scaling": json.dumps([0, 1]),
-            },
-        }
-        network, size = self._restore(), self.image_size_
-        if self._is_own():
-            return torch_onnx([network], size, **settings)
-        needed_by = f"{type(self).__name__}.export_onnx with a network that is not its own"
-        return export_with_torch(network, (3, *size), needed_by=needed_by, **settings)
+    def _metadata(self) -> dict[str, str]:
+        """Return what stands in an ONNX file beside the network, as JSON."""
+        return super()._metadata() | {"thresholds": json.dumps(self.thresholds_.tolist())}
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the scores (logits) of each label for each image.

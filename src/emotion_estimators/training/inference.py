@@ -20,7 +20,9 @@ from emotion_estimators.networks.onnx.network import check_rows
 from emotion_estimators.networks.torch_settings import torch_as_shipped
 from emotion_estimators.training.batches import as_network_input
 from emotion_estimators.training.device import exact_convolutions
+from emotion_estimators.training.progress import Weights
 from emotion_estimators.training.seeds import seeded
+from emotion_estimators.training.torch_state import tensors_of
 
 __all__ = [
     "class_probabilities",
@@ -31,7 +33,6 @@ __all__ = [
     "restore_network",
 ]
 
-Weights = dict[str, NDArray[Any]]
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -56,8 +57,7 @@ def restore_network(
 def load_weights(network: Network, weights: Weights, *, assign: bool = False) -> Network:
     """Give a network its weights, in the place of its own tensors or into them."""
     with torch_as_shipped():
-        tensors = {name: torch.tensor(array) for name, array in weights.items()}
-        network.load_state_dict(tensors, assign=assign)
+        network.load_state_dict(tensors_of(weights), assign=assign)
         module: Any = network.eval()  # torch declares no `memory_format` here
         module.to(memory_format=torch.channels_last)
     return network

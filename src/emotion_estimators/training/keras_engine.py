@@ -25,7 +25,7 @@ from scikeras.wrappers import BaseWrapper
 from emotion_estimators._forks import after_fork
 from emotion_estimators.networks.pool import pool
 from emotion_estimators.training.grey_augmentation import augment_grey, scaled
-from emotion_estimators.training.progress import TrainingTask, Weights
+from emotion_estimators.training.progress import TrainingTask, Weights, epoch_score
 from emotion_estimators.training.schedule import Schedule
 
 if keras.backend.backend() == "torch":  # with it comes what torch needs in a forked process
@@ -243,15 +243,13 @@ class _Bookkeeping(keras.callbacks.Callback):
             "train_accuracy": float(logs["accuracy"]),
             "learning_rate": self.rate,
         }
-        score = -record["train_loss"]
         if self.task.held_out is not None:
             record["valid_loss"] = float(logs["val_loss"])
             record["valid_accuracy"] = float(logs["val_accuracy"])
-            score = record["valid_accuracy"] - 1e-9 * record["valid_loss"]
         self.task.end_epoch(
             record,
             n_steps=self.step,
-            score=score,
+            score=epoch_score(record, "valid_accuracy"),
             weights=lambda: named_weights(self.model),
             state=self._state,
             is_over=self.model.stop_training,

@@ -32,16 +32,24 @@ from emotion_estimators.training.batches import Batch, ImageSource
 from emotion_estimators.training.device import exact_convolutions, training_dtype
 from emotion_estimators.training.losses import make_loss, masked_mean
 from emotion_estimators.training.optimizer import make_optimizer
-from emotion_estimators.training.progress import TrainingTask
+from emotion_estimators.training.progress import TrainingTask, epoch_score
 from emotion_estimators.training.schedule import Schedule
 from emotion_estimators.training.seeds import seeded
+from emotion_estimators.training.torch_state import (
+    arrays_of,
+    load_optimizer_state,
+    optimizer_state,
+    random_states,
+    set_random_states,
+    tensors_of,
+    weights_of,
+)
 
 __all__ = ["check_trainer", "device_of_process", "train_with_lightning"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 _LARGEST_BATCH = 128  # where batch_size="auto" begins to look
-_OF_LOSS = 1e-9  # share of the loss in the score of an epoch: it decides between equal ones
 
 # What `Trainer` is not to be told by the user, and the parameter that says so instead, if any.
 _SET_HERE = {
@@ -213,12 +221,7 @@ class _Module(pl.LightningModule):
             weight_decay=self.weight_decay,
         )
         if self.optimizer_state is not None:
-            optimizer.load_state_dict(self.optimizer_state)
-            for weight, state in optimizer.state.items():
-                for name, value in state.items():
-                    if isinstance(value, Tensor) and value.shape == weight.shape:
-                        # fused kernels want both in one order of memory
-                        state[name] = torch.empty_like(weight).copy_(value)
+            load_optimizer_state(optimizer, self.optimizer_state)
         n_steps = int(self.trainer.estimated_stepping_batches)
         schedule = Schedule(n_steps, warmup=self.warmup)
         scheduler = LambdaLR(optimizer, schedule.rate, last_epoch=self.trainer.global_step - 1)
@@ -288,14 +291,6 @@ class _Module(pl.LightningModule):
         self.record = found | self.record
         self.log_dict(found, rank_zero_only=True)
 
-    def score(self) -> float:
-        """Return the number that decides which epoch is best."""
-        if "valid_loss" not in self.record:
-            return -self.record["train_loss"]
-        precision = self.record["valid_average_precision"]
-        least = -1.0 if math.isnan(precision) else precision
-        return least - _OF_LOSS * self.record["valid_loss"]
-
     def _agree(self) -> None:
         """Take the buffers of the first process."""
         if self.trainer.world_size > 1:
@@ -363,8 +358,8 @@ class _Following(Checkpoint):
         self.task.end_epoch(
             module.record,
             n_steps=trainer.global_step,
-            score=module.score(),
-            weights=lambda: _copies(module.judged.state_dict()),
+            score=epoch_score(module.record, "valid_average_precision"),
+            weights=lambda: weights_of(module.judged),
             state=lambda: self.state(self.callbacks, trainer),
             is_over=bool(trainer.should_stop),
         )
@@ -385,7 +380,7 @@ def _fit(
         callbacks = [copy.deepcopy(one) for one in task.callbacks]
         if task.state is not None:
             for callback, state in zip(callbacks, task.state["callbacks"], strict=True):
-                callback.load_state_dict(_tensors(state))
+                callback.load_state_dict(tensors_of(state))
         following.callbacks = callbacks
         device = images.source.device
         on_cuda, n_devices = device.type == "cuda", settings.get("devices", 1)
@@ -480,19 +475,14 @@ def _state(
     trainer: pl.Trainer,
 ) -> dict[str, Any]:
     """Return all that the next epoch depends on beside the progress."""
-    optimizer = trainer.optimizers[0].state_dict()
-    optimizer["state"] = {str(number): one for number, one in optimizer["state"].items()}
-    device = module.device
     found = {
         "network": module.network.state_dict(),
         "averages": [average.state_dict() for average in module.averages],
-        "optimizer": optimizer,
+        "optimizer": optimizer_state(trainer.optimizers[0]),
         "callbacks": [one.state_dict() for one in callbacks],
-        "generator": generator.get_state(),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        "random": random_states(generator, module.device),
     }
-    arrays: dict[str, Any] = _arrays(found)
+    arrays: dict[str, Any] = arrays_of(found)
     return fixed | arrays
 
 
@@ -500,41 +490,11 @@ def _restore(
     module: _Module, state: dict[str, Any], generator: torch.Generator, device: torch.device
 ) -> None:
     """Put a training where it was when its state was written."""
-    module.network.load_state_dict(_tensors(state["network"]))
+    module.network.load_state_dict(tensors_of(state["network"]))
     for average, found in zip(module.averages, state["averages"], strict=True):
-        average.load_state_dict(_tensors(found))
-    optimizer = _tensors(state["optimizer"])
-    optimizer["state"] = {int(number): one for number, one in optimizer["state"].items()}
-    module.optimizer_state = optimizer
-    generator.set_state(torch.from_numpy(state["generator"]))
-    torch.set_rng_state(torch.from_numpy(state["torch"]))
-    if device.type == "cuda" and state["cuda"] is not None:
-        torch.cuda.set_rng_state(torch.from_numpy(state["cuda"]), device)
-
-
-def _copies(state: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
-    """Return weights as arrays of their own, which the training does not change."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in state.items()}
-
-
-def _arrays(value: Any) -> Any:
-    """Return nested dicts and lists with arrays in the place of tensors."""
-    if isinstance(value, Tensor):
-        tensor = value.detach().cpu()
-        # NumPy knows no bfloat16, of which float32 holds every value
-        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
-    if isinstance(value, Mapping):
-        return {key: _arrays(item) for key, item in value.items()}
-    return [_arrays(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _tensors(value: Any) -> Any:
-    """Return nested dicts and lists with tensors in the place of arrays."""
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value)
-    if isinstance(value, Mapping):
-        return {key: _tensors(item) for key, item in value.items()}
-    return [_tensors(item) for item in value] if isinstance(value, list) else value
+        average.load_state_dict(tensors_of(found))
+    module.optimizer_state = state["optimizer"]
+    set_random_states(state["random"], generator, device)
 
 
 _LOGGERS = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric")

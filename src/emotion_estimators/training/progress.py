@@ -14,9 +14,20 @@ from emotion_estimators._progress import progress_bar
 from emotion_estimators.images.collection import Images
 from emotion_estimators.training.checkpoints import Checkpoints
 
-__all__ = ["Progress", "TrainingTask", "Weights"]
+__all__ = ["Progress", "TrainingTask", "Weights", "epoch_score"]
 
 Weights = dict[str, NDArray[Any]]
+
+
+def epoch_score(record: Mapping[str, Any], metric: str) -> float:
+    """Return what decides which epoch is best: a metric, and where that is equal the loss.
+
+    Where nothing is held out, it is the loss of the training alone.
+    """
+    if metric not in record:
+        return -float(record["train_loss"])
+    value = float(record[metric])
+    return (-1.0 if math.isnan(value) else value) - 1e-9 * float(record["valid_loss"])
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,18 @@ from emotion_estimators.training.device import (
 )
 from emotion_estimators.training.losses import SoftCrossEntropy
 from emotion_estimators.training.optimizer import make_optimizer
-from emotion_estimators.training.progress import TrainingTask, Weights
+from emotion_estimators.training.progress import TrainingTask, epoch_score
 from emotion_estimators.training.schedule import Schedule
 from emotion_estimators.training.seeds import seeded
+from emotion_estimators.training.torch_state import (
+    arrays_of,
+    load_optimizer_state,
+    optimizer_state,
+    random_states,
+    set_random_states,
+    tensors_of,
+    weights_of,
+)
 
 __all__ = ["ImageNeuralNet", "train_with_skorch"]
 
@@ -78,7 +87,7 @@ def train_with_skorch(
     with exact_convolutions(where, full_precision=False), seeded(task.seed, where) as generator:
         module = build(mean, std).float()
         if task.first_weights is not None:
-            _load_state(module, task.first_weights)
+            module.load_state_dict(tensors_of(task.first_weights))
         batches = source.shuffled(
             batch_size=task.batch_size,
             generator=generator,
@@ -267,7 +276,7 @@ class WeightAverage(Callback):
         """Begin with the network as it is, or go on with the average of before."""
         self.average_ = averaged_model(net.module_, decay=self.decay)
         if self.state is not None:
-            _load_state(self.average_, self.state)
+            self.average_.load_state_dict(tensors_of(self.state))
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:  # noqa: ARG002
         """Follow a step."""
@@ -333,7 +342,7 @@ class ProgressCheckpoint(Checkpoint):
             record,
             n_steps=sum(net.history[:, "train_batch_count"]),
             score=row["score"],
-            weights=lambda: _arrays(net.evaluated_module.state_dict()),
+            weights=lambda: weights_of(net.evaluated_module),
             state=lambda: _state(net, self.generator),
             is_over=net.stop.is_set(),
         )
@@ -394,12 +403,11 @@ def _callbacks(
                 PassthroughScoring(f"{name}_accuracy", lower_is_better=False, on_train=on_train),
             ),
         ]
-    score = _train_score if task.held_out is None else _valid_score
     ours.append(
         (
             "score",
             EpochScoring(
-                score, name="score", lower_is_better=False, on_train=True, use_caching=False
+                _score, name="score", lower_is_better=False, on_train=True, use_caching=False
             ),
         )
     )
@@ -428,14 +436,8 @@ def _callbacks(
     ]
 
 
-def _valid_score(net: Any, *_: Any) -> float:
-    """Return what decides which epoch is best: the accuracy, and the loss where that is equal."""
-    row = net.history[-1]
-    return float(row["valid_accuracy"] - 1e-9 * row["valid_loss"])
-
-
-def _train_score(net: Any, *_: Any) -> float:
-    return -float(net.history[-1, "train_loss"])
+def _score(net: Any, *_: Any) -> float:
+    return epoch_score(net.history[-1], "valid_accuracy")
 
 
 def _is_right(step: dict[str, Any], batch: Any) -> Tensor:
@@ -488,48 +490,22 @@ def _augmentation(
 def _state(net: ImageNeuralNet, generator: torch.Generator) -> dict[str, Any]:
     """Return all that the next epoch depends on, as arrays and JSON."""
     average = dict(net.callbacks_).get("ema")
-    cuda = torch.device(net.device).type == "cuda"
-    optimizer = net.optimizer_.state_dict()
-    return {
-        "module": _arrays(net.module_.state_dict()),
-        "average": None if average is None else _arrays(average.average_.state_dict()),
-        "optimizer": {
-            "state": {
-                str(number): {name: _plain(value) for name, value in state.items()}
-                for number, state in optimizer["state"].items()
-            },
-            "groups": [_plain(group) for group in optimizer["param_groups"]],
-        },
-        "generators": {
-            "batches": generator.get_state().numpy(),
-            "cpu": torch.get_rng_state().numpy(),
-            "cuda": torch.cuda.get_rng_state(net.device).numpy() if cuda else None,
-        },
+    found = {
+        "module": net.module_.state_dict(),
+        "average": None if average is None else average.average_.state_dict(),
+        "optimizer": optimizer_state(net.optimizer_),
+        "random": random_states(generator, torch.device(net.device)),
         "history": [dict(_plain_items(row)) for row in net.history],
     }
+    arrays: dict[str, Any] = arrays_of(found)
+    return arrays
 
 
 def _restore(net: ImageNeuralNet, generator: torch.Generator, state: dict[str, Any]) -> None:
     """Give a net that is initialised a state of before; its average has it already."""
-    _load_state(net.module_, state["module"])
-    kept = state["optimizer"]
-    parameters = [each for group in net.optimizer_.param_groups for each in group["params"]]
-    net.optimizer_.load_state_dict(
-        {
-            "state": {
-                int(number): {
-                    name: _like(parameters[int(number)], value) for name, value in values.items()
-                }
-                for number, values in kept["state"].items()
-            },
-            "param_groups": kept["groups"],
-        }
-    )
-    generators = {name: _tensor(each) for name, each in state["generators"].items()}
-    generator.set_state(generators["batches"])
-    torch.set_rng_state(generators["cpu"])
-    if generators["cuda"] is not None:
-        torch.cuda.set_rng_state(generators["cuda"], net.device)
+    net.module_.load_state_dict(tensors_of(state["module"]))
+    load_optimizer_state(net.optimizer_, state["optimizer"])
+    set_random_states(state["random"], generator, torch.device(net.device))
     net.history_ = History([{**row, "batches": []} for row in state["history"]])
     for _, callback in net.callbacks_:
         if isinstance(callback, PassthroughScoring) and callback.name in net.history[0]:
@@ -537,39 +513,9 @@ def _restore(net: ImageNeuralNet, generator: torch.Generator, state: dict[str, A
             callback.best_score_ = best(net.history[:, callback.name])
 
 
-def _plain(value: Any) -> Any:
-    """Return a tensor as an array, and numbers of NumPy as Python's, also inside of dicts."""
-    if isinstance(value, Tensor):
-        return value.detach().cpu().numpy().copy()
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return value.item() if isinstance(value, np.generic) else value
-
-
 def _plain_items(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the numbers of a row of skorch's history, and what else a file can hold."""
     for name, value in row.items():
-        plain = _plain(value)
+        plain = arrays_of(value)
         if plain is None or isinstance(plain, (bool, int, float, str)):
             yield name, plain
-
-
-def _tensor(value: Any) -> Any:
-    return torch.tensor(value) if isinstance(value, np.ndarray) else value
-
-
-def _like(parameter: Tensor, value: Any) -> Any:
-    """Return an array as a tensor, in the order of memory of its parameter."""
-    tensor = _tensor(value)
-    if not isinstance(tensor, Tensor) or tensor.shape != parameter.shape:
-        return tensor
-    return torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
-
-
-def _load_state(module: nn.Module, weights: Weights) -> None:
-    module.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
-
-
-def _arrays(state: dict[str, Tensor]) -> Weights:
-    """Return a copy of a state dict as arrays."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in state.items()}
