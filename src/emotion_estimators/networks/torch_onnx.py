@@ -131,14 +131,14 @@ class _Graph(OnnxGraph):
                 "Conv", [x, kernel, self.constant(f"{name}.bias", _array(module.bias))]
             )
         if isinstance(module, nn.MaxPool2d):
-            padding = _pair(module.padding)
+            padding, dilation = _pair(module.padding), _pair(module.dilation)
             return self.node(
                 "MaxPool",
                 [x],
                 kernel_shape=_pair(module.kernel_size),
                 strides=_pair(module.stride),
                 pads=padding + padding,
-                dilations=_pair(module.dilation),
+                **({} if set(dilation) == {1} else {"dilations": dilation}),
                 ceil_mode=module.ceil_mode,
             )
         if isinstance(module, nn.ReLU):
