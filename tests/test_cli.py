@@ -204,12 +204,11 @@ def test_class_prior_of_predict(photos, tmp_path, capsys):
     tables = {}
     for prior in (None, "uniform", "estimate"):
         out = tmp_path / f"{prior}.csv"
-        options = () if prior is None else ("--class-prior", prior)
+        options = ("--full",) if prior is None else ("--full", "--class-prior", prior)
         assert run("predict", *paths, "--out", out, *options) == 0
         tables[prior] = pd.read_csv(out)[[f"emotion_{name}" for name in EMOTIONS]].to_numpy()
     assert "predict: class prior of 4 faces: angry 0." in capsys.readouterr().err
     learned = np.array(dict(get_card("embedded").class_prior)["votes"])
-    # shares are written in full
     np.testing.assert_allclose(
         tables["uniform"], adjust_class_prior(tables[None], learned, "uniform"), rtol=1e-6
     )

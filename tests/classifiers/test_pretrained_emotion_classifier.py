@@ -439,7 +439,7 @@ def test_a_registered_file_is_known_wherever_it_lies(tmp_path, data_dir, faces):
         ({}, np.zeros((48, 48)), "one image|single"),
         ({"labels": LABELS}, None, "knows labels of model='model_v6_23'"),
         ({"classes": ["happy", "bored"]}, None, "expected classes to be two or more"),
-        ({"providers": ["Abacus"]}, None, "list of execution providers"),
+        ({"device": ["Abacus"]}, None, "list of execution providers"),
         ({"n_threads": 0}, None, "n_threads"),
     ],
 )

@@ -38,7 +38,7 @@ def all_estimators(type_filter: str | None = None) -> list[tuple[str, type[BaseE
     --------
     >>> from emotion_estimators.testing import all_estimators
     >>> [name for name, _ in all_estimators("transformer")][:3]
-    ['FaceCropper', 'FacenetEmbedder', 'HOGTransformer']
+    ['EmotionEmbedder', 'FaceCropper', 'FacenetEmbedder']
     """
     kind = BaseEstimator if type_filter is None else _MIXINS[type_filter]
     public = {name: getattr(door, name) for door in (classifiers, features) for name in dir(door)}
