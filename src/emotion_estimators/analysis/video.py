@@ -283,7 +283,7 @@ def video_columns(classes: Iterable[Any]) -> list[str]:
     >>> video_columns(["sad"])[:8]
     ['row', 'image', 'frame', 'time', 'status', 'problem', 'face', 'track']
     >>> video_columns(["sad"])[-4:]
-    ['emotion', 'emotion_sad', 'smoothed', 'smoothed_sad']
+    ['certainty', 'emotion_sad', 'smoothed', 'smoothed_sad']
     """
     classes = list(classes)
     columns = table_columns(classes) + ["smoothed"] + [f"smoothed_{name}" for name in classes]
