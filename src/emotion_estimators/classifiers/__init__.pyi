@@ -10,12 +10,10 @@ from .hog_classifier import make_hog_classifier as make_hog_classifier
 from .lightning_multilabel_classifier import (
     LightningMultiLabelClassifier as LightningMultiLabelClassifier,
 )
-from .lightning_multilabel_classifier import (
-    make_multilabel_classifier as make_multilabel_classifier,
-)
 from .mirror_kernel_ridge_classifier import (
     MirrorKernelRidgeClassifier as MirrorKernelRidgeClassifier,
 )
+from .multilabel_classifier import make_multilabel_classifier as make_multilabel_classifier
 from .pretrained_emotion_classifier import (
     PretrainedEmotionClassifier as PretrainedEmotionClassifier,
 )

@@ -446,34 +446,25 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
                 "image_size": list(image_size),
                 "network": _described(self.network),
             }
-        from emotion_estimators.networks.emotion import EMOTION_NETWORKS
+        from emotion_estimators.networks.emotion import network_settings
 
-        owner, network = type(self).__name__, self.network
-        given = EMOTION_NETWORKS.get(network) if isinstance(network, str) else dict(network)
-        small = EMOTION_NETWORKS["small"]
-        if given is None or not given.keys() <= small.keys():
-            raise ValueError(
-                f"{owner} expected network to be {' or '.join(map(repr, EMOTION_NETWORKS))}, a "
-                f"dict with some of {', '.join(small)}, a function that builds a module of torch, "
-                f"or such a module, got {network!r}."
-            )
-        settings = {"n_classes": n_classes, **_checked_settings(owner, small | given)}
+        own = network_settings(type(self).__name__, self.network)
+        settings = {"n_classes": n_classes, **own}
         if self.weights is not None:
             self._check_architecture(settings)
         return settings | ({"has_votes": True} if "votes" in targets.columns else {})
 
     def _check_architecture(self, settings: dict[str, Any]) -> None:
         """Raise ValueError unless these are the settings of the network that has the weights."""
-        from emotion_estimators.networks.emotion import EMOTION_NETWORKS
+        from emotion_estimators.networks.emotion import EMOTION_NETWORKS, of_weights
 
-        known = self._first_weights().network
-        if _layers(settings) == _layers(known):
+        known, own = of_weights(self._first_weights().network), of_weights(settings)
+        if own == known:
             return
-        names = [name for name, one in EMOTION_NETWORKS.items() if _layers(one) == _layers(known)]
+        names: list[Any] = [n for n, one in EMOTION_NETWORKS.items() if of_weights(one) == known]
         raise ValueError(
             f"{type(self).__name__} got weights={self.weights!r} of another network than the one "
-            f"that it has: {differences(_layers(known), _layers(settings))}. Set "
-            f"network={names[0] if names else _layers(known)!r}."
+            f"that it has: {differences(known, own)}. Set network={(names or [known])[0]!r}."
         )
 
     def _first_weights(self) -> FirstWeights:
@@ -594,7 +585,11 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
 
     def _metadata(self) -> dict[str, str]:
         """Return what stands in an ONNX file beside the network, as JSON."""
-        stated: dict[str, Any] = {"network": _layers(self.architecture_)} if self._is_own() else {}
+        stated: dict[str, Any] = {}
+        if self._is_own():
+            from emotion_estimators.networks.emotion import of_weights
+
+            stated["network"] = of_weights(self.architecture_)
         # of a class that the training had no targets of, no prior can be told
         priors = {k: v.tolist() for k, v in self._class_priors.items() if v.min() > 0}
         if "has_votes" in self.architecture_:
@@ -639,55 +634,9 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         return targets.columns | {"labels": labels.astype(np.float32)}
 
 
-def _layers(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those settings of the own network on which its weights depend."""
-    return {
-        name: settings.get(name) for name in ("stem_width", "stem_stride", "widths", "n_blocks")
-    }
-
-
 def _described(network: Any) -> Any:
     """Return JSON that tells a user's network from another, whatever its weights are."""
     described = describe(network)
     if isinstance(described, dict):
         described = {name: part for name, part in described.items() if name != "weights"}
     return described
-
-
-def _checked_settings(owner: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings of the own network as JSON; raise ValueError if one is out of its range."""
-
-    def is_int(value: Any, least: int) -> bool:
-        return isinstance(value, Integral) and int(value) >= least
-
-    for name in ("stem_width", "stem_stride"):
-        if not is_int(settings[name], 1):
-            raise ValueError(
-                f"{owner} expected {name} of network to be an int of at least 1, got "
-                f"{settings[name]!r}."
-            )
-    for name, least in (("widths", 1), ("n_blocks", 0)):
-        value = settings[name]
-        is_sequence = isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str)
-        if not (is_sequence and len(value) > 0 and all(is_int(v, least) for v in value)):
-            raise ValueError(
-                f"{owner} expected {name} of network to be ints of at least {least}, one per "
-                f"stage, got {value!r}."
-            )
-    if len(settings["widths"]) != len(settings["n_blocks"]):
-        raise ValueError(
-            f"{owner} expected widths and n_blocks of network to have one entry per stage, got "
-            f"widths={settings['widths']!r}, n_blocks={settings['n_blocks']!r}."
-        )
-    dropout = settings["dropout"]
-    if not (isinstance(dropout, Real) and 0 <= float(dropout) < 1):
-        raise ValueError(
-            f"{owner} expected dropout of network to be in the range [0, 1), got {dropout!r}."
-        )
-    return {
-        "stem_width": int(settings["stem_width"]),
-        "stem_stride": int(settings["stem_stride"]),
-        "widths": [int(v) for v in settings["widths"]],
-        "n_blocks": [int(v) for v in settings["n_blocks"]],
-        "dropout": float(dropout),
-    }

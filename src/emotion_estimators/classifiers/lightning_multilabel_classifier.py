@@ -24,7 +24,6 @@ from emotion_estimators._sklearn import (
     StrOptions,
     constraints,
     fit_context,
-    validate_params,
 )
 from emotion_estimators.classifiers._torch_base import TorchNetworkClassifier
 from emotion_estimators.training.checkpoints import describe, digest, fingerprint
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
     from emotion_estimators.training.progress import TrainingTask
 
-__all__ = ["LightningMultiLabelClassifier", "make_multilabel_classifier"]
+__all__ = ["LightningMultiLabelClassifier"]
 
 # Settings of a Trainer that change nothing in the result.
 _NOT_DESCRIBED = frozenset(
@@ -681,63 +680,3 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = False
         return tags
-
-
-_PRESETS: dict[str, dict[str, Any]] = {
-    # the settings of the scripts that the class replaces
-    "original": {
-        "image_size": 384,
-        "network": "timm:resnetv2_50",
-        "weights": "timm",
-        "head_hidden": 256,
-        "loss": "bce",
-        "threshold": 0.5,
-        "augmentation": 0.0,
-        "max_epochs": 10,
-        "batch_size": 16,
-        "learning_rate": 8e-5,
-        "weight_decay": 0.01,
-        "warmup": None,
-        "gradient_clip": None,
-        "ema_decay": None,
-    }
-}
-
-
-@validate_params({"preset": [StrOptions(set(_PRESETS)), None]}, prefer_skip_nested_validation=True)
-def make_multilabel_classifier(
-    preset: str | None = "original", **overrides: Any
-) -> LightningMultiLabelClassifier:
-    """Return a `LightningMultiLabelClassifier` with settings that belong together.
-
-    Parameters
-    ----------
-    preset : {"original"} or None, default="original"
-        Which recipe to set up. "original" sets what the original scripts used: timm's pretrained
-        ``resnetv2_50`` at 384 x 384 px, a head of 256 units, binary cross-entropy, AdamW at a
-        constant 8e-5 without a limit of the gradient, batches of 16, 10 epochs, no augmentation.
-        None leaves the defaults.
-    **overrides : dict
-        Parameters of `LightningMultiLabelClassifier` that are to be otherwise.
-
-    Returns
-    -------
-    classifier : LightningMultiLabelClassifier
-        All settings are its parameters: ``repr`` shows them, a search can change each.
-
-    Raises
-    ------
-    ValueError
-        If there is no such preset; TypeError if there is no such parameter.
-
-    Examples
-    --------
-    >>> from emotion_estimators import make_multilabel_classifier
-    >>> make_multilabel_classifier(weights=None, max_epochs=3)
-    LightningMultiLabelClassifier(augmentation=0.0, batch_size=16,
-                                  gradient_clip=None, image_size=384,
-                                  learning_rate=8e-05, max_epochs=3,
-                                  network='timm:resnetv2_50', warmup=None)
-    """
-    recipe = {} if preset is None else _PRESETS[preset]
-    return LightningMultiLabelClassifier(**recipe | overrides)

@@ -5,15 +5,23 @@ Imports torch, so import this module only where a network is needed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from emotion_estimators.networks.layers import ConvBlock, ResidualBlock
 
-__all__ = ["EMOTION_NETWORKS", "EmotionCNN", "StandardizedNetwork"]
+__all__ = [
+    "EMOTION_NETWORKS",
+    "EmotionCNN",
+    "StandardizedNetwork",
+    "network_settings",
+    "of_weights",
+]
 
 # 68 and 170 million multiplications for a face of 48 x 48 px.
 EMOTION_NETWORKS: dict[str, dict[str, Any]] = {
@@ -32,6 +40,64 @@ EMOTION_NETWORKS: dict[str, dict[str, Any]] = {
         "dropout": 0.3,
     },
 }
+
+
+def network_settings(owner: str, network: Any) -> dict[str, Any]:
+    """Return the settings of an `EmotionCNN`, as JSON, from a name or a dict of some of them.
+
+    Raises ValueError if there is no such name or setting, or one is out of its range.
+    """
+    given = EMOTION_NETWORKS.get(network) if isinstance(network, str) else dict(network)
+    small = EMOTION_NETWORKS["small"]
+    if given is None or not given.keys() <= small.keys():
+        raise ValueError(
+            f"{owner} expected network to be {' or '.join(map(repr, EMOTION_NETWORKS))}, a "
+            f"dict with some of {', '.join(small)}, a function that builds a module of torch, "
+            f"or such a module, got {network!r}."
+        )
+    settings = small | given
+
+    def is_int(value: Any, least: int) -> bool:
+        return isinstance(value, Integral) and int(value) >= least
+
+    for name in ("stem_width", "stem_stride"):
+        if not is_int(settings[name], 1):
+            raise ValueError(
+                f"{owner} expected {name} of network to be an int of at least 1, got "
+                f"{settings[name]!r}."
+            )
+    for name, least in (("widths", 1), ("n_blocks", 0)):
+        value = settings[name]
+        is_sequence = isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str)
+        if not (is_sequence and len(value) > 0 and all(is_int(v, least) for v in value)):
+            raise ValueError(
+                f"{owner} expected {name} of network to be ints of at least {least}, one per "
+                f"stage, got {value!r}."
+            )
+    if len(settings["widths"]) != len(settings["n_blocks"]):
+        raise ValueError(
+            f"{owner} expected widths and n_blocks of network to have one entry per stage, got "
+            f"widths={settings['widths']!r}, n_blocks={settings['n_blocks']!r}."
+        )
+    dropout = settings["dropout"]
+    if not (isinstance(dropout, Real) and 0 <= float(dropout) < 1):
+        raise ValueError(
+            f"{owner} expected dropout of network to be in the range [0, 1), got {dropout!r}."
+        )
+    return {
+        "stem_width": int(settings["stem_width"]),
+        "stem_stride": int(settings["stem_stride"]),
+        "widths": [int(v) for v in settings["widths"]],
+        "n_blocks": [int(v) for v in settings["n_blocks"]],
+        "dropout": float(dropout),
+    }
+
+
+def of_weights(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those settings of an `EmotionCNN` on which its weights depend."""
+    return {
+        name: settings.get(name) for name in ("stem_width", "stem_stride", "widths", "n_blocks")
+    }
 
 
 class EmotionCNN(nn.Module):
