@@ -130,9 +130,9 @@ def _predict_videos(arguments: argparse.Namespace) -> int:
     check_videos(arguments)
     found = find_photographs(arguments.paths)
     report_search("predict", found)
-    columns = video_columns(registered_classes(arguments.model) or [])
-    if arguments.resume and len(columns) > len(video_columns([])):
-        check_table(arguments.out, columns)
+    classes = registered_classes(arguments.model)
+    if classes is not None and arguments.resume:
+        check_table(arguments.out, video_columns(classes))
     if len(found.missing) == len(found.photographs):
         return FAILED
     finder = open_finder("predict", open_cropper(arguments), open_classifier(arguments)[0])
