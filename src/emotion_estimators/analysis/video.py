@@ -10,7 +10,7 @@ from typing import Any
 
 from emotion_estimators._optional import import_optional
 from emotion_estimators._progress import progress_bar
-from emotion_estimators._sklearn import Interval, StrOptions, validate_params
+from emotion_estimators._sklearn import Interval, StrOptions, constraints, validate_params
 from emotion_estimators.analysis.rows import FaceFinder, open_finder, table_columns
 from emotion_estimators.analysis.table import make_table
 from emotion_estimators.analysis.tracks import Tracks
@@ -43,7 +43,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     {
         **_CONSTRAINTS,
         "frame_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [*constraints("batch_size")["batch_size"], StrOptions({"auto"})],
     },
     prefer_skip_nested_validation=True,
 )
@@ -150,7 +150,7 @@ def iterate_video(
 
 
 @validate_params(
-    {"path": [str, os.PathLike], **_CONSTRAINTS, "verbose": ["verbose"]},
+    {**constraints("path"), **_CONSTRAINTS, **constraints("verbose")},
     prefer_skip_nested_validation=True,
 )
 def analyze_video(
