@@ -148,10 +148,11 @@ def _predict_videos(arguments: argparse.Namespace) -> int:
     begun = recall_videos(arguments.out, columns, finder) if held.images else {}
     # videos are looked at one after the other: all in the table are whole, but for its last
     unfinished = held.retried | {held.latest}
-    pending = [path for path in names if names[path] not in held.images - unfinished]
+    done = held.images - unfinished
+    pending = {path: begun.get(name) for path, name in names.items() if name not in done}
     step = arguments.frame_step or 1
-    run = VideoRun("predict", pending, arguments.out, held, {})
-    frames = look_at_videos({path: begun.get(names[path]) for path in pending}, finder, step)
+    run = VideoRun("predict", list(pending), arguments.out, held, {})
+    frames = look_at_videos(pending, finder, step)
     marked = ((path, _marked(arguments.min_certainty, rows)) for path, rows in frames)
     return run.fill(table, marked, estimate_total(pending, step))
 
