@@ -28,6 +28,7 @@ __all__ = [
     "cache_folder",
     "download",
     "is_offline",
+    "passes",
     "readable_address",
 ]
 
@@ -168,6 +169,16 @@ def download(
             error.errno,
             f"{what} cannot be stored in {target.parent}: {error.strerror}. {if_unwritable}",
         ) from error
+
+
+def passes(path: Path, check: Callable[[BinaryIO], None]) -> bool:
+    """Return whether a file is there that passes a check, which raises as that of `download`."""
+    try:
+        with path.open("rb") as file:
+            check(file)
+    except (OSError, CutOffError):  # DownloadError, too
+        return False
+    return True
 
 
 def _checked(file: BinaryIO, check: Callable[[BinaryIO], None]) -> _FailedError | None:

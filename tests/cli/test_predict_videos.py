@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from emotion_estimators.analysis import analyze_video, video_columns
+from emotion_estimators.analysis.tracks import Tracks
+from emotion_estimators.cli.videos import Begun, estimate_total
 from emotion_estimators.labels import EMOTIONS
 
 pytest.importorskip("av", reason="reads videos")
@@ -184,3 +186,14 @@ def test_videos_in_folders_are_passed_over_and_said(clip, tmp_path, run, capsys)
     said = capsys.readouterr().err
     assert "passed over 1 files: 1 .mp4" in said
     assert "videos are looked at where they are named, as in predict clip.mp4" in said
+
+
+def test_the_bar_counts_what_is_left(write_clip, noise, tmp_path):
+    path = str(write_clip(tmp_path / "ten.mp4", [noise(i, 60, 220) for i in range(10)]))
+    begun = Begun(Tracks(["happy"], smoothing=0, max_gap=1), first=4)
+    assert estimate_total({path: None}, 1) == 10
+    assert estimate_total({path: None}, 3) == 4  # the frames 0, 3, 6, 9
+    assert estimate_total({path: begun}, 1) == 6
+    assert estimate_total({path: begun}, 3) == 2
+    (tmp_path / "none.mp4").touch()
+    assert estimate_total({path: None, str(tmp_path / "none.mp4"): None}, 1) is None

@@ -30,3 +30,9 @@ def test_many_kinds_make_one_short_line(n_kinds):
     assert len(text) < 400
     assert "\n" not in text
     assert f"{sum(range(n_kinds - 8 + 1))} of other kinds." in text
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".heics", ".heif", ".heifs", ".hif"])
+def test_what_reads_photographs_that_cannot_be_read_yet(suffix):
+    text = describe_kinds(Counter({suffix: 1}))
+    assert text.startswith(f"1 {suffix}. To read HEIC photographs, install pi-heif")

@@ -32,7 +32,6 @@ __all__ = [
     "look_at",
     "open_finder",
     "standard_cropper",
-    "start_iteration",
     "table_columns",
 ]
 
@@ -98,14 +97,7 @@ def iterate_faces(
     >>> rows[0]["status"], rows[0]["face"]
     ('no face', None)
     """
-    return start_iteration("iterate_faces", X, cropper, classifier)
-
-
-def start_iteration(
-    owner: str, X: Iterable[Any], cropper: Any, classifier: Any
-) -> Iterator[list[dict[str, Any]]]:
-    """Check the arguments of `iterate_faces` now, and look at photographs as they are asked for."""
-    return (rows for rows, _ in iterate_with_crops(owner, X, cropper, classifier))
+    return (rows for rows, _ in iterate_with_crops("iterate_faces", X, cropper, classifier))
 
 
 def iterate_with_crops(

@@ -8,11 +8,8 @@ from typing import Any
 
 from emotion_estimators._optional import import_optional
 from emotion_estimators._progress import progress_bar
-from emotion_estimators.analysis.rows import start_iteration, table_columns
-from emotion_estimators.classifiers.pretrained_emotion_classifier import (
-    PretrainedEmotionClassifier,
-    open_classes,
-)
+from emotion_estimators.analysis.rows import open_finder, table_columns
+from emotion_estimators.validation import iterate_images
 
 __all__ = ["analyze_faces", "make_table"]
 
@@ -80,15 +77,15 @@ def analyze_faces(
     >>> table["status"].tolist()
     ['face', 'unreadable']
     """
-    pandas = import_optional("pandas", extra="table", needed_by="analyze_faces")
-    if classifier is None:
-        classifier = PretrainedEmotionClassifier()
-    per_photograph = start_iteration("analyze_faces", X, cropper, classifier)
+    owner = "analyze_faces"
+    pandas = import_optional("pandas", extra="table", needed_by=owner)
+    items = iterate_images(X, owner)
+    finder = open_finder(owner, cropper, classifier)
     total = len(X) if isinstance(X, Sized) else None
-    settings = {"total": total, "unit": "image", "desc": "analyze_faces"}
-    per_photograph = progress_bar(per_photograph, is_shown=verbose, **settings)
-    rows = list(chain.from_iterable(per_photograph))
-    return make_table(pandas, rows, table_columns(open_classes(classifier)))
+    settings = {"total": total, "unit": "image", "desc": owner}
+    seen = progress_bar(finder.look(items), is_shown=verbose, **settings)
+    rows = list(chain.from_iterable(rows for rows, _ in seen))
+    return make_table(pandas, rows, table_columns(finder.classes))
 
 
 def make_table(pandas: Any, rows: list[dict[str, Any]], columns: list[str]) -> Any:

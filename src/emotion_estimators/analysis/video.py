@@ -10,7 +10,7 @@ from typing import Any
 
 from emotion_estimators._optional import import_optional
 from emotion_estimators._progress import progress_bar
-from emotion_estimators._sklearn import Interval, StrOptions, validate_params
+from emotion_estimators._sklearn import Interval, StrOptions, constraints, validate_params
 from emotion_estimators.analysis.rows import FaceFinder, open_finder, table_columns
 from emotion_estimators.analysis.table import make_table
 from emotion_estimators.analysis.tracks import Tracks
@@ -43,7 +43,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     {
         **_CONSTRAINTS,
         "frame_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [*constraints("batch_size")["batch_size"], StrOptions({"auto"})],
     },
     prefer_skip_nested_validation=True,
 )
@@ -146,14 +146,11 @@ def iterate_video(
     tracks = Tracks(finder.classes, smoothing=smoothing, max_gap=max_gap)
     if items is None:
         return look_at_video(owner, X, finder, tracks, frame_step=frame_step, batch_size=batch_size)
-    frames = _number(items, frame_rate, frame_step)
-    return _look(
-        frames, finder, tracks, finder.group_size if batch_size == "auto" else int(batch_size)
-    )
+    return _look(_number(items, frame_rate, frame_step), finder, tracks, batch_size)
 
 
 @validate_params(
-    {"path": [str, os.PathLike], **_CONSTRAINTS, "verbose": ["verbose"]},
+    {**constraints("path"), **_CONSTRAINTS, **constraints("verbose")},
     prefer_skip_nested_validation=True,
 )
 def analyze_video(
@@ -253,11 +250,11 @@ def analyze_video(
         total = None if n_frames is None else -(-n_frames // frame_step)
         per_frame = progress_bar(per_frame, total=total, unit="frame", desc=owner)
     columns = video_columns(finder.classes)
-    parts = [make_table(pandas, [], columns)]
+    parts = []
     # a row of a DataFrame takes a fifth of the memory that a dict takes
     while part := list(islice(per_frame, _FRAMES_PER_PART)):
         parts.append(make_table(pandas, list(chain.from_iterable(part)), columns))
-    return pandas.concat(parts[1:] or parts, ignore_index=True)
+    return pandas.concat(parts or [make_table(pandas, [], columns)], ignore_index=True)
 
 
 def video_columns(classes: Iterable[Any]) -> list[str]:
@@ -306,11 +303,7 @@ def look_at_video(
     import_av(owner)
     n_threads = finder.prepared.n_threads
     frames = read_frames(path, step=frame_step, first=first, n_threads=n_threads, needed_by=owner)
-    name = item_path(path)
-    per_frame = _look(
-        frames, finder, tracks, finder.group_size if batch_size == "auto" else int(batch_size)
-    )
-    return ([row | {"image": name} for row in rows] for rows in per_frame)
+    return _look(frames, finder, tracks, batch_size, path)
 
 
 def _number(items: Iterable[Any], frame_rate: float, frame_step: int) -> Iterator[Frame]:
@@ -323,10 +316,15 @@ def _number(items: Iterable[Any], frame_rate: float, frame_step: int) -> Iterato
 
 
 def _look(
-    frames: Iterator[Frame], finder: FaceFinder, tracks: Tracks, batch_size: int | str
+    frames: Iterator[Frame],
+    finder: FaceFinder,
+    tracks: Tracks,
+    batch_size: int | str,
+    path: Any = None,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows of each frame, with the keys of `video_columns` in their order."""
+    """Yield the rows of each frame of a file, or of others, with the keys of `video_columns`."""
     columns = video_columns(finder.classes)
+    of_file = {} if path is None else {"image": item_path(path)}
     size = finder.group_size if isinstance(batch_size, str) else batch_size
     n_done = 0
     for batch in _batches(frames, size, least=min(size, finder.prepared.n_threads)):
@@ -334,8 +332,9 @@ def _look(
         for frame in batch:
             rows = finder.unreadable(frame.problem) if frame.problem else next(found)[0]
             tracks.follow(frame.time, rows)
-            own = {"row": n_done, "frame": frame.number, "time": frame.time}
-            yield [{name: (row | own)[name] for name in columns} for row in rows]
+            own = {"row": n_done, "frame": frame.number, "time": frame.time} | of_file
+            told = (row | own for row in rows)
+            yield [{name: row[name] for name in columns} for row in told]
             n_done += 1
 
 

@@ -130,9 +130,9 @@ def _predict_videos(arguments: argparse.Namespace) -> int:
     check_videos(arguments)
     found = find_photographs(arguments.paths)
     report_search("predict", found)
-    columns = video_columns(registered_classes(arguments.model) or [])
-    if arguments.resume and len(columns) > len(video_columns([])):
-        check_table(arguments.out, columns)
+    classes = registered_classes(arguments.model)
+    if classes is not None and arguments.resume:
+        check_table(arguments.out, video_columns(classes))
     if len(found.missing) == len(found.photographs):
         return FAILED
     finder = open_finder("predict", open_cropper(arguments), open_classifier(arguments)[0])
@@ -148,10 +148,11 @@ def _predict_videos(arguments: argparse.Namespace) -> int:
     begun = recall_videos(arguments.out, columns, finder) if held.images else {}
     # videos are looked at one after the other: all in the table are whole, but for its last
     unfinished = held.retried | {held.latest}
-    pending = [path for path in names if names[path] not in held.images - unfinished]
+    done = held.images - unfinished
+    pending = {path: begun.get(name) for path, name in names.items() if name not in done}
     step = arguments.frame_step or 1
-    run = VideoRun("predict", pending, arguments.out, held, {})
-    frames = look_at_videos({path: begun.get(names[path]) for path in pending}, finder, step)
+    run = VideoRun("predict", list(pending), arguments.out, held, {})
+    frames = look_at_videos(pending, finder, step)
     marked = ((path, _marked(arguments.min_certainty, rows)) for path, rows in frames)
     return run.fill(table, marked, estimate_total(pending, step))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,10 +60,16 @@ def check_videos(arguments: argparse.Namespace) -> None:
         raise UsageError(str(error)) from error
 
 
-def estimate_total(paths: Iterable[str], frame_step: int) -> int | None:
-    """Return about how many frames are to be looked at, None where that is not known."""
-    counts = [estimate_frames(path, needed_by="predict") for path in paths]
-    return sum(-(-(count or 0) // frame_step) for count in counts) if all(counts) else None
+def estimate_total(videos: Mapping[str, Begun | None], frame_step: int) -> int | None:
+    """Return about how many frames are still to be looked at, None where that is not known."""
+    total = 0
+    for path, begun in videos.items():
+        count = estimate_frames(path, needed_by="predict")
+        if not count:
+            return None
+        first = 0 if begun is None else begun.first
+        total += len(range(-(-first // frame_step) * frame_step, count, frame_step))
+    return total
 
 
 def recall_videos(path: Path, columns: list[str], finder: FaceFinder) -> dict[str, Begun]:
@@ -78,7 +84,7 @@ def recall_videos(path: Path, columns: list[str], finder: FaceFinder) -> dict[st
 
 
 def look_at_videos(
-    videos: dict[str, Begun | None], finder: FaceFinder, frame_step: int
+    videos: Mapping[str, Begun | None], finder: FaceFinder, frame_step: int
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield the rows of each frame with the path of the video, from where they were begun."""
     for path, begun in videos.items():

@@ -59,8 +59,7 @@ _VIEW: Mapping[str, tuple[float, float]] = {
         **constraints("n_samples"),
         "emotions": ["array-like", None],
         "image_size": [Interval(Integral, _SMALLEST, None, closed="left"), tuple, list],
-        **constraints("color"),
-        **constraints("random_state"),
+        **constraints("color", "random_state"),
     },
     prefer_skip_nested_validation=True,
 )

@@ -17,6 +17,7 @@ from emotion_estimators._downloads import (
     NotThereError,
     download,
     is_offline,
+    passes,
     readable_address,
 )
 from emotion_estimators._progress import progress_bar
@@ -204,14 +205,14 @@ class _Server:
     def get_table(self, sha256: str) -> list[Emoji]:
         """Return the rows of emoji.json, downloaded if it is not there."""
         check = partial(_check_table, readable_address(f"{self.url}/emoji.json"), sha256)
-        if not _passes(self.root / "emoji.json", check):
+        if not passes(self.root / "emoji.json", check):
             self._refuse_offline(["emoji.json"])
             self._get("emoji.json", check, _LARGEST_TABLE)
         return read_emoji_table(self.root / "emoji.json", needed_by="fetch_emoji")
 
     def get_pictures(self, names: list[str], *, n_threads: int, verbose: bool) -> None:
         """Download the images that are not there; leave out those the server lacks."""
-        wanted = [name for name in names if not _passes(self.root / name, _check_picture)]
+        wanted = [name for name in names if not passes(self.root / name, _check_picture)]
         if not wanted:
             return
         self._refuse_offline(wanted)
@@ -257,15 +258,6 @@ class _Server:
                 f"{wanted[0]}, and EMOTION_ESTIMATORS_OFFLINE forbids to download them from "
                 f"{readable_address(self.url)}. load_emoji takes a folder as it is."
             )
-
-
-def _passes(path: Path, check: Any) -> bool:
-    try:
-        with path.open("rb") as file:
-            check(file)
-    except (OSError, CutOffError):  # DownloadError too
-        return False
-    return True
 
 
 def _check_table(url: str, sha256: str, file: BinaryIO) -> None:

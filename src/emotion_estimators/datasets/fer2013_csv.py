@@ -13,10 +13,10 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from emotion_estimators._optional import import_optional
-from emotion_estimators._sklearn import HasMethods, validate_params
+from emotion_estimators._sklearn import HasMethods, constraints, validate_params
 from emotion_estimators._untrusted import Budget
 from emotion_estimators.datasets._table import Table, first_lines, raise_rows
-from emotion_estimators.datasets.votes_table import USAGES, frame_of_votes, read_votes
+from emotion_estimators.datasets.votes_table import USAGES, read_votes, votes_of_files
 from emotion_estimators.exceptions import InvalidTableError
 from emotion_estimators.labels import EMOTIONS, FER_PACKAGE_LABELS, VOTE_COLUMNS
 from emotion_estimators.validation import count_votes
@@ -49,7 +49,7 @@ with Crowd-Sourced Label Distribution", ICMI 2016.
 
 @validate_params(
     {
-        "path": [str, os.PathLike],
+        **constraints("path"),
         "votes": [str, os.PathLike, HasMethods(["itertuples"]), None],
     },
     prefer_skip_nested_validation=True,
@@ -245,7 +245,7 @@ def _votes_beside(table: Table, votes: Any) -> Any:
         frame = frame[list(VOTE_COLUMNS)]
     else:
         read = read_votes(votes, owner=_OWNER)
-        frame, usage, name = frame_of_votes(read, owner=_OWNER), read.usage, read.table.name
+        frame, usage, name = votes_of_files(read, None, owner=_OWNER), read.usage, read.table.name
         if usage is None:
             raise InvalidTableError(
                 f"{_OWNER} expected FER+'s table, whose rows lie in the order of fer2013.csv, got "

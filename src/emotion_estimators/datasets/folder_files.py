@@ -9,7 +9,12 @@ from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from emotion_estimators.exceptions import shorten
-from emotion_estimators.images.formats import HEIF_ADVICE, image_suffixes, starts_like_image
+from emotion_estimators.images.formats import (
+    HEIF_ADVICE,
+    HEIF_SUFFIXES,
+    image_suffixes,
+    starts_like_image,
+)
 
 __all__ = [
     "count_kinds",
@@ -23,7 +28,6 @@ __all__ = [
 
 _HEAD = 64  # bytes that tell what a file is
 _KINDS_NAMED = 8
-_HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 _MOST_REPEATED = 20_000  # folders that links lead to again
 
 _Chain: TypeAlias = "tuple[str, _Chain] | None"
@@ -133,7 +137,7 @@ def describe_kinds(passed_over: Counter[str]) -> str:
     kinds = [f"{n} {shorten(kind, 24)}" for kind, n in common]
     n_more = passed_over.total() - sum(n for _, n in common)
     kinds += [f"{n_more} of other kinds"] if n_more else []
-    is_heif = any(suffix in passed_over for suffix in _HEIF_SUFFIXES)
+    is_heif = any(suffix in passed_over for suffix in HEIF_SUFFIXES)
     hint = f" To read HEIC photographs, {HEIF_ADVICE}." if is_heif else ""
     return f"{', '.join(kinds)}.{hint}"
 

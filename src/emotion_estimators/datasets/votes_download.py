@@ -7,14 +7,19 @@ import os
 from collections.abc import Iterable
 from functools import partial
 from numbers import Real
-from pathlib import Path
 from typing import Any, BinaryIO
 
-from emotion_estimators._downloads import CutOffError, download, is_offline, readable_address
+from emotion_estimators._downloads import (
+    CutOffError,
+    download,
+    is_offline,
+    passes,
+    readable_address,
+)
 from emotion_estimators._optional import import_optional
-from emotion_estimators._sklearn import Interval, validate_params
+from emotion_estimators._sklearn import Interval, constraints, validate_params
 from emotion_estimators.datasets._data_home import VOTES_FOLDER, get_data_home
-from emotion_estimators.datasets.votes_table import frame_of_votes, read_votes, votes_of_files
+from emotion_estimators.datasets.votes_table import read_votes, votes_of_files
 from emotion_estimators.exceptions import DownloadError
 
 __all__ = ["fetch_votes"]
@@ -33,7 +38,7 @@ _SHA256 = "9206e20d62f56475939f516847d61753e4860caeac9718b560129541b776fc2c"
         "data_home": [str, os.PathLike, None],
         "url": [str, None],
         "timeout": [Interval(Real, 0, None, closed="neither")],
-        "verbose": ["verbose"],
+        **constraints("verbose"),
     },
     prefer_skip_nested_validation=True,
 )
@@ -121,7 +126,7 @@ def fetch_votes(
         )
     path = get_data_home(data_home) / VOTES_FOLDER / _FILE
     check = partial(_check, readable_address(url))
-    if not _passes(path, check):
+    if not passes(path, check):
         if is_offline():
             raise ConnectionError(
                 f"{_OWNER} does not find {path}, and EMOTION_ESTIMATORS_OFFLINE forbids to "
@@ -140,22 +145,7 @@ def fetch_votes(
             timeout=timeout,
             verbose=bool(verbose),
         )
-    votes = read_votes(path, owner=_OWNER)
-    return (
-        frame_of_votes(votes, owner=_OWNER)
-        if files is None
-        else votes_of_files(votes, files, owner=_OWNER)
-    )
-
-
-def _passes(path: Path, check: Any) -> bool:
-    """Return whether the file is there and the one that is expected."""
-    try:
-        with path.open("rb") as file:
-            check(file)
-    except (OSError, CutOffError):  # DownloadError too
-        return False
-    return True
+    return votes_of_files(read_votes(path, owner=_OWNER), files, owner=_OWNER)
 
 
 def _check(url: str, file: BinaryIO) -> None:

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators._optional import import_optional
-from emotion_estimators._sklearn import validate_params
+from emotion_estimators._sklearn import constraints, validate_params
 from emotion_estimators.datasets._table import Table, first_lines, raise_rows, read_table
 from emotion_estimators.exceptions import InvalidTableError, shorten
 from emotion_estimators.labels import VOTE_COLUMNS
 
-__all__ = ["USAGES", "Votes", "frame_of_votes", "load_votes", "read_votes", "votes_of_files"]
+__all__ = ["USAGES", "Votes", "load_votes", "read_votes", "votes_of_files"]
 
 USAGES = ("Training", "PublicTest", "PrivateTest")  # the splits of FER2013
 
@@ -42,7 +42,7 @@ class Votes(NamedTuple):
 
 
 @validate_params(
-    {"path": [str, os.PathLike], "files": ["array-like", None]},
+    {**constraints("path"), "files": ["array-like", None]},
     prefer_skip_nested_validation=True,
 )
 def load_votes(path: str | os.PathLike[str], files: Iterable[Any] | None = None) -> Any:
@@ -118,12 +118,7 @@ def load_votes(path: str | os.PathLike[str], files: Iterable[Any] | None = None)
     [9.0]
     """
     import_optional("pandas", extra="table", needed_by=_OWNER)
-    votes = read_votes(path, owner=_OWNER)
-    return (
-        frame_of_votes(votes, owner=_OWNER)
-        if files is None
-        else votes_of_files(votes, files, owner=_OWNER)
-    )
+    return votes_of_files(read_votes(path, owner=_OWNER), files, owner=_OWNER)
 
 
 def read_votes(path: str | os.PathLike[str], *, owner: str) -> Votes:
@@ -183,13 +178,13 @@ def _number(cell: str) -> float | None:
     return value if math.isfinite(value) and value >= 0 else None
 
 
-def frame_of_votes(votes: Votes, *, owner: str) -> Any:
-    """Return a table of votes as a frame, (n, 10), all its rows."""
-    return _frame(votes.counts, votes.names, owner)
+def votes_of_files(votes: Votes, files: Iterable[Any] | None, *, owner: str) -> Any:
+    """Return a frame, (n_files, 10), of the votes for files, zeros where there are none.
 
-
-def votes_of_files(votes: Votes, files: Iterable[Any], *, owner: str) -> Any:
-    """Return a frame, (n_files, 10), of the votes for files, zeros where there are none."""
+    None is all rows, in the order of the table.
+    """
+    if files is None:
+        return _frame(votes.counts, votes.names, owner)
     paths = list(files)
     for place, path in enumerate(paths):
         if not isinstance(path, str | os.PathLike):

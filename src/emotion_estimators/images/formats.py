@@ -12,6 +12,7 @@ from emotion_estimators._untrusted import failed_download
 __all__ = [
     "FORMATS",
     "HEIF_ADVICE",
+    "HEIF_SUFFIXES",
     "find_reader",
     "format_problem",
     "image_suffixes",
@@ -46,7 +47,7 @@ FORMATS = (
 
 _MORE_SUFFIXES = {".mpo": "JPEG"}  # Pillow names it for writing only
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_HEIF_SUFFIXES = (".heic", ".heics", ".heif", ".heifs", ".hif")
+HEIF_SUFFIXES = (".heic", ".heics", ".heif", ".heifs", ".hif")
 HEIF_ADVICE = 'install pi-heif with pip install "emotion-estimators[heif]", or convert to JPEG'
 
 _Reader = tuple[Callable[..., Any], Callable[[bytes], Any] | None]  # opens, knows first bytes
@@ -92,7 +93,7 @@ def _pillow_suffixes() -> frozenset[str]:
 
 def image_suffixes() -> frozenset[str]:
     """Return the suffixes, lower case with their dots, of files that can be read."""
-    return _pillow_suffixes().union(_HEIF_SUFFIXES if find_reader("HEIF") else ())
+    return _pillow_suffixes().union(HEIF_SUFFIXES if find_reader("HEIF") else ())
 
 
 def starts_like_image(head: bytes) -> bool:

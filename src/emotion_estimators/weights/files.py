@@ -1,4 +1,4 @@
-"""Hashes of files, and the files that come with the package; imports `exceptions`."""
+"""Hashes of files, and the files that come with the package; imports `registry`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.weights.registry import get_card
 
 __all__ = ["embedded_weights", "file_sha256", "files_sha256"]
 
@@ -66,13 +67,13 @@ def files_sha256(paths: Sequence[str | os.PathLike[str]]) -> str:
     return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
 
 
-def embedded_weights(file_name: str = "emotion_2026-11-29_int8.onnx") -> Path:
+def embedded_weights(file_name: str | None = None) -> Path:
     """Return a file of weights that comes with the package.
 
     Parameters
     ----------
-    file_name : str, default="emotion_2026-11-29_int8.onnx"
-        As the card of ``"embedded"`` says.
+    file_name : str or None, default=None
+        As a card says. None is the first file of the card ``"embedded"``.
 
     Returns
     -------
@@ -85,7 +86,7 @@ def embedded_weights(file_name: str = "emotion_2026-11-29_int8.onnx") -> Path:
     WeightsError
         If the installation lacks the file.
     """
-    path = _FOLDER / file_name
+    path = _FOLDER / (get_card("embedded").file_name if file_name is None else file_name)
     if not path.is_file():
         raise WeightsError(
             f"This installation lacks a file that comes with the package: {path}. Install "
