@@ -144,7 +144,7 @@ def save_confusion(y_test: Any, y_pred: Any, weights: str | None, path: Path) ->
         ax=ax,
     )
     ax.set_title(
-        f"FaceNet ({weights or 'not trained'}) + SVM: share of each true class (rows sum to 1)",
+        f"FaceNet ({weights or 'not trained'}) + SVM:\nshare of each true class (rows sum to 1)",
         fontsize=10,
     )
     figure.savefig(path, dpi=120)

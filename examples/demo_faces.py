@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,12 @@ def main() -> None:
     # the original scripts shuffle the images of its seven folders
     X_test, y_test = shuffle(X_test, y_test, random_state=0)
     table = root / "ferplus" / "public_test_votes.csv"
-    votes = load_votes(table, files=X_test) if is_real and table.is_file() else None
+    votes = None
+    if is_real and table.is_file():
+        with warnings.catch_warnings(record=True) as caught:  # nobody was asked about a few
+            warnings.simplefilter("always")
+            votes = load_votes(table, files=X_test)
+        print(*(f"What people see: {one.message}" for one in caught), sep="\n")
     print(f"{len(X_train)} faces to learn from, {len(X_test)} to measure on.\n")
 
     show_hog(arguments.preset, X_train, y_train, X_test, y_test, arguments.output)

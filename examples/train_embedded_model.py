@@ -6,10 +6,11 @@ One command, seeded, from FER2013's faces and FER+'s votes to the files that are
 
 The network has an output for the labels and one for the votes. A teacher softens the labels: it is
 a file, ``--teacher``, or is trained first, ``--train-teacher``, with the next seed and nobody to
-teach it. The epoch that is kept is the best on a part held out. With ``--checkpoint-dir`` the state
-is written after each epoch, and the same command goes on where it was stopped, to the same bits on
-a CPU and the same number of threads: the schedule runs by epochs and not by the clock. Ctrl-C ends
-a training and goes on with its best epoch.
+teach it. ``--weights embedded --learning-rate 0.02`` begins with the weights that are shipped. The
+epoch that is kept is the best on a part held out. With ``--checkpoint-dir`` the state is written
+after each epoch, and the same command goes on where it was stopped, to the same bits on a CPU and
+the same number of threads: the schedule runs by epochs and not by the clock. Ctrl-C ends a training
+and goes on with its best epoch.
 
 ``write_embedded_model.py`` then writes ``emotion.onnx`` and ``emotion_int8.onnx``, for which the
 package onnx is needed, from ``emotion.npz``, the weights as they were trained. ``emotion.json``
@@ -66,6 +67,8 @@ def train(
     """
     cnn = EmotionCNNClassifier(
         network=arguments.network,
+        weights=arguments.weights,
+        learning_rate=arguments.learning_rate,
         teacher=teacher,
         teacher_weight=arguments.teacher_weight,
         votes_weight=arguments.votes_weight,
@@ -147,6 +150,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--network", type=network, default="large", help="'small', 'large' or settings as JSON"
     )
+    parser.add_argument("--weights", help="network to begin with, a registered name or a file")
+    parser.add_argument("--learning-rate", type=float, default=0.1)
     parser.add_argument("--epochs", type=int, default=130)
     parser.add_argument("--validation", type=float, default=0.05)
     teachers = parser.add_mutually_exclusive_group()

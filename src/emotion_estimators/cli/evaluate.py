@@ -120,7 +120,7 @@ def _load(path: Path, classes: list[str]) -> Bunch:
             warnings.simplefilter("always")
             loaded = load_image_folder(path, target=target)
     except (ValueError, FileNotFoundError) as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(str(error).replace("load_image_folder", "evaluate")) from error
     for warning in caught:
         report(f"evaluate: {warning.message}")
     unknown = sorted(set(loaded.target) - set(classes))

@@ -89,7 +89,8 @@ def open_cropper(arguments: argparse.Namespace) -> FaceCropper:
 
 
 def _options(message: str) -> str:
-    """Name the options for the parameters that a message speaks of."""
-    named = [name for name in _FILE_SETTINGS if re.search(rf"\b{name}\b", message)]
+    """Name the options for the parameters that a message speaks of, not those that it quotes."""
+    named = [name for name in _FILE_SETTINGS if re.search(rf"(?<!')\b{name}\b(?!')", message)]
+    named += ["output"] if "expected output to be" in message else []
     options = ", ".join(f"--{name.replace('_', '-')}" for name in named)
     return f" On the command line: {options}." if options else ""

@@ -76,7 +76,7 @@ def predict(arguments: argparse.Namespace) -> int:
         output, _ = open_output(classifier)
         # as quiet as the rest where nobody asks or looks
         if output is not None and (arguments.output or is_terminal(sys.stderr)):
-            report(f"predict: the output {output} of {arguments.model} answers.")
+            report(f"predict: {arguments.model} answers by its output {output}.")
         if arguments.class_prior == "estimate":
             photographs = list(found.photographs)
             prior = estimate_prior("predict", photographs, cropper, classifier, classes)
