@@ -48,8 +48,11 @@ demo: $(VENV)/.installed-demo
 	$(PY) examples/demo_photograph.py
 	$(PY) examples/demo_video.py
 
+# so many processes, of one thread each and of up to 3 GB; a file's tests stay together
+JOBS ?= 2
+test: export OMP_NUM_THREADS ?= 1
 test: $(VENV)/.installed-test
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile
 
 test-slow: $(VENV)/.installed-test
 	$(PY) -m pytest -m slow --capture=no

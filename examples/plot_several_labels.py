@@ -62,7 +62,7 @@ models = {
         network="resnet6-tiny",
         labels=SCENE_LABELS,
         learning_rate=0.005,
-        max_epochs=40,
+        max_epochs=20,
         random_state=0,
     ),
 }
