@@ -23,6 +23,7 @@ from emotion_estimators.images import to_rgb
 from emotion_estimators.images.sizes import parse_size
 from emotion_estimators.labels import canonical_emotion
 from emotion_estimators.networks.onnx.network import FEATURES, OnnxNetwork
+from emotion_estimators.networks.onnx.reader import Ending
 from emotion_estimators.networks.onnx.session import choose_providers
 from emotion_estimators.validation import check_class_prior, check_labels
 from emotion_estimators.weights import WeightCard, fetch_weights, list_cards
@@ -111,7 +112,7 @@ class FrozenModel:
                 "well, or scaling is not what it was trained with."
             )
         if not self.softmax:
-            _check_probabilities(outputs, self.network.activation)
+            _check_probabilities(outputs, self.network.ending)
         kept = outputs[:, self.columns].astype(np.float64)
         probabilities = self._normalized(_exponentials(kept) if self.softmax else kept)
         if self.mirrored:
@@ -128,7 +129,8 @@ class FrozenModel:
             0, 256, (2, *self.image_size, 3)[: 3 + (self.color == "rgb")], dtype=np.uint8
         )
         size = self.network.default_batch_size()
-        return _are_probabilities(self.network.run(self._prepare(noise), batch_size=size))
+        outputs = self.network.run(self._prepare(noise), batch_size=size)
+        return _are_probabilities(outputs, self.network.ending)
 
     def _normalized(self, kept: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return rows, (n, n_classes), that sum to 1; `kept` is changed."""
@@ -221,9 +223,10 @@ def load_model(
     if card is None:
         card = find_card(weights.hash, "emotion")
     known = {**_read_metadata(network, path), **_facts(card)}
-    network = network.at(_settle_output(owner, output, known.get("output"), network))
     settled = {name: known.get(name) if value is None else value for name, value in chosen.items()}
-    low, high = _settle_scaling(owner, settled["scaling"], network)
+    network = network.at(
+        _settle_output(owner, output, known.get("output"), settled["labels"], network)
+    )
     names = _settle_labels(owner, settled["labels"], network, path)
     kept = _settle_classes(owner, classes, names)
     training_prior = _training_prior(known.get("class_prior"), network, names, kept)
@@ -235,14 +238,18 @@ def load_model(
             f"{network.output!r}, a number for each class. Leave class_prior None, or use "
             "emotion_estimators.metrics.adjust_class_prior on the probabilities."
         )
+    size = _settle_size(owner, settled["image_size"], network)
+    network = network.for_images(size, settled["color"])
+    color = _settle_color(owner, settled["color"], network)
+    low, high = _settle_scaling(owner, settled["scaling"], network)
     opened = FrozenModel(
         network=network,
         files=weights.files,
         sha256=weights.hash,
         labels=names,
         classes=kept,
-        image_size=_settle_size(owner, settled["image_size"], network),
-        color=_settle_color(owner, settled["color"], network),
+        image_size=size,
+        color=color,
         low=low,
         high=high,
         softmax=activation == "softmax",
@@ -377,22 +384,36 @@ def _names(labels: Any) -> list[str] | None:
     return [str(name) for name in names] if len(set(names)) == len(names) else None
 
 
-def _settle_output(owner: str, output: Any, known: Any, network: OnnxNetwork) -> str:
+def _settle_output(owner: str, output: Any, known: Any, labels: Any, network: OnnxNetwork) -> str:
     """Return the name of the output that answers."""
-    if output == FEATURES and FEATURES in network.outputs:
+    if output == FEATURES and FEATURES in network.outputs and len(network.outputs) > 1:
         raise ValueError(
             f"{owner} answers with classes, and the output {FEATURES!r} gives none. "
             "emotion_estimators.EmotionEmbedder hands out features."
         )
-    answers = [name for name in network.outputs if name != FEATURES]
+    answers = [name for name in network.outputs if name != FEATURES] or [FEATURES]
     if output is None:
-        output = known if known in answers else answers[0] if len(answers) == 1 else None
+        output = known if known in answers else None
+    if output is None:
+        rows = {name: n for name in answers for n in _row_lengths(network, name)}
+        answers = list(rows) or answers
+        n_labels = len(_names(labels) or ())
+        fitting = [name for name in answers if n_labels and rows.get(name) == n_labels]
+        output = next((found[0] for found in (answers, fitting) if len(found) == 1), None)
     if output is None or output not in answers:
         raise ValueError(
             f"{owner} expected output to be one of those of {network.path}, "
             f"{_shown(answers)}, got {_shown(output)}."
         )
     return str(output)
+
+
+def _row_lengths(network: OnnxNetwork, output: str) -> list[int | None]:
+    """Return how many values an output gives for each image, nothing where that is no row."""
+    try:
+        return [network.at(output).n_outputs]
+    except WeightsError:
+        return []
 
 
 def _training_prior(
@@ -506,6 +527,15 @@ def _settle_scaling(
     owner: str, scaling: Any, network: OnnxNetwork
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the values of black and white."""
+    whole = network.images.whole_numbers
+    if whole is not None:
+        if scaling is not None and not _is_pair(scaling, whole):
+            raise ValueError(
+                f"{owner} expected scaling to be {whole} or None for {network.path}, which takes "
+                f"pixels as whole numbers ({network.images.dtype}), got {_shown(scaling)}."
+            )
+        return np.array(whole[0], np.float32), np.array(whole[1], np.float32)
+    n_channels = network.n_channels or 1
     wanted = "(low, high), the values of black and white, each a number or one per channel"
     try:
         low, high = (0, 1) if scaling is None else scaling
@@ -514,14 +544,24 @@ def _settle_scaling(
         raise ValueError(
             f"{owner} expected scaling to be {wanted}, got {_shown(scaling)}."
         ) from error
-    good_shapes = ((), (network.n_channels,)) if network.n_channels > 1 else ((),)
+    good_shapes = ((), (n_channels,)) if n_channels > 1 else ((),)
     for value in values:
         if value.shape not in good_shapes or not np.all(np.isfinite(value)):
             raise ValueError(
-                f"{owner} expected scaling to be {wanted} of {network.n_channels}, got "
-                f"{_shown(scaling)}."
+                f"{owner} expected scaling to be {wanted} of {n_channels}, got {_shown(scaling)}."
             )
     return values
+
+
+def _is_pair(value: Any, pair: tuple[int, int]) -> bool:
+    """Whether a value is these two numbers, once or for each channel."""
+    try:
+        return all(
+            bool(np.all(np.asarray(given, np.float64) == wanted))
+            for given, wanted in zip(value, pair, strict=True)
+        )
+    except (TypeError, ValueError):
+        return False
 
 
 def _exponentials(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -531,17 +571,22 @@ def _exponentials(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return values
 
 
-def _are_probabilities(outputs: NDArray[np.float32]) -> bool:
+def _are_probabilities(outputs: NDArray[np.float32], ending: Ending) -> bool:
     """Whether rows, (n, n_outputs), are not negative and sum to 1."""
     sums = outputs.astype(np.float64).sum(axis=1)
-    # Sums of a few float32 probabilities miss 1 by some 1e-7; scores miss it by far more.
-    return bool(outputs.min() >= 0 and sums.min() > 1 - 1e-3 and sums.max() < 1 + 1e-3)
+    low, high = 1 - 1e-3, 1 + 1e-3
+    # Sums of a few float32 probabilities miss 1 by some 1e-7; scores miss it by far more. Those of
+    # a softmax in 8 bits are each rounded to 1/255, and cut off where the file's range ends.
+    if ending.is_rounded and ending.activation == "softmax":
+        low, high = 0.5, high + outputs.shape[1] / 510
+    return bool(outputs.min() >= 0 and sums.min() > low and sums.max() < high)
 
 
-def _check_probabilities(outputs: NDArray[np.float32], activation: str | None) -> None:
+def _check_probabilities(outputs: NDArray[np.float32], ending: Ending) -> None:
     """Raise, with advice that fits, if these outputs, (n, n_outputs), are no probabilities."""
-    if _are_probabilities(outputs):
+    if _are_probabilities(outputs, ending):
         return
+    activation = ending.activation
     low, high = float(outputs.min()), float(outputs.max())
     if activation == "sigmoid":
         advice = f"This network {_OF_SEVERAL}"
