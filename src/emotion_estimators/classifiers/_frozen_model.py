@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emotion_estimators._untrusted import read_json
-from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.exceptions import WeightsError, counted
 from emotion_estimators.features._embedding import network_weights
 from emotion_estimators.images import to_rgb
 from emotion_estimators.images.sizes import parse_size
@@ -139,7 +139,8 @@ class FrozenModel:
         if lost.any():
             warnings.warn(
                 f"The network gives all of the classes {self.classes.tolist()} the probability 0 "
-                f"in {int(lost.sum())} of {len(lost)} images; there they are given the same.",
+                f"in {int(lost.sum())} of {counted(len(lost), 'image')}; there they are given the "
+                "same.",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -459,8 +460,8 @@ def _settle_labels(owner: str, labels: Any, network: OnnxNetwork, path: Path) ->
         )
     if len(names) != (network.n_outputs or len(names)):
         raise ValueError(
-            f"{owner} expected {network.n_outputs} labels, one for each output of {path}, got "
-            f"{len(names)}: {_shown(names)}."
+            f"{owner} expected {counted(network.n_outputs or 0, 'label')}, one for each output of "
+            f"{path}, got {len(names)}: {_shown(names)}."
         )
     for name in names:
         spelled = _canonical(name)
@@ -518,7 +519,7 @@ def _settle_color(owner: str, color: Any, network: OnnxNetwork) -> str:
     if color not in choices:
         raise ValueError(
             f"{owner} expected color to be one of {choices} for a network of "
-            f"{network.n_channels} channels, got {_shown(color)}."
+            f"{counted(network.n_channels or 0, 'channel')}, got {_shown(color)}."
         )
     return str(color)
 

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
-from emotion_estimators.analysis.rows import BOX
+from emotion_estimators.analysis.columns import BOX
 from emotion_estimators.cli.console import UsageError, flush_output
 from emotion_estimators.exceptions import printable, shorten
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.exceptions import WeightsError, counted
 
 __all__ = ["ImageInput", "as_rows", "count_values", "free_sizes"]
 
@@ -144,7 +144,9 @@ def count_values(kind: str, shape: _Sizes, n_images: int | None) -> int | None:
     if len(shape) == 1 and (n_images or 1) == 1 and shape[0] is not None:
         return shape[0]  # of the one image
     if None not in (n_images, shape[0]) and n_images != shape[0]:
-        raise ValueError(f"to give a row for each image, got {shape[0]} rows for {n_images} images")
+        raise ValueError(
+            f"to give a row for each image, got {shape[0]} for {counted(n_images, 'image')}"
+        )
     many = [size for size in shape[1:] if size is not None and size != 1]
     if len(many) > 1:
         raise ValueError(
