@@ -293,6 +293,49 @@ def test_maps_of_a_row(tmp_path):
         opened(path, activation="softmax").predict(X)
 
 
+@pytest.mark.parametrize("batch_size", ["auto", 5])
+def test_a_sequence_of_rows(tmp_path, batch_size):
+    graph = helper.make_graph(
+        [
+            node("Flatten", "x", "v"),
+            node("Slice", "v start end axis", "s"),
+            node("Softmax", "s", "p", axis=1),
+            node("SplitToSequence", "p", "y", axis=0, keepdims=1),
+        ],
+        "sequence",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, *SIZE])],
+        [helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, None)],
+        [
+            numpy_helper.from_array(np.array([value]), name)
+            for name, value in {"start": 0, "end": 4, "axis": 1}.items()
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = tmp_path / "n.onnx"
+    path.write_bytes(model.SerializeToString())
+    X = images(1)
+    scores = np.exp(X.reshape(5, -1)[:, :4] / 255)
+    assert_rows(opened(path, batch_size=batch_size).predict_proba(X), scores)
+
+
+@pytest.mark.parametrize(("name", "is_known"), [("phase_train:0", True), ("mirrored", False)])
+def test_a_switch_for_the_training(tmp_path, name, is_known):
+    path = write(tmp_path / "n.onnx", ["n", 1, *SIZE])
+    expected = by_onnxruntime(path, in_layout(scaled(images(1)), "nchw"))
+    model = onnx.load(path)
+    model.graph.node[-1].output[0] = "p"
+    model.graph.node.append(node("Not", name, "off"))
+    model.graph.node.append(node("Cast", "off", "factor", to=TensorProto.FLOAT))
+    model.graph.node.append(node("Mul", "p factor", "y"))
+    model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.BOOL, []))
+    path.write_bytes(model.SerializeToString())
+    if is_known:
+        assert_rows(opened(path).predict_proba(images(1)), expected)
+    else:
+        with pytest.raises(WeightsError, match="with one input, got 2 inputs"):
+            opened(path).predict(images(1))
+
+
 def test_one_of_several_outputs(tmp_path):
     """The one that gives a value for each label, or the one that is named."""
     path = write(

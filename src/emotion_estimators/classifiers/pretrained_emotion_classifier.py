@@ -30,7 +30,7 @@ from emotion_estimators.classifiers._frozen_model import (
     load_model,
     named_card,
 )
-from emotion_estimators.exceptions import WeightsError, short_messages, shorten
+from emotion_estimators.exceptions import WeightsError, counted, short_messages, shorten
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.pool import pool
 from emotion_estimators.validation import check_images, compare_table, record_table
@@ -470,7 +470,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         if fixed not in (None, self.batch_size):
             raise ValueError(
                 f"{type(self).__name__} got batch_size={self.batch_size} for a network that "
-                f"takes {fixed} images at once. Leave it at 'auto'."
+                f"takes {counted(fixed, 'image')} at once. Leave it at 'auto'."
             )
         return int(self.batch_size)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from emotion_estimators.exceptions import WeightsError, counted
 
-__all__ = ["ImageInput", "as_rows", "count_values", "free_sizes"]
+__all__ = ["ImageInput", "as_rows", "count_values", "free_sizes", "untrained_switches"]
 
 _Sizes = tuple[int | None, ...]  # None where any size is taken
 
@@ -26,7 +26,7 @@ _DTYPES = {
     "tensor(int32)": ("int32", (0, 255)),
     "tensor(int64)": ("int64", (0, 255)),
 }
-_MAPS = "seq(map("  # what scikit-learn's converters make of probabilities
+_SEQUENCES = ("seq(map(", "seq(tensor(float")  # maps: by converters of scikit-learn
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,16 @@ def _layouts(shape: _Sizes, names: Sequence[Any], channels_last: bool | None) ->
     return fixed or named or free
 
 
+def untrained_switches(inputs: Sequence[Any]) -> dict[str, NDArray[np.bool_]]:
+    """Return those inputs that say whether a network is trained just now, and that it is not."""
+    switches = {}
+    for one in inputs:
+        is_named_so = any(word in one.name.lower() for word in ("train", "learning_phase"))
+        if one.type == "tensor(bool)" and is_named_so and set(one.shape) <= {1}:
+            switches[one.name] = np.zeros(one.shape, np.bool_)
+    return switches
+
+
 def free_sizes(shape: Sequence[Any]) -> _Sizes:
     """Return the sizes of a shape; ONNX Runtime has a name or None where one is free."""
     return tuple(size if isinstance(size, int) else None for size in shape)
@@ -137,7 +147,7 @@ def count_values(kind: str, shape: _Sizes, n_images: int | None) -> int | None:
 
     Raises ValueError, with what was expected, if it is no row of values for each image.
     """
-    if kind.startswith(_MAPS) or not shape:
+    if kind.startswith(_SEQUENCES) or not shape:
         return None
     if kind not in ("tensor(float)", "tensor(float16)", "tensor(double)"):
         raise ValueError(f"to be floating point numbers, got {kind}")
@@ -158,10 +168,13 @@ def count_values(kind: str, shape: _Sizes, n_images: int | None) -> int | None:
 def as_rows(given: Any, n_images: int) -> NDArray[np.float32]:
     """Return what a network gave for images, (n, n_values), without axes of size 1.
 
-    A list of maps gives the values in the sorted order of their keys.
+    A list may hold a map for each image, whose values are taken in the sorted order of their keys,
+    or an array for each, or one for all.
     """
-    if isinstance(given, list):
+    if isinstance(given, list) and all(isinstance(row, dict) for row in given):
         given = [[row[key] for key in sorted(row)] for row in given]
+    elif isinstance(given, list) and len(given) == 1:
+        given = given[0]
     values: NDArray[np.float32] = np.asarray(given).astype(np.float32, copy=False)
     if values.ndim == 1:
         return values[np.newaxis] if n_images == 1 else values[:, np.newaxis]

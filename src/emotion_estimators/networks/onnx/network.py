@@ -15,7 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks.onnx.layout import ImageInput, as_rows, count_values, free_sizes
+from emotion_estimators.networks.onnx.layout import (
+    ImageInput,
+    as_rows,
+    count_values,
+    free_sizes,
+    untrained_switches,
+)
 from emotion_estimators.networks.onnx.reader import Ending, look_at_graph
 from emotion_estimators.networks.onnx.session import (
     CPU,
@@ -60,6 +66,7 @@ class OnnxNetwork:
     _two_threads: TwoThreadSession | None = field(repr=False)
     _outputs: Mapping[str, _Output] = field(repr=False)
     _mixes_images: bool = field(repr=False)  # that go through it at once
+    _switches: Mapping[str, NDArray[np.bool_]] = field(repr=False)  # inputs beside the images
     output: str | None = None
     n_outputs: int | None = None
     ending: Ending = _UNKNOWN
@@ -88,6 +95,8 @@ class OnnxNetwork:
             metadata = dict(session.get_modelmeta().custom_metadata_map)
         except UnicodeDecodeError as error:
             raise WeightsError(f"{path}: holds text that is not UTF-8; it is damaged.") from error
+        switches = untrained_switches(inputs)
+        inputs = [one for one in inputs if one.name not in switches]
         if len(inputs) != 1 or not outputs:
             raise WeightsError(
                 f"{path}: expected a network with one input, got {len(inputs)} inputs and "
@@ -118,6 +127,7 @@ class OnnxNetwork:
                 for output in outputs
             },
             _mixes_images=facts.mixes_images,
+            _switches=switches,
         )
         return network.at(outputs[0].name) if len(outputs) == 1 else network
 
@@ -229,7 +239,8 @@ class OnnxNetwork:
                 padding = np.zeros((batch_size - n_real, *batch.shape[1:]), batch.dtype)
                 batch = np.concatenate([batch, padding])
             try:
-                given = session.run([self.output], {self.images.name: batch}, quiet_run())[0]
+                values = {self.images.name: batch, **self._switches}
+                given = session.run([self.output], values, quiet_run())[0]
             except Exception as error:  # its errors share no base class
                 raise WeightsError(
                     f"ONNX Runtime cannot run the network on an input of shape {batch.shape}: "
