@@ -608,10 +608,10 @@ def test_outputs_that_are_no_numbers(tmp_path):
 def test_metadata_are_bounded(tmp_path, meta, match):
     meta = {"classes": json.dumps(LABELS), "image_size": "[1, 3]"} | meta
     path = write_small_network(tmp_path / "n.onnx", ["Softmax"], meta=meta, free=True)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ValueError, match=match) as caught:
         PretrainedEmotionClassifier(model=path).predict(np.zeros((1, 1, 3), np.uint8))
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 3  # it takes milliseconds
     assert len(str(caught.value)) < 1500
 
 
