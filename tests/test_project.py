@@ -41,12 +41,10 @@ def test_workflows_are_as_their_schema_asks():
 
 
 def test_forms_of_issues_are_as_their_schema_asks():
-    forms = sorted((GITHUB / "ISSUE_TEMPLATE").glob("*.yml"))
-    check_schema("vendor.github-issue-config", *(f for f in forms if f.stem == "config"))
-    for form in (f for f in forms if f.stem != "config"):
-        found = load(form)
-        assert found.keys() >= {"name", "description", "body"}, form.name
-        assert all({"type", "attributes"} <= part.keys() for part in found["body"]), form.name
+    forms = set((GITHUB / "ISSUE_TEMPLATE").glob("*.yml"))
+    settings = {form for form in forms if form.stem == "config"}
+    check_schema("vendor.github-issue-config", *settings)
+    check_schema("vendor.github-issue-forms", *(forms - settings))
 
 
 def test_workflows_run_what_is_claimed():
