@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.base import ClassifierMixin, TransformerMixin
 from sklearn.utils import Tags
 
 from emotion_estimators._sklearn import (
+    ImageEstimator,
     Interval,
     StrOptions,
     check_feature_names_in,
@@ -56,7 +57,7 @@ _MODEL_PARAMETERS = (
 )
 
 
-class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
+class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstimator):
     """Classify face crops by emotion with a network that is trained already.
 
     The strongest model available without data or training. It needs no `fit`: call `predict`

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from emotion_estimators import __version__
 from emotion_estimators._files import whole_file
 from emotion_estimators._progress import is_terminal
 from emotion_estimators.analysis.rows import iterate_faces, open_finder, table_columns
@@ -186,6 +187,13 @@ class Run:
         self.targets = targets
         self.n_done = self.n_unreadable = self.n_undrawn = 0
         self.emotions: Counter[str] = Counter(held.emotions)  # of all faces in the table
+        others = sorted(held.versions - {__version__})
+        if others:
+            report(
+                f"{command}: {out} has rows of emotion-estimators {shorten(', '.join(others))}, "
+                f"this is {__version__}: what is added may not be comparable. The column version "
+                "tells them apart; --overwrite looks at all again."
+            )
 
     def write(self, table: Table, stream: Iterator[list[dict[str, Any]]]) -> int:
         """Write the rows of all that is pending; return the exit status."""

@@ -15,10 +15,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 
-from emotion_estimators._sklearn import check_feature_names_in, constraints, fit_context
+from emotion_estimators._sklearn import (
+    ImageEstimator,
+    check_feature_names_in,
+    constraints,
+    fit_context,
+)
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.features._cache import compute_rows, open_cache
 from emotion_estimators.images.threads import count_threads
@@ -63,7 +68,7 @@ def network_weights(
     return Weights(digest, read, files)
 
 
-class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseEmbedder(TransformerMixin, ImageEstimator, metaclass=ABCMeta):
     """Base of transformers that hand out what a frozen network makes of images.
 
     A subclass gives `_version`, `_n_features_out`, `_find_weights`, `_standardize` and `_open`,

@@ -10,11 +10,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 
 from emotion_estimators._progress import progress_bar
-from emotion_estimators._sklearn import Interval, StrOptions, constraints, fit_context
+from emotion_estimators._sklearn import (
+    ImageEstimator,
+    Interval,
+    StrOptions,
+    constraints,
+    fit_context,
+)
 from emotion_estimators.exceptions import short_messages
 from emotion_estimators.features.faces.detection import open_detector
 from emotion_estimators.features.faces.faces import Faces
@@ -27,7 +33,7 @@ from emotion_estimators.validation import Images, check_images, compare_table, r
 __all__ = ["FaceCropper"]
 
 
-class FaceCropper(TransformerMixin, BaseEstimator):
+class FaceCropper(TransformerMixin, ImageEstimator):
     """Find the face in each photograph and cut it out.
 
     The first step of a pipeline that is given whole photographs, where all other estimators
