@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 from emotion_estimators._untrusted import read_json
 from emotion_estimators.exceptions import WeightsError
@@ -63,7 +64,7 @@ class FrozenModel:
     color: str
     low: NDArray[np.float32]
     high: NDArray[np.float32]
-    softmax: bool
+    activation: str | None
     mirrored: bool
     classes: NDArray[Any]
     training_prior: NDArray[np.float64] | None
@@ -100,6 +101,8 @@ class FrozenModel:
             batch_size=run_size,
             n_threads=1 if self.network.on_device else n_threads,
         )
+        if self.network.n_outputs == 1:
+            outputs = _two_columns(outputs, of_scores=self.activation == "sigmoid")
         if outputs.shape[1] != len(self.labels):
             raise ValueError(
                 f"Expected one label for each output of the network, got {len(self.labels)} "
@@ -110,10 +113,11 @@ class FrozenModel:
                 "Expected the network to give numbers, got NaN or infinity: it was not trained "
                 "well, or scaling is not what it was trained with."
             )
-        if not self.softmax:
+        if self.activation is None:
             _check_probabilities(outputs, self.network.activation)
         kept = outputs[:, self.columns].astype(np.float64)
-        probabilities = self._normalized(_exponentials(kept) if self.softmax else kept)
+        is_score = self.activation == "softmax"
+        probabilities = self._normalized(_exponentials(kept) if is_score else kept)
         if self.mirrored:
             probabilities = probabilities.reshape(len(images), 2, -1).mean(axis=1)
         if self.class_prior is None or self.training_prior is None:
@@ -222,6 +226,7 @@ def load_model(
         card = find_card(weights.hash, "emotion")
     known = {**_read_metadata(network, path), **_facts(card)}
     network = network.at(_settle_output(owner, output, known.get("output"), network))
+    _check_activation(owner, activation, network)
     settled = {name: known.get(name) if value is None else value for name, value in chosen.items()}
     low, high = _settle_scaling(owner, settled["scaling"], network)
     names = _settle_labels(owner, settled["labels"], network, path)
@@ -245,7 +250,7 @@ def load_model(
         color=_settle_color(owner, settled["color"], network),
         low=low,
         high=high,
-        softmax=activation == "softmax",
+        activation=activation,
         mirrored=bool(
             card is not None and card.test_time_augmentation
             if test_time_augmentation is None
@@ -254,11 +259,8 @@ def load_model(
         training_prior=training_prior,
         class_prior=wanted,
     )
-    if opened.softmax and (network.activation or opened.gives_probabilities()):
-        raise ValueError(
-            f'{owner} got activation="softmax" for {path}, '
-            + (f"which {_OF_SEVERAL}" if network.activation == "sigmoid" else _OF_ONE)
-        )
+    if activation == "softmax" and opened.gives_probabilities():
+        raise ValueError(f'{owner} got activation="softmax" for {path}, {_OF_ONE}')
     return opened
 
 
@@ -436,7 +438,13 @@ def _settle_labels(owner: str, labels: Any, network: OnnxNetwork, path: Path) ->
             f"{owner} expected labels of 1 to {_MAX_LABEL:,} printable characters, got "
             f"{_shown(unusable)}. Pass labels: a name for each output of {path}."
         )
-    if len(names) != (network.n_outputs or len(names)):
+    if network.n_outputs == 1:
+        if len(names) != 2:
+            raise ValueError(
+                f"{owner} expected two labels for {path}, which gives one value for each image: "
+                f"the class that 0 stands for, then that of 1; got {len(names)}: {_shown(names)}."
+            )
+    elif len(names) != (network.n_outputs or len(names)):
         raise ValueError(
             f"{owner} expected {network.n_outputs} labels, one for each output of {path}, got "
             f"{len(names)}: {_shown(names)}."
@@ -449,6 +457,34 @@ def _settle_labels(owner: str, labels: Any, network: OnnxNetwork, path: Path) ->
                 "spelled as in emotion_estimators.labels.EMOTIONS."
             )
     return tuple(names)
+
+
+def _check_activation(owner: str, activation: str | None, network: OnnxNetwork) -> None:
+    """Raise ValueError where the activation asked for makes no probabilities of the outputs."""
+    given, ending, n = f"activation={activation!r}", network.activation, network.n_outputs
+    if n == 1 and ending == "softmax":
+        reason = "which gives a softmax of one value: that is 1 for all images."
+    elif n == 1 and activation == "softmax":
+        reason = (
+            "which gives one value for each image: the softmax of that is always 1. Leave it None "
+            'where it is a probability, set "sigmoid" where it is a score (logit) of the second of '
+            "two labels."
+        )
+    elif n == 1 and activation is None and ending is None:
+        reason = (
+            "which gives one value for each image, and not out of a sigmoid, as the probability of "
+            'the second of two labels would be. Set "sigmoid" if it is the score (logit) of that.'
+        )
+    elif n == 1 and activation == "sigmoid" and ending == "sigmoid":
+        reason = "whose output is a probability already. Leave activation None."
+    elif n != 1 and activation == "sigmoid":
+        several = f"which {_OF_SEVERAL}" if ending == "sigmoid" else "of several outputs."
+        reason = f'{several} "sigmoid" is for one score that tells two classes apart.'
+    elif activation == "softmax" and ending is not None:
+        reason = f"which {_OF_SEVERAL}" if ending == "sigmoid" else _OF_ONE
+    else:
+        return
+    raise ValueError(f"{owner} got {given} for {network.path}, {reason}")
 
 
 def _settle_classes(owner: str, classes: Any, labels: tuple[str, ...]) -> NDArray[Any]:
@@ -522,6 +558,13 @@ def _settle_scaling(
                 f"{_shown(scaling)}."
             )
     return values
+
+
+def _two_columns(values: NDArray[np.float32], *, of_scores: bool) -> NDArray[np.float64]:
+    """Return the probabilities of two classes; `values`, (n, 1), are of the second."""
+    second = values.astype(np.float64)
+    second = expit(second) if of_scores else second
+    return np.concatenate([1 - second, second], axis=1)  # (n, 2)
 
 
 def _exponentials(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -79,7 +79,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     labels : sequence of str or None, default=None
         Names of the labels, in the order of the outputs. For a file of one's own; emotions are
         spelled as in ``emotion_estimators.labels.EMOTIONS``, other classes have names of their
-        own. None takes those that the file states.
+        own. A network of one output, a sigmoid, has two: the class of 0, then that of 1. None
+        takes those that the file states.
     classes : array-like of str of shape (n_classes,) or None, default=None
         Those of the model's classes that answers may have, in this order. The probabilities of
         the others are dropped, and each row is divided by its sum. Integers in y are positions
@@ -104,9 +105,10 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     color : {"grey", "rgb"} or None, default=None
         Colour of the images. For a file of one's own; None takes what the file states or its
         channels tell.
-    activation : {"softmax"} or None, default=None
+    activation : {"softmax", "sigmoid"} or None, default=None
         For a file of one's own: what turns the outputs into probabilities. None takes them as
-        they are; so must a network that ends in a softmax itself. One that ends in sigmoids is
+        they are; so must a network that ends in a softmax itself, or in one sigmoid. "sigmoid" is
+        for a single score that tells two classes apart. Networks that end in several sigmoids are
         for several labels at once, and cannot be used here.
     test_time_augmentation : bool or None, default=None
         Average the answers over views of each image. The views are the image and its mirror
@@ -205,7 +207,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         **constraints("class_prior", "image_size", "image_shape"),
         "scaling": [tuple, list, None],
         "color": [StrOptions({"grey", "rgb"}), None],
-        "activation": [StrOptions({"softmax"}), None],
+        "activation": [StrOptions({"softmax", "sigmoid"}), None],
         "test_time_augmentation": ["boolean", None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         **constraints("n_threads"),

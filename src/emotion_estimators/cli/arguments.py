@@ -293,7 +293,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
     own.add_argument("--color", choices=("grey", "rgb"), help="colour of the input")
     own.add_argument(
-        "--activation", choices=("softmax",), help="what makes the outputs probabilities"
+        "--activation",
+        choices=("softmax", "sigmoid"),
+        help="what makes the outputs probabilities",
     )
     own.add_argument(
         "--image-size",
