@@ -96,7 +96,7 @@ class FrozenModel:
             # side by side, so that both go through the network in one run
             inputs = np.stack([inputs, inputs[:, :, ::-1]], axis=1).reshape(-1, *inputs.shape[1:])
             run_size *= 1 if self.network.batch_size else 2
-        outputs = self.network.run(
+        outputs: NDArray[Any] = self.network.run(
             inputs,
             batch_size=run_size,
             n_threads=1 if self.network.on_device else n_threads,
@@ -574,14 +574,14 @@ def _exponentials(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return values
 
 
-def _are_probabilities(outputs: NDArray[np.float32]) -> bool:
+def _are_probabilities(outputs: NDArray[Any]) -> bool:
     """Whether rows, (n, n_outputs), are not negative and sum to 1."""
     sums = outputs.astype(np.float64).sum(axis=1)
     # Sums of a few float32 probabilities miss 1 by some 1e-7; scores miss it by far more.
     return bool(outputs.min() >= 0 and sums.min() > 1 - 1e-3 and sums.max() < 1 + 1e-3)
 
 
-def _check_probabilities(outputs: NDArray[np.float32], activation: str | None) -> None:
+def _check_probabilities(outputs: NDArray[Any], activation: str | None) -> None:
     """Raise, with advice that fits, if these outputs, (n, n_outputs), are no probabilities."""
     if _are_probabilities(outputs):
         return
