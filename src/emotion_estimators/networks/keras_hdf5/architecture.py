@@ -14,7 +14,7 @@ from typing import Any
 
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.keras_hdf5.graph import Shape
-from emotion_estimators.networks.keras_hdf5.settings import Settings
+from emotion_estimators.networks.keras_hdf5.settings import Origin, Settings
 
 __all__ = ["KerasLayer", "KerasModel", "modern_layer", "parse_model"]
 
@@ -57,7 +57,7 @@ class KerasModel:
     input_shapes: list[Shape | None] = field(default_factory=list)
 
 
-def parse_model(config: dict[str, Any], source: str, version: str) -> KerasModel:
+def parse_model(config: dict[str, Any], source: str, origin: Origin) -> KerasModel:
     """Read an architecture.
 
     Raises WeightsError where the architecture is not one of a Sequential or functional model, has a
@@ -70,15 +70,15 @@ def parse_model(config: dict[str, Any], source: str, version: str) -> KerasModel
             f"the model is a {class_name!r}; only Sequential and functional models can be read, "
             "own subclasses cannot"
         )
-    return _Parser(source, version).model(class_name, config.get("config"), source, depth=0)
+    return _Parser(source, origin).model(class_name, config.get("config"), source, depth=0)
 
 
 class _Parser:
     """Numbers the layers while it walks through the models."""
 
-    def __init__(self, source: str, version: str) -> None:
+    def __init__(self, source: str, origin: Origin) -> None:
         self.source = source
-        self.version = version
+        self.origin = origin
         self.numbers = count()
 
     def model(self, class_name: str, config: Any, where: str, depth: int) -> KerasModel:
@@ -160,9 +160,9 @@ class _Parser:
         number = next(self.numbers)
         if class_name in MODEL_CLASSES:
             model = self.model(class_name, config, here, depth + 1)
-            settings = Settings(here, config if isinstance(config, dict) else {}, self.version)
+            settings = Settings(here, config if isinstance(config, dict) else {}, self.origin)
             return KerasLayer(name, class_name, number, settings, model)
-        return KerasLayer(name, class_name, number, Settings(here, config, self.version))
+        return KerasLayer(name, class_name, number, Settings(here, config, self.origin))
 
 
 def _references(node: Any, settings: Settings) -> Iterator[TensorKey]:

@@ -19,6 +19,7 @@ import numpy as np
 from emotion_estimators._untrusted import Budget, likely_reason, read_json
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.keras_hdf5.chunks import chunks_problem
+from emotion_estimators.networks.keras_hdf5.settings import Origin
 from emotion_estimators.networks.keras_hdf5.texts import VariableTexts
 
 if TYPE_CHECKING:
@@ -95,15 +96,23 @@ class KerasFile:
         self._budget = budget
         self._variable_texts = texts
 
-    def model_config(self) -> tuple[dict[str, Any], str]:
-        """Return the architecture and the version of Keras that wrote it ("" where unsaid).
+    def origin(self) -> Origin:
+        """Return which Keras wrote the file."""
+        with _damage_reported(self.source):
+            texts = [
+                self._text(name) if name in self._file.attrs else ""
+                for name in ("keras_version", "backend")
+            ]
+        return Origin(*texts)
+
+    def model_config(self) -> dict[str, Any]:
+        """Return the architecture.
 
         Raises WeightsError where the file holds weights only, or its JSON cannot be read.
         """
         with _damage_reported(self.source):
             attributes = self._file.attrs
             text = self._text("model_config") if "model_config" in attributes else None
-            version = self._text("keras_version") if "keras_version" in attributes else ""
         if text is None:
             raise WeightsError(
                 f"{self.source}: has no attribute 'model_config', so it holds weights without "
@@ -119,7 +128,7 @@ class KerasFile:
             raise WeightsError(
                 f"{self.source}: 'model_config' must be a JSON object, got {type(config).__name__}"
             )
-        return config, version
+        return config
 
     def layer_arrays(self, layer_name: str) -> list[StoredArray]:
         """Return the arrays of one top-level layer, in the order of its ``weight_names``."""

@@ -38,7 +38,7 @@ class KerasGraph(OnnxGraph):
 
     def __init__(self, stored: str = "float32") -> None:
         super().__init__(stored)
-        self._reordered: dict[str, Tensor] = {}
+        self._reordered: dict[tuple[str, bool], Tensor] = {}
 
     def elementwise(
         self, operator: str, tensor: Tensor, *constants: str, **attributes: Any
@@ -57,12 +57,25 @@ class KerasGraph(OnnxGraph):
 
     def _reorder(self, tensor: Tensor, order: list[int]) -> Tensor:
         # Both directions are remembered: going back is free, and one transpose serves all users.
-        if tensor.name not in self._reordered:
+        # The same values may also be those of an image that Keras itself has channels first.
+        key = tensor.name, tensor.channels_first
+        if key not in self._reordered:
             name = self.node("Transpose", [tensor.name], perm=order)
             turned = Tensor(name, tensor.shape, not tensor.channels_first)
-            self._reordered[tensor.name] = turned
-            self._reordered[name] = tensor
-        return self._reordered[tensor.name]
+            self._reordered[key] = turned
+            self._reordered[name, turned.channels_first] = tensor
+        return self._reordered[key]
+
+    def from_first(self, tensor: Tensor) -> Tensor:
+        """Return (channels, height, width) as the image that it is; nothing is moved."""
+        tensor = self.channels_last(tensor)  # as Keras has it
+        channels, height, width = tensor.shape
+        return Tensor(tensor.name, (height, width, channels), channels_first=True)
+
+    def to_first(self, tensor: Tensor) -> Tensor:
+        """Return an image as (channels, height, width), which `from_first` takes."""
+        height, width, channels = tensor.shape
+        return Tensor(self.channels_first(tensor).name, (channels, height, width))
 
     def to_bytes(self, source: Tensor, result: Tensor) -> bytes:
         """Serialise the model; its input is called "input" and its output "output"."""

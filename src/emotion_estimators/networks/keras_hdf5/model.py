@@ -84,8 +84,7 @@ def read_keras_hdf5(path: str | Path) -> KerasNetwork:
 def _read(file: KerasFile) -> KerasNetwork:
     """Return the network in an open file."""
     path = file.source
-    config, version = file.model_config()
-    model = parse_model(config, file.source, version)
+    model = parse_model(file.model_config(), file.source, file.origin())
     arrays = _assign_weights(model, file)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise WeightsError(

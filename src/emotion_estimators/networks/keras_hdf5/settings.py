@@ -7,33 +7,50 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.keras_hdf5.graph import Shape
 
-__all__ = ["Settings"]
+__all__ = ["MAX_INTEGER", "Origin", "Settings"]
 
 MAX_INTEGER = (1 << 31) - 1
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which Keras wrote a file, and on which backend; "" where it is not said."""
+
+    version: str = ""
+    backend: str = ""
+
+    @property
+    def major(self) -> int:
+        """The Keras of the file, 1, 2, 3; 0 where it is not said."""
+        first = self.version.split(".")[0]
+        return int(first[:9]) if first.isdecimal() else 0
+
+    @property
+    def by_theano(self) -> bool:
+        """Whether convolutions were those of mathematics, which turn the kernel round.
+
+        Keras 1 does not name its backend.
+        """
+        return self.backend == "theano"
 
 
 class Settings:
     """The configuration of a layer or model."""
 
-    def __init__(self, where: str, values: Any, version: str = "") -> None:
+    def __init__(self, where: str, values: Any, origin: Origin = Origin()) -> None:
         if not isinstance(values, dict):
             raise WeightsError(
                 f"{where}: the configuration must be a JSON object, got {type(values).__name__}"
             )
         self.where = where
-        self.version = version
+        self.origin = origin
         self._values = values
-
-    @property
-    def by_keras_3(self) -> bool:
-        """Whether Keras 3 or later wrote the file."""
-        major = self.version.split(".")[0]
-        return major.isdecimal() and int(major[:9]) >= 3
 
     def error(self, message: str) -> WeightsError:
         """Return the error to raise, its message completed by the place."""
