@@ -6,7 +6,7 @@ Imports the neighbours that check settings and translate Keras 1; for `keras_hdf
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from itertools import count
@@ -34,6 +34,7 @@ class KerasLayer:
     number: int
     settings: Settings
     model: KerasModel | None = None
+    is_operation: bool = False  # a function of Keras 3, which is no layer
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class KerasModel:
     calls: list[LayerCall] = field(default_factory=list)
     inputs: list[TensorKey] = field(default_factory=list)
     outputs: list[TensorKey] = field(default_factory=list)
+    output_names: list[str] = field(default_factory=list)
     input_shapes: list[Shape | None] = field(default_factory=list)
 
 
@@ -86,7 +88,7 @@ class _Parser:
             raise WeightsError(f"{where}: models are nested more than {MAX_NESTING} deep")
         if class_name == "Sequential":
             return self.sequential(config, where, depth)
-        return self.functional(Settings(where, config), depth)
+        return self.functional(config, where, depth)
 
     def sequential(self, config: Any, where: str, depth: int) -> KerasModel:
         # Until Keras 2.2.2 the configuration was the list of layers itself.
@@ -110,10 +112,11 @@ class _Parser:
                 model.calls.append(LayerCall(layer, position, (here,)))
                 here = (layer.name, position, 0)
         model.outputs = [here]
+        model.output_names = [here[0]]
         return model
 
-    def functional(self, settings: Settings, depth: int) -> KerasModel:
-        where = settings.where
+    def functional(self, config: Any, where: str, depth: int) -> KerasModel:
+        settings = Settings(where, config)
         model = KerasModel(where)
         calls: dict[tuple[str, int], LayerCall] = {}
         by_name: dict[str, KerasLayer] = {}
@@ -128,7 +131,13 @@ class _Parser:
                 inputs = tuple(_references(node, layer.settings))
                 calls[layer.name, index] = LayerCall(layer, index, inputs)
         model.inputs = _endpoints(settings, "input_layers")
+        outputs = settings.get("output_layers")
+        if isinstance(outputs, dict):
+            settings = Settings(where, {**config, "output_layers": list(outputs.values())})
         model.outputs = _endpoints(settings, "output_layers")
+        model.output_names = _distinct(
+            outputs if isinstance(outputs, dict) else [name for name, _, _ in model.outputs]
+        )
         shifted = _shifted_layers(model, calls)
         calls = {
             key: LayerCall(call.layer, call.index, _unshift(call.inputs, shifted))
@@ -216,6 +225,15 @@ def _endpoints(settings: Settings, key: str) -> list[TensorKey]:
     if not values:
         raise settings.error(f"{key!r} is empty; the model needs at least one")
     return [_tensor_key(v if isinstance(v, list) else [v], settings) for v in values]
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """Return names with a number behind those that were there before, as Keras names outputs."""
+    given: list[str] = []
+    for name in names:
+        number = sum(name == before for before in given)
+        given.append(f"{name}_{number}" if number else name)
+    return given
 
 
 def _shifted_layers(model: KerasModel, calls: dict[tuple[str, int], LayerCall]) -> set[str]:

@@ -5,9 +5,11 @@ Imports NumPy (through `graph`); for the Keras reader.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.onnx.graph import OnnxGraph
 
 __all__ = ["OPSET", "KerasGraph", "Shape", "Tensor"]
@@ -77,16 +79,23 @@ class KerasGraph(OnnxGraph):
         height, width, channels = tensor.shape
         return Tensor(self.channels_first(tensor).name, (channels, height, width))
 
-    def to_bytes(self, source: Tensor, result: Tensor) -> bytes:
-        """Serialise the model; its input is called "input" and its output "output"."""
-        last = self.channels_last(result)
-        shapes = [
-            ["batch", *(size or f"{name}_{axis}" for axis, size in enumerate(shape, start=1))]
-            for name, shape in ((source.name, source.shape), ("output", last.shape))
-        ]
+    def to_bytes(self, source: Tensor, results: Mapping[str, Tensor]) -> bytes:
+        """Serialise the model; its input is called "input", its outputs as the keys are.
+
+        Raises WeightsError where an output is called as something else in the graph.
+        """
+        last = {name: self.channels_last(result) for name, result in results.items()}
+        taken = {source.name, *self.names()} & set(last)
+        if taken:
+            raise WeightsError(f"no output may be called {min(taken)!r:.80}; rename that layer")
         return self.serialise(
             "keras",
-            (source.name, shapes[0]),
-            (last.name, "output", shapes[1]),
+            (source.name, _sizes(source.name, source.shape)),
+            *((result.name, name, _sizes(name, result.shape)) for name, result in last.items()),
             opset=OPSET,
         )
+
+
+def _sizes(name: str, shape: Shape) -> list[int | str]:
+    """Return a shape with its batch axis, free axes by a name."""
+    return ["batch", *(size or f"{name}_{axis}" for axis, size in enumerate(shape, start=1))]
