@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import reprlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,9 +31,18 @@ from emotion_estimators.weights import WeightCard, fetch_weights, list_cards
 from emotion_estimators.weights.files import files_sha256
 from emotion_estimators.weights.registry import find_card
 
-__all__ = ["FrozenModel", "check_vocabulary", "foretold_classes", "load_model", "named_card"]
+__all__ = [
+    "FrozenModel",
+    "ModelFile",
+    "check_vocabulary",
+    "foretold_classes",
+    "load_model",
+    "named_card",
+]
 
-_SUFFIXES = (".onnx", ".hdf5", ".h5")
+_SUFFIXES = (".onnx", ".hdf5", ".h5", ".keras")
+# A registered name, a file, or the JSON of a Keras architecture and the file of its weights.
+ModelFile = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 # What a file may say of itself.
 _MAX_SIDE = 4096  # pixels, of the images
 _MAX_JSON = 1_000_000  # bytes
@@ -178,7 +188,7 @@ class FrozenModel:
 def load_model(
     owner: str,
     *,
-    model: str | os.PathLike[str],
+    model: ModelFile,
     output: str | None,
     precision: str | None,
     labels: ArrayLike | None,
@@ -203,18 +213,19 @@ def load_model(
     if card is not None and any(value is not None for value in told.values()):
         given = ", ".join(name for name, value in told.items() if value is not None)
         raise ValueError(
-            f"{owner} knows {given} of model={os.fspath(model)!r}: leave it None. It is for files "
-            "of your own."
+            f"{owner} knows {given} of model={card.name!r}: leave it None. It is for files of your "
+            "own."
         )
     # all that costs nothing comes before a download
     if card is not None:
         _settle_classes(owner, classes, card.labels)
     providers = choose_providers(device, needed_by=owner)
+    architecture = None
     if card is None:
-        path = _find(owner, model, precision)
+        path, architecture = _find(owner, model, precision)
     else:
         path = _fetch(owner, card, precision, verbose=verbose)
-    weights = network_weights(owner, path, providers)
+    weights = network_weights(owner, path, providers, architecture=architecture)
     network = weights.read()
     # ONNX Runtime goes to the CPU by itself where its library finds no device
     if str(device).startswith("cuda") and not network.on_device:
@@ -267,15 +278,17 @@ def load_model(
 def foretold_classes(model: Any, labels: Any, classes: Any) -> NDArray[Any] | None:
     """Return the classes that the parameters or a card tell, None where only a file does."""
     if classes is None:
-        card = named_card(model) if isinstance(model, str | os.PathLike) else None
+        card = named_card(model)
         classes = labels if card is None else card.labels
         classes = None if classes is None else sorted(_names(classes) or ())
     names = None if classes is None else _names(classes)
     return np.array(names) if names else None
 
 
-def named_card(model: str | os.PathLike[str]) -> WeightCard | None:
+def named_card(model: Any) -> WeightCard | None:
     """Return the card of a model that goes by a name, None of any other."""
+    if not isinstance(model, str | os.PathLike):
+        return None
     return next((card for card in list_cards("emotion") if card.name == os.fspath(model)), None)
 
 
@@ -332,20 +345,39 @@ def _fetch(owner: str, card: WeightCard, precision: str | None, *, verbose: int)
     return fetch_weights(card.name, precision=precision, verbose=verbose)
 
 
-def _find(owner: str, model: str | os.PathLike[str], precision: str | None) -> Path:
-    """Return a file of the user's own."""
+def _find(owner: str, model: ModelFile, precision: str | None) -> tuple[Path, Path | None]:
+    """Return a file of the user's own, and the file of its architecture if that was given."""
+    choices = ", ".join(repr(card.name) for card in list_cards("emotion"))
+    wanted = f"{owner} expected model to be {choices}, or the path of a file {', '.join(_SUFFIXES)}"
+    architecture = None
+    if not isinstance(model, str | os.PathLike):
+        if len(model) != 2 or not all(isinstance(each, str | os.PathLike) for each in model):
+            raise ValueError(
+                f"{wanted}, or (architecture, weights), a .json and a file of Keras, got "
+                f"{_shown(list(model))}."
+            )
+        architecture, model = Path(model[0]), model[1]
+        if not architecture.is_file():
+            raise FileNotFoundError(
+                f"{owner} expected the first of model to be the architecture, a .json that Keras "
+                f"wrote; there is no file {architecture}."
+            )
     name = os.fspath(model)
     path = Path(name)
-    if path.is_file() and path.suffix.lower() in _SUFFIXES:
+    suffix = path.suffix.lower()
+    if architecture is not None and suffix not in (".h5", ".hdf5"):
+        raise ValueError(
+            f"{owner} expected model to be (architecture, weights), the weights in a file .h5 or "
+            f".hdf5 of Keras, got {name!r}."
+        )
+    if path.is_file() and suffix in _SUFFIXES:
         if precision is not None:
             raise ValueError(
                 f"{owner} got precision={precision!r} for {path}: a file of your own computes in "
                 "the numbers that it holds. Leave precision None."
             )
-        return path
-    choices = ", ".join(repr(card.name) for card in list_cards("emotion"))
-    wanted = f"{owner} expected model to be {choices}, or the path of a file {', '.join(_SUFFIXES)}"
-    if path.suffix.lower() in _SUFFIXES and not path.exists():
+        return path, architecture
+    if suffix in _SUFFIXES and not path.exists():
         raise FileNotFoundError(f"{wanted}; there is no file {name}.")
     if path.exists():
         raise ValueError(f"{wanted}; {name} is {'a folder' if path.is_dir() else 'another file'}.")

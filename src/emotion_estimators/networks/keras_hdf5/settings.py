@@ -95,6 +95,16 @@ class Settings:
             raise self.error(f"{key!r} must be a finite number, got {value!r:.80}")
         return float(value)
 
+    def numbers(self, key: str, size: int, default: float | None = None) -> list[float]:
+        """Return `size` finite numbers, given as a list of them or as one for all."""
+        value = self.get(key, default)
+        while isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+            value = value[0]  # with axes of size 1, as an array had them
+        values = value if isinstance(value, list) else [value] * size
+        if len(values) != size:
+            raise self.error(f"{key!r} must be {size} numbers, got {len(values)}")
+        return [Settings(self.where, {key: each}).number(key) for each in values]
+
     def integer(self, key: str, default: int | None = None, *, minimum: int = 1) -> int:
         """Return a whole number of at least `minimum`."""
         return self._integer(key, self.get(key, default), minimum)
