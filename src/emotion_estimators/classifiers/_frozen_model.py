@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import reprlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 from emotion_estimators._untrusted import read_json
 from emotion_estimators.exceptions import WeightsError
@@ -29,9 +31,18 @@ from emotion_estimators.weights import WeightCard, fetch_weights, list_cards
 from emotion_estimators.weights.files import files_sha256
 from emotion_estimators.weights.registry import find_card
 
-__all__ = ["FrozenModel", "check_vocabulary", "foretold_classes", "load_model", "named_card"]
+__all__ = [
+    "FrozenModel",
+    "ModelFile",
+    "check_vocabulary",
+    "foretold_classes",
+    "load_model",
+    "named_card",
+]
 
-_SUFFIXES = (".onnx", ".hdf5", ".h5")
+_SUFFIXES = (".onnx", ".hdf5", ".h5", ".keras")
+# A registered name, a file, or the JSON of a Keras architecture and the file of its weights.
+ModelFile = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 # What a file may say of itself.
 _MAX_SIDE = 4096  # pixels, of the images
 _MAX_JSON = 1_000_000  # bytes
@@ -63,7 +74,7 @@ class FrozenModel:
     color: str
     low: NDArray[np.float32]
     high: NDArray[np.float32]
-    softmax: bool
+    activation: str | None
     mirrored: bool
     classes: NDArray[Any]
     training_prior: NDArray[np.float64] | None
@@ -95,11 +106,13 @@ class FrozenModel:
             # side by side, so that both go through the network in one run
             inputs = np.stack([inputs, inputs[:, :, ::-1]], axis=1).reshape(-1, *inputs.shape[1:])
             run_size *= 1 if self.network.batch_size else 2
-        outputs = self.network.run(
+        outputs: NDArray[Any] = self.network.run(
             inputs,
             batch_size=run_size,
             n_threads=1 if self.network.on_device else n_threads,
         )
+        if self.network.n_outputs == 1:
+            outputs = _two_columns(outputs, of_scores=self.activation == "sigmoid")
         if outputs.shape[1] != len(self.labels):
             raise ValueError(
                 f"Expected one label for each output of the network, got {len(self.labels)} "
@@ -110,10 +123,11 @@ class FrozenModel:
                 "Expected the network to give numbers, got NaN or infinity: it was not trained "
                 "well, or scaling is not what it was trained with."
             )
-        if not self.softmax:
+        if self.activation is None:
             _check_probabilities(outputs, self.network.activation)
         kept = outputs[:, self.columns].astype(np.float64)
-        probabilities = self._normalized(_exponentials(kept) if self.softmax else kept)
+        is_score = self.activation == "softmax"
+        probabilities = self._normalized(_exponentials(kept) if is_score else kept)
         if self.mirrored:
             probabilities = probabilities.reshape(len(images), 2, -1).mean(axis=1)
         if self.class_prior is None or self.training_prior is None:
@@ -174,7 +188,7 @@ class FrozenModel:
 def load_model(
     owner: str,
     *,
-    model: str | os.PathLike[str],
+    model: ModelFile,
     output: str | None,
     precision: str | None,
     labels: ArrayLike | None,
@@ -199,18 +213,19 @@ def load_model(
     if card is not None and any(value is not None for value in told.values()):
         given = ", ".join(name for name, value in told.items() if value is not None)
         raise ValueError(
-            f"{owner} knows {given} of model={os.fspath(model)!r}: leave it None. It is for files "
-            "of your own."
+            f"{owner} knows {given} of model={card.name!r}: leave it None. It is for files of your "
+            "own."
         )
     # all that costs nothing comes before a download
     if card is not None:
         _settle_classes(owner, classes, card.labels)
     providers = choose_providers(device, needed_by=owner)
+    architecture = None
     if card is None:
-        path = _find(owner, model, precision)
+        path, architecture = _find(owner, model, precision)
     else:
         path = _fetch(owner, card, precision, verbose=verbose)
-    weights = network_weights(owner, path, providers)
+    weights = network_weights(owner, path, providers, architecture=architecture)
     network = weights.read()
     # ONNX Runtime goes to the CPU by itself where its library finds no device
     if str(device).startswith("cuda") and not network.on_device:
@@ -222,6 +237,7 @@ def load_model(
         card = find_card(weights.hash, "emotion")
     known = {**_read_metadata(network, path), **_facts(card)}
     network = network.at(_settle_output(owner, output, known.get("output"), network))
+    _check_activation(owner, activation, network)
     settled = {name: known.get(name) if value is None else value for name, value in chosen.items()}
     low, high = _settle_scaling(owner, settled["scaling"], network)
     names = _settle_labels(owner, settled["labels"], network, path)
@@ -245,7 +261,7 @@ def load_model(
         color=_settle_color(owner, settled["color"], network),
         low=low,
         high=high,
-        softmax=activation == "softmax",
+        activation=activation,
         mirrored=bool(
             card is not None and card.test_time_augmentation
             if test_time_augmentation is None
@@ -254,26 +270,25 @@ def load_model(
         training_prior=training_prior,
         class_prior=wanted,
     )
-    if opened.softmax and (network.activation or opened.gives_probabilities()):
-        raise ValueError(
-            f'{owner} got activation="softmax" for {path}, '
-            + (f"which {_OF_SEVERAL}" if network.activation == "sigmoid" else _OF_ONE)
-        )
+    if activation == "softmax" and opened.gives_probabilities():
+        raise ValueError(f'{owner} got activation="softmax" for {path}, {_OF_ONE}')
     return opened
 
 
 def foretold_classes(model: Any, labels: Any, classes: Any) -> NDArray[Any] | None:
     """Return the classes that the parameters or a card tell, None where only a file does."""
     if classes is None:
-        card = named_card(model) if isinstance(model, str | os.PathLike) else None
+        card = named_card(model)
         classes = labels if card is None else card.labels
         classes = None if classes is None else sorted(_names(classes) or ())
     names = None if classes is None else _names(classes)
     return np.array(names) if names else None
 
 
-def named_card(model: str | os.PathLike[str]) -> WeightCard | None:
+def named_card(model: Any) -> WeightCard | None:
     """Return the card of a model that goes by a name, None of any other."""
+    if not isinstance(model, str | os.PathLike):
+        return None
     return next((card for card in list_cards("emotion") if card.name == os.fspath(model)), None)
 
 
@@ -330,20 +345,39 @@ def _fetch(owner: str, card: WeightCard, precision: str | None, *, verbose: int)
     return fetch_weights(card.name, precision=precision, verbose=verbose)
 
 
-def _find(owner: str, model: str | os.PathLike[str], precision: str | None) -> Path:
-    """Return a file of the user's own."""
+def _find(owner: str, model: ModelFile, precision: str | None) -> tuple[Path, Path | None]:
+    """Return a file of the user's own, and the file of its architecture if that was given."""
+    choices = ", ".join(repr(card.name) for card in list_cards("emotion"))
+    wanted = f"{owner} expected model to be {choices}, or the path of a file {', '.join(_SUFFIXES)}"
+    architecture = None
+    if not isinstance(model, str | os.PathLike):
+        if len(model) != 2 or not all(isinstance(each, str | os.PathLike) for each in model):
+            raise ValueError(
+                f"{wanted}, or (architecture, weights), a .json and a file of Keras, got "
+                f"{_shown(list(model))}."
+            )
+        architecture, model = Path(model[0]), model[1]
+        if not architecture.is_file():
+            raise FileNotFoundError(
+                f"{owner} expected the first of model to be the architecture, a .json that Keras "
+                f"wrote; there is no file {architecture}."
+            )
     name = os.fspath(model)
     path = Path(name)
-    if path.is_file() and path.suffix.lower() in _SUFFIXES:
+    suffix = path.suffix.lower()
+    if architecture is not None and suffix not in (".h5", ".hdf5"):
+        raise ValueError(
+            f"{owner} expected model to be (architecture, weights), the weights in a file .h5 or "
+            f".hdf5 of Keras, got {name!r}."
+        )
+    if path.is_file() and suffix in _SUFFIXES:
         if precision is not None:
             raise ValueError(
                 f"{owner} got precision={precision!r} for {path}: a file of your own computes in "
                 "the numbers that it holds. Leave precision None."
             )
-        return path
-    choices = ", ".join(repr(card.name) for card in list_cards("emotion"))
-    wanted = f"{owner} expected model to be {choices}, or the path of a file {', '.join(_SUFFIXES)}"
-    if path.suffix.lower() in _SUFFIXES and not path.exists():
+        return path, architecture
+    if suffix in _SUFFIXES and not path.exists():
         raise FileNotFoundError(f"{wanted}; there is no file {name}.")
     if path.exists():
         raise ValueError(f"{wanted}; {name} is {'a folder' if path.is_dir() else 'another file'}.")
@@ -436,7 +470,13 @@ def _settle_labels(owner: str, labels: Any, network: OnnxNetwork, path: Path) ->
             f"{owner} expected labels of 1 to {_MAX_LABEL:,} printable characters, got "
             f"{_shown(unusable)}. Pass labels: a name for each output of {path}."
         )
-    if len(names) != (network.n_outputs or len(names)):
+    if network.n_outputs == 1:
+        if len(names) != 2:
+            raise ValueError(
+                f"{owner} expected two labels for {path}, which gives one value for each image: "
+                f"the class that 0 stands for, then that of 1; got {len(names)}: {_shown(names)}."
+            )
+    elif len(names) != (network.n_outputs or len(names)):
         raise ValueError(
             f"{owner} expected {network.n_outputs} labels, one for each output of {path}, got "
             f"{len(names)}: {_shown(names)}."
@@ -449,6 +489,34 @@ def _settle_labels(owner: str, labels: Any, network: OnnxNetwork, path: Path) ->
                 "spelled as in emotion_estimators.labels.EMOTIONS."
             )
     return tuple(names)
+
+
+def _check_activation(owner: str, activation: str | None, network: OnnxNetwork) -> None:
+    """Raise ValueError where the activation asked for makes no probabilities of the outputs."""
+    given, ending, n = f"activation={activation!r}", network.activation, network.n_outputs
+    if n == 1 and ending == "softmax":
+        reason = "which gives a softmax of one value: that is 1 for all images."
+    elif n == 1 and activation == "softmax":
+        reason = (
+            "which gives one value for each image: the softmax of that is always 1. Leave it None "
+            'where it is a probability, set "sigmoid" where it is a score (logit) of the second of '
+            "two labels."
+        )
+    elif n == 1 and activation is None and ending is None:
+        reason = (
+            "which gives one value for each image, and not out of a sigmoid, as the probability of "
+            'the second of two labels would be. Set "sigmoid" if it is the score (logit) of that.'
+        )
+    elif n == 1 and activation == "sigmoid" and ending == "sigmoid":
+        reason = "whose output is a probability already. Leave activation None."
+    elif n != 1 and activation == "sigmoid":
+        several = f"which {_OF_SEVERAL}" if ending == "sigmoid" else "of several outputs."
+        reason = f'{several} "sigmoid" is for one score that tells two classes apart.'
+    elif activation == "softmax" and ending is not None:
+        reason = f"which {_OF_SEVERAL}" if ending == "sigmoid" else _OF_ONE
+    else:
+        return
+    raise ValueError(f"{owner} got {given} for {network.path}, {reason}")
 
 
 def _settle_classes(owner: str, classes: Any, labels: tuple[str, ...]) -> NDArray[Any]:
@@ -524,6 +592,13 @@ def _settle_scaling(
     return values
 
 
+def _two_columns(values: NDArray[np.float32], *, of_scores: bool) -> NDArray[np.float64]:
+    """Return the probabilities of two classes; `values`, (n, 1), are of the second."""
+    second = values.astype(np.float64)
+    second = expit(second) if of_scores else second
+    return np.concatenate([1 - second, second], axis=1)  # (n, 2)
+
+
 def _exponentials(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the exponentials of scores, (n, n_classes), the largest of a row 1."""
     largest = scores.max(axis=1, keepdims=True)
@@ -531,14 +606,14 @@ def _exponentials(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return values
 
 
-def _are_probabilities(outputs: NDArray[np.float32]) -> bool:
+def _are_probabilities(outputs: NDArray[Any]) -> bool:
     """Whether rows, (n, n_outputs), are not negative and sum to 1."""
     sums = outputs.astype(np.float64).sum(axis=1)
     # Sums of a few float32 probabilities miss 1 by some 1e-7; scores miss it by far more.
     return bool(outputs.min() >= 0 and sums.min() > 1 - 1e-3 and sums.max() < 1 + 1e-3)
 
 
-def _check_probabilities(outputs: NDArray[np.float32], activation: str | None) -> None:
+def _check_probabilities(outputs: NDArray[Any], activation: str | None) -> None:
     """Raise, with advice that fits, if these outputs, (n, n_outputs), are no probabilities."""
     if _are_probabilities(outputs):
         return

