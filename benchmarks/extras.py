@@ -6,11 +6,13 @@ Reads the packages that are installed here, and downloads nothing: run it where 
 
 from __future__ import annotations
 
+import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
-NAME = "emotion-estimators"
+PROJECT = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text())["project"]
 MIB = 2**20
 
 
@@ -28,6 +30,19 @@ def needed(requirement: Requirement, found: set[tuple[str, str]]) -> set[str]:
     return names
 
 
+def all_needed(requirements: list[str]) -> set[str]:
+    """Return the names of all that these lines of pyproject.toml bring."""
+    names: set[str] = set()
+    for text in requirements:
+        requirement = Requirement(text)
+        if requirement.name == PROJECT["name"]:
+            for extra in requirement.extras:
+                names |= all_needed(PROJECT["optional-dependencies"][extra])
+        else:
+            names |= needed(requirement, set())
+    return names
+
+
 def size(name: str) -> float:
     """Return the MiB of a package's files on the disk."""
     one = distribution(name)
@@ -37,12 +52,12 @@ def size(name: str) -> float:
 
 def main() -> None:
     """Print a row for each extra."""
-    core = needed(Requirement(NAME), set())
+    core = all_needed(PROJECT["dependencies"])
     print("| extra | packages beside the core | MiB on the disk | the largest of them |")
     print("|---|---|---|---|")
-    for extra in distribution(NAME).metadata.get_all("Provides-Extra"):
+    for extra, requirements in PROJECT["optional-dependencies"].items():
         try:
-            more = needed(Requirement(f"{NAME}[{extra}]"), set()) - core
+            more = all_needed(requirements) - core
         except PackageNotFoundError as error:
             print(f"| `{extra}` | not measured: {error.name} is not installed | | |")
             continue
