@@ -34,6 +34,8 @@ exclude_patterns = ["_build", "front.md", "results/*"]
 templates_path = ["_templates"]
 default_role = "autolink"  # `name` in docstrings: a link where the name is known, else emphasis
 
+suppress_warnings = ["myst.header"]  # sections of the README, included, begin at level two
+
 smartquotes = False  # code and options stand in plain text, too
 
 autosummary_generate = True
