@@ -23,7 +23,7 @@ help:
 	@echo "make test-python  run the core's tests on another Python, PYTHON=python3.13"
 	@echo "make lint         ruff, mypy, import contract"
 	@echo "make docs         build the documentation, warnings are errors"
-	@echo "make bench        print the benchmark tables"
+	@echo "make bench        print the benchmark tables, and write them for the page of results"
 	@echo "make fuzz         damaged files against all that reads files, FUZZ_MINUTES=10 each"
 	@echo "make dist         build sdist and wheels, install this system's into an empty environment"
 	@echo "make clean        remove what all these have made"
@@ -96,9 +96,10 @@ lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
-# The gallery is run by it. DOCS_INTERSPHINX=1 links to the pages of other projects, by network.
+# The gallery is run by it, and its search is asked questions. DOCS_INTERSPHINX=1 links to the pages of other projects, by network.
 docs: $(VENV)/.installed-docs
 	$(PY) -m sphinx --fail-on-warning --keep-going docs docs/_build/html
+	$(PY) -m pytest tests/docs/test_search.py
 
 # Keras 2, the peer that reads the old files, in an environment of its own: TensorFlow's pins
 KERAS_VENV := .venv-keras
@@ -109,14 +110,20 @@ $(KERAS_VENV)/.installed: pyproject.toml
 	$(KERAS_VENV)/bin/python -m pip install --quiet --group bench-keras
 	@touch $@
 
+# what they print becomes the page of results, with the date and the machine; figures of several
+# hours (examples/evaluate_*.py, demo_faces.py, compare_multilabel.py) are recorded in the same way
+RECORD := $(PY) benchmarks/record.py docs/results
+
 bench: $(VENV)/.installed-bench $(KERAS_VENV)/.installed
-	$(PY) benchmarks/hog.py
-	$(PY) benchmarks/pretrained.py --keras-python $(KERAS_VENV)/bin/python
-	$(PY) benchmarks/few_shot.py
-	$(PY) benchmarks/emoji.py
-	$(PY) benchmarks/facenet.py
-	$(PY) benchmarks/multilabel.py
-	$(PY) benchmarks/photographs.py --keras-python $(KERAS_VENV)/bin/python
+	$(RECORD)/hog.md benchmarks/hog.py
+	$(RECORD)/pretrained.md benchmarks/pretrained.py --keras-python $(KERAS_VENV)/bin/python
+	$(RECORD)/few_shot.md benchmarks/few_shot.py
+	$(RECORD)/small_data.md benchmarks/small_data.py
+	$(RECORD)/emoji.md benchmarks/emoji.py
+	$(RECORD)/facenet.md benchmarks/facenet.py
+	$(RECORD)/multilabel.md benchmarks/multilabel.py
+	$(RECORD)/photographs.md benchmarks/photographs.py --keras-python $(KERAS_VENV)/bin/python
+	$(RECORD)/extras.md benchmarks/extras.py
 	$(PY) benchmarks/video.py
 
 # of each target; what is found lies in tests/fuzz/corpus/ afterwards

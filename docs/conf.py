@@ -29,9 +29,12 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "weight_cards",
 ]
-exclude_patterns = ["_build"]
+# the last two are included in pages
+exclude_patterns = ["_build", "front.md", "results/*"]
 templates_path = ["_templates"]
 default_role = "autolink"  # `name` in docstrings: a link where the name is known, else emphasis
+
+suppress_warnings = ["myst.header"]  # sections of the README, included, begin at level two
 
 smartquotes = False  # code and options stand in plain text, too
 
