@@ -7,9 +7,10 @@ temperature mends it: one number, learned on images that the model has not seen.
 """
 
 # %%
-# A model that is too sure
-# ------------------------
-# Hardly any penalty on its weights, and few faces: it is right about all that it learned from.
+# A model that is too modest
+# --------------------------
+# HOG features are small numbers. With the usual penalty on its weights a logistic regression finds
+# the right classes among them, and dares not say so.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,9 +27,7 @@ from emotion_estimators.metrics import expected_calibration_error
 X, y = make_faces(600, random_state=0)
 X_train, y_train, X_test, y_test = X[:200], y[:200], X[200:], y[200:]
 
-sure = make_pipeline(
-    HOGTransformer(pixels_per_cell=(12, 12)), LogisticRegression(C=100, max_iter=500)
-)
+modest = make_pipeline(HOGTransformer(pixels_per_cell=(12, 12)), LogisticRegression(max_iter=500))
 
 # %%
 # Three ways to probabilities
@@ -38,9 +37,9 @@ sure = make_pipeline(
 
 models = {
     "shares of the classes (dummy)": DummyClassifier(strategy="prior"),
-    "as it is": sure,
-    "with a temperature": CalibratedClassifierCV(sure, method="temperature", ensemble=False),
-    "with sigmoids": CalibratedClassifierCV(sure, method="sigmoid", ensemble=False),
+    "as it is": modest,
+    "with a temperature": CalibratedClassifierCV(modest, method="temperature", ensemble=False),
+    "with sigmoids": CalibratedClassifierCV(modest, method="sigmoid", ensemble=False),
 }
 given = {}
 print(f"{'':32}right  calibration error  log loss")

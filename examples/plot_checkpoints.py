@@ -22,8 +22,8 @@ from skorch.callbacks import Callback
 from emotion_estimators import EmotionCNNClassifier
 from emotion_estimators.datasets import make_faces
 
-X, y = make_faces(420, image_size=24, emotions=["happy", "sad", "surprise"], random_state=0)
-X_train, y_train, X_test, y_test = X[:300], y[:300], X[300:], y[300:]
+X, y = make_faces(360, image_size=24, emotions=["happy", "sad", "surprise"], random_state=0)
+X_train, y_train, X_test, y_test = X[:240], y[:240], X[240:], y[240:]
 
 
 class PowerCut(Callback):
@@ -43,6 +43,9 @@ def network(**parameters):
         max_epochs=8,
         n_iter_no_change=None,
         augmentation=0,
+        batch_size=16,
+        learning_rate=0.05,
+        ema_decay=None,
         random_state=0,
         **parameters,
     )

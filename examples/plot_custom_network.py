@@ -39,9 +39,11 @@ X, y = make_faces(450, image_size=32, emotions=["happy", "sad", "surprise"], ran
 own = EmotionCNNClassifier(
     network=build,
     image_size=32,
-    max_epochs=12,
+    max_epochs=10,
+    batch_size=16,
     learning_rate=0.05,
     augmentation=0.3,
+    ema_decay=None,
     random_state=0,
 )
 
@@ -58,10 +60,11 @@ print(f"a network of one's own {scores.mean():.3f}")
 # %%
 # What the first layer looks at
 # -----------------------------
-# ``network_`` is the fitted module, as torch knows it.
+# ``network_`` is what was trained, a module of torch; the own one is its ``network``, before which
+# stands the scaling that was learned from the training images.
 
 own.fit(X, y)
-filters = own.network_[0].weight.detach().numpy()[:, 0]
+filters = own.network_.network[0].weight.detach().numpy()[:, 0]
 print(sum(p.numel() for p in own.network_.parameters()), "weights")
 figure, axes = plt.subplots(2, 6, figsize=(7, 2.8), layout="constrained")
 for ax, picture in zip(axes.flat, filters, strict=True):

@@ -45,8 +45,8 @@ for ax in axes.flat:
 # %%
 # As the first step of a pipeline
 # -------------------------------
-# The network wants tight crops, as it was trained on. Given the whole photograph it answers, too,
-# about something that is no face.
+# The network wants tight crops, as it was trained on. Given the whole photograph, which shows more
+# than a face, it is less sure; it would answer where there is no face, too.
 
 classifier = PretrainedEmotionClassifier()
 whole = np.asarray(photograph)
