@@ -21,6 +21,8 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 from sklearn.utils._param_validation import validate_params as _validate_params
+from sklearn.utils._set_output import _auto_wrap_is_configured as wraps_output
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _get_feature_names as get_feature_names
 from sklearn.utils.validation import validate_data
@@ -44,6 +46,8 @@ __all__ = [
     "train_test_sizes",
     "validate_data",
     "validate_params",
+    "wants_pandas",
+    "wraps_output",
 ]
 
 _DISTRIBUTION = "emotion-estimators"
@@ -190,6 +194,11 @@ def keep_fitted(error: BaseException, note: str) -> None:
     """
     error.add_note(note)
     setattr(error, _KEEPS_FITTED, True)
+
+
+def wants_pandas(transformer: Any) -> bool:
+    """Whether a transformer, or the configuration, is to give DataFrames of pandas."""
+    return bool(_get_output_config("transform", transformer)["dense"] == "pandas")
 
 
 def estimator_check(name: str) -> Callable[..., None]:
