@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
@@ -30,6 +30,7 @@ from emotion_estimators.exceptions import printable, shorten
 __all__ = [
     "SUFFIXES",
     "ExistingTable",
+    "RowWriter",
     "Table",
     "check_table",
     "image_name",
@@ -65,6 +66,19 @@ class ExistingTable:
     retried: set[str] = field(default_factory=set)
     emotions: Counter[str] = field(default_factory=Counter)
     next_row: int = 0
+
+
+class RowWriter(Protocol):
+    """What takes the rows of one photograph after the other, and is finished or else closed."""
+
+    def write(self, rows: list[dict[str, Any]]) -> None:
+        """Add the rows of a photograph."""
+
+    def finish(self) -> None:
+        """Leave what was asked for."""
+
+    def close(self) -> None:
+        """Let go; all rows stay where they are."""
 
 
 class Table:
