@@ -105,7 +105,7 @@ def report_settings(arguments: argparse.Namespace, classifier: Any) -> dict[str,
     if getattr(arguments, "min_certainty", 0):
         asked["Called unsure"] = f"below a certainty of {arguments.min_certainty:g}"
     if getattr(arguments, "frame_step", None) is not None:
-        asked["Frames"] = f"every {arguments.frame_step}."
+        asked["Frames"] = f"1 of every {arguments.frame_step}"
     if classifier is not None:
         asked["Classifier"] = " ".join(repr(classifier).split())
     return asked

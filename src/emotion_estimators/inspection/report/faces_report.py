@@ -174,7 +174,7 @@ def write_report(
                     totals.write_unreadable(page)
             if totals.timelines.videos:
                 with page.section("time", sections["time"]):
-                    totals.timelines.write(page, read())
+                    totals.timelines.write(page, read(), totals.folder)
             figures = Figures(totals, cast("BinaryIO", spool))
             looked = _look_again(read(), None if is_video else find, count_threads(n_threads))
             with page.section("faces", sections["faces"]):

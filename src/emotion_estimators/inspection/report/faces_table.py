@@ -110,7 +110,7 @@ class FacesTable:
         ]
         return element(
             "tr", cells, role="row", id=f"f{number}-{face}", data_of=f"p{number}",
-            data_emotion=emotion, data_certainty=float(certainty), data_name=name.lower(),
+            data_emotion=emotion, data_certainty=float(certainty),
         )  # fmt: skip
 
     def _others(self, row: dict[str, Any]) -> str:
@@ -136,7 +136,8 @@ class FacesTable:
             ("Name contains", element("input", id="by-name", type="search", autocomplete="off")),
         ]
         labels = [
-            element("label", element("span", name), field, class_="field") for name, field in fields
+            element("div", element("label", name, for_=field.get("id")), field, class_="field")
+            for name, field in fields
         ]
         button = element("button", "Show all", type="reset")
         return element("form", labels, button, id="filter", hidden=True, aria_label="Filter")

@@ -43,7 +43,7 @@ def shown_share(value: float) -> str:
 def image_title(row: dict[str, Any], folder: str = "") -> str:
     """Return what a photograph, or the video of a frame, is called, in its `folder`."""
     if row["image"] is None:
-        return f"photograph {row['row']}"
+        return "the video" if "frame" in row else f"photograph {row['row']}"
     return shorten(row["image"].removeprefix(folder), 500)
 
 

@@ -69,8 +69,11 @@ class Timelines:
                 track.emotions[row["smoothed"]] += 1
                 track.certainty += row["certainty"]
 
-    def write(self, page: Page, groups: Iterable[list[dict[str, Any]]]) -> None:
-        """Add the bands and the table of each video; `groups` are all rows, once more."""
+    def write(self, page: Page, groups: Iterable[list[dict[str, Any]]], folder: str) -> None:
+        """Add the bands and the table of each video; `groups` are all rows, once more.
+
+        `folder` is how the names of all videos begin, which is left out.
+        """
         for video in self.videos.values():
             for track in _longest(video).values():
                 n_steps = min(_MOST_STEPS, video.n_frames)
@@ -81,7 +84,7 @@ class Timelines:
                     self._add(self.videos[image_title(row)], row)
         page.write(legend(self._classes))
         for name, video in self.videos.items():
-            self._write_video(page, name, video)
+            self._write_video(page, name.removeprefix(folder), video)
 
     def _add(self, video: _Video, row: dict[str, Any]) -> None:
         sums = video.tracks[row["track"]].sums
