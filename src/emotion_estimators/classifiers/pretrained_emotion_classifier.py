@@ -36,9 +36,11 @@ from emotion_estimators.exceptions import WeightsError, short_messages, shorten
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.pool import pool
 from emotion_estimators.validation import check_images, compare_table, record_table
+from emotion_estimators.weights import WeightCard
 from emotion_estimators.weights.fetch import must_download
+from emotion_estimators.weights.registry import find_card
 
-__all__ = ["PretrainedEmotionClassifier", "open_classes", "open_output"]
+__all__ = ["PretrainedEmotionClassifier", "open_card", "open_classes", "open_output"]
 
 _LOADING_BATCH = 256  # images decoded at once: bounds the working memory
 _MODEL_PARAMETERS = (
@@ -524,6 +526,11 @@ def open_output(
     model = classifier._load()
     is_one_of_several = len(model.network.outputs) > 1
     return model.network.output if is_one_of_several else None, model.training_prior
+
+
+def open_card(classifier: PretrainedEmotionClassifier) -> WeightCard | None:
+    """Return what is known of the file that a classifier runs, None of one of the user's own."""
+    return find_card(classifier._load().sha256, "emotion")
 
 
 def _frozen(value: Any) -> Any:

@@ -171,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="write each photograph that shows faces into this folder, with boxes and labels",
     )
+    _add_report(predict, "the faces with their photographs")
     predict.add_argument(
         "--min-certainty",
         type=_share,
@@ -227,6 +228,8 @@ def _parser() -> argparse.ArgumentParser:
         help="write the figures (evaluation.json) and an image (confusion_matrix.png; needs "
         "matplotlib) into this folder",
     )
+
+    _add_report(evaluate, "the figures with the worst mistakes")
 
     fetch = commands.add_parser(
         "fetch",
@@ -311,6 +314,20 @@ def _add_detector(parser: argparse.ArgumentParser) -> None:
         default="yunet",
         help="what finds the faces: yunet (default), another file .onnx of YuNet, or cascade "
         "(slower, for frontal faces; needs scikit-image)",
+    )
+
+
+def _add_report(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help=f"write a page to look at, FILE.html: {what}, settings and limits",
+    )
+    parser.add_argument(
+        "--no-thumbnails",
+        action="store_true",
+        help="leave photographs and faces out of the report, for people's privacy",
     )
 
 

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from emotion_estimators import __version__
 from emotion_estimators._files import whole_file
@@ -32,6 +32,7 @@ from emotion_estimators.exceptions import printable, shorten
 __all__ = [
     "SUFFIXES",
     "ExistingTable",
+    "RowWriter",
     "Table",
     "check_table",
     "image_name",
@@ -69,6 +70,19 @@ class ExistingTable:
     emotions: Counter[str] = field(default_factory=Counter)
     versions: set[str] = field(default_factory=set)
     next_row: int = 0
+
+
+class RowWriter(Protocol):
+    """What takes the rows of one photograph after the other, and is finished or else closed."""
+
+    def write(self, rows: list[dict[str, Any]]) -> None:
+        """Add the rows of a photograph."""
+
+    def finish(self) -> None:
+        """Leave what was asked for."""
+
+    def close(self) -> None:
+        """Let go; all rows stay where they are."""
 
 
 class Table:
