@@ -9,7 +9,7 @@ ifneq ($(wildcard ../shared/data/README.md),)
 export EMOTION_ESTIMATORS_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test test-slow test-extras test-lowest lint docs bench fuzz dist clean
+.PHONY: help demo test test-slow test-extras test-lowest test-python lint docs bench fuzz dist clean
 .DEFAULT_GOAL := help
 # stamps say what is installed; they are kept, so a second run installs nothing
 .SECONDARY:
@@ -20,21 +20,23 @@ help:
 	@echo "make test-slow    run the tests that take minutes and gigabytes: real faces, all of them"
 	@echo "make test-extras  install each extra alone into an empty environment and use it"
 	@echo "make test-lowest  run the tests with the lowest supported versions"
+	@echo "make test-python  run the core's tests on another Python, PYTHON=python3.13"
 	@echo "make lint         ruff, mypy, import contract"
 	@echo "make docs         build the documentation, warnings are errors"
-	@echo "make bench        print the benchmark tables"
+	@echo "make bench        print the benchmark tables, and write them for the page of results"
 	@echo "make fuzz         damaged files against all that reads files, FUZZ_MINUTES=10 each"
 	@echo "make dist         build sdist and wheels, install this system's into an empty environment"
+	@echo "make clean        remove what all these have made"
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade "pip>=25.1"
 
-# compiled when the package is installed
-COMPILED := hatch_build.py $(wildcard src/emotion_estimators/features/hog/*.[ch])
+# what goes into the metadata and the compiled library when the package is installed
+BUILT := hatch_build.py src/emotion_estimators/__init__.py $(wildcard src/emotion_estimators/features/hog/*.[ch])
 
-$(VENV)/.installed-%: pyproject.toml $(CONSTRAINTS) $(COMPILED) | $(PY)
+$(VENV)/.installed-%: pyproject.toml $(CONSTRAINTS) $(BUILT) | $(PY)
 	$(PY) -m pip install --quiet --constraint $(CONSTRAINTS) --editable . --group $*
 	@touch $@
 
@@ -50,8 +52,9 @@ demo: $(VENV)/.installed-demo
 
 # so many processes, of one thread each and of up to 3 GB; a file's tests stay together
 JOBS ?= 2
+GROUP ?= test
 test: export OMP_NUM_THREADS ?= 1
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-$(GROUP)
 	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile
 
 test-slow: $(VENV)/.installed-test
@@ -60,18 +63,27 @@ test-slow: $(VENV)/.installed-test
 test-lowest:
 	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt
 
-# timm is left out: torchvision, which it needs, has no build for every torch
-EXTRAS := plot table parquet cascade heif video torch keras lightning
+# Without networks: continuous integration has a torch of reasonable size for Python 3.11 alone.
+# What needs one is skipped, and its doctests are.
+test-python:
+	PYTEST_ADDOPTS=--doctest-ignore-import-errors \
+		$(MAKE) test GROUP=test-core VENV=.venv-$(notdir $(PYTHON))
 
-# a skipped test means that the extra did not bring what it should
+EXTRAS := plot table parquet cascade heif video torch keras lightning timm all
+
+# A skipped test means that the extra did not bring what it should. Beside a CPU build of torch,
+# pip takes a torchvision for timm that does not import: then timm is left out.
 test-extras:
 	@for extra in $(EXTRAS); do \
 		rm -rf .venv-extra; $(PYTHON) -m venv .venv-extra; \
 		backend=$$(test $$extra != keras || echo torch); \
 		echo "extra $$extra:"; \
 		.venv-extra/bin/python -m pip install --quiet --constraint $(CONSTRAINTS) ".[$$extra]" \
-			$$backend pytest pytest-timeout && \
-		KERAS_BACKEND=torch .venv-extra/bin/python -m pytest --noconftest --quiet \
+			$$backend pytest pytest-timeout || exit 1; \
+		if test $$extra = timm && ! .venv-extra/bin/python -c "import torchvision"; then \
+			echo "left out: there is no torchvision here for this torch"; continue; \
+		fi; \
+		.venv-extra/bin/python -m pytest --noconftest --quiet \
 			"tests/test_extras.py::test_an_extra_alone_is_enough_for_its_classes[$$extra]" \
 			| tee .venv-extra/result && \
 		grep -q "1 passed" .venv-extra/result || exit 1; \
@@ -84,9 +96,10 @@ lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
-# The gallery is run by it. DOCS_INTERSPHINX=1 links to the pages of other projects, by network.
+# The gallery is run by it, and its search is asked questions. DOCS_INTERSPHINX=1 links to the pages of other projects, by network.
 docs: $(VENV)/.installed-docs
 	$(PY) -m sphinx --fail-on-warning --keep-going docs docs/_build/html
+	$(PY) -m pytest tests/docs/test_search.py
 
 # Keras 2, the peer that reads the old files, in an environment of its own: TensorFlow's pins
 KERAS_VENV := .venv-keras
@@ -97,14 +110,20 @@ $(KERAS_VENV)/.installed: pyproject.toml
 	$(KERAS_VENV)/bin/python -m pip install --quiet --group bench-keras
 	@touch $@
 
+# what they print becomes the page of results, with the date and the machine; figures of several
+# hours (examples/evaluate_*.py, demo_faces.py, compare_multilabel.py) are recorded in the same way
+RECORD := $(PY) benchmarks/record.py docs/results
+
 bench: $(VENV)/.installed-bench $(KERAS_VENV)/.installed
-	$(PY) benchmarks/hog.py
-	$(PY) benchmarks/pretrained.py --keras-python $(KERAS_VENV)/bin/python
-	$(PY) benchmarks/few_shot.py
-	$(PY) benchmarks/emoji.py
-	$(PY) benchmarks/facenet.py
-	$(PY) benchmarks/multilabel.py
-	$(PY) benchmarks/photographs.py --keras-python $(KERAS_VENV)/bin/python
+	$(RECORD)/hog.md benchmarks/hog.py
+	$(RECORD)/pretrained.md benchmarks/pretrained.py --keras-python $(KERAS_VENV)/bin/python
+	$(RECORD)/few_shot.md benchmarks/few_shot.py
+	$(RECORD)/small_data.md benchmarks/small_data.py
+	$(RECORD)/emoji.md benchmarks/emoji.py
+	$(RECORD)/facenet.md benchmarks/facenet.py
+	$(RECORD)/multilabel.md benchmarks/multilabel.py
+	$(RECORD)/photographs.md benchmarks/photographs.py --keras-python $(KERAS_VENV)/bin/python
+	$(RECORD)/extras.md benchmarks/extras.py
 	$(PY) benchmarks/video.py
 
 # of each target; what is found lies in tests/fuzz/corpus/ afterwards
@@ -123,7 +142,8 @@ dist: $(VENV)/.installed-dist
 		EMOTION_ESTIMATORS_BUILD_TARGET=$$target $(PY) -m build --wheel --no-isolation || exit 1; \
 	done
 	$(PY) -m twine check --strict dist/*
+	$(VENV)/bin/check-wheel-contents dist/*.whl
 	$(PY) benchmarks/install.py dist/*.whl
 
 clean:
-	rm -rf .venv .venv-extra .venv-lowest .venv-keras demo_output build dist docs/_build docs/api/generated docs/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache src/emotion_estimators/features/hog/*.native.*
+	rm -rf .venv .venv-extra .venv-lowest .venv-python* .venv-keras demo_output build dist docs/_build docs/api/generated docs/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache src/emotion_estimators/features/hog/*.native.*

@@ -1,4 +1,4 @@
-"""Compiles the loops of HOG for wheels and editable installs; hatchling runs it.
+"""Compiles the loops of HOG for wheels and editable installs, and makes links; hatchling runs it.
 
 The C compiler is ``$CC``, else cc, gcc or clang where one works, else the clang in the package
 ziglang, which is then asked for as a requirement of the build: Python alone is enough.
@@ -10,6 +10,7 @@ compiles for any of them anywhere. Without it, a wheel is for the system at hand
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 TARGET = "EMOTION_ESTIMATORS_BUILD_TARGET"
 # zig's name of a target: the platforms of its wheel. The numbers are the oldest versions of glibc
@@ -48,6 +50,45 @@ FLAGS = (
     "-fPIC",
     "-shared",
 )
+
+
+# where Markdown names a file beside it, as a link or an image
+LOCAL_LINK = re.compile(r'(?P<before>\]\(|\bsrc=")(?!\w+:|#)(?P<path>[^)"\s]+)')
+IMAGES = (".gif", ".jpg", ".png", ".svg", ".webp")
+
+
+class LinksHook(MetadataHookInterface):
+    """Gives the package its description and its links."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Add README.md, whose links lead to the files of this version, and the project's URLs."""
+        repository = self.config.get("repository", "").rstrip("/")
+        text = Path(self.root, "README.md").read_text(encoding="utf-8")
+        if repository:
+            text = absolute_links(text, repository, f"v{metadata['version']}")
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}
+        metadata["urls"] = project_urls(repository) if repository else {}
+
+
+def absolute_links(text: str, repository: str, tag: str) -> str:
+    """Return Markdown whose links to files lead to those of a tag of a repository."""
+
+    def link(found: re.Match[str]) -> str:
+        kind = "raw" if found["path"].endswith(IMAGES) else "blob"
+        return f"{found['before']}{repository}/{kind}/{tag}/{found['path']}"
+
+    return LOCAL_LINK.sub(link, text)
+
+
+def project_urls(repository: str) -> dict[str, str]:
+    """Return the links that a package index shows; the documentation's is that of GitHub Pages."""
+    owner, name = repository.split("/")[-2:]
+    return {
+        "Documentation": f"https://{owner.lower()}.github.io/{name}",
+        "Source": repository,
+        "Issues": f"{repository}/issues",
+        "Changelog": f"{repository}/blob/main/CHANGELOG.md",
+    }
 
 
 class CompileError(RuntimeError):

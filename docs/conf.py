@@ -12,6 +12,8 @@ sys.path.insert(0, str(HERE / "_ext"))
 # Examples run without a display, on the backend of Keras that the environment has, and never
 # download: what they need is drawn.
 os.environ["MPLBACKEND"] = "agg"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other count as work
+os.environ.pop("EMOTION_ESTIMATORS_DATA", None)
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ["EMOTION_ESTIMATORS_OFFLINE"] = "1"
 
@@ -27,11 +29,16 @@ extensions = [
     "numpydoc",
     "myst_parser",
     "sphinx_gallery.gen_gallery",
+    "citation",
+    "gallery_checks",
     "weight_cards",
 ]
-exclude_patterns = ["_build"]
+# the last two are included in pages
+exclude_patterns = ["_build", "front.md", "results/*"]
 templates_path = ["_templates"]
 default_role = "autolink"  # `name` in docstrings: a link where the name is known, else emphasis
+
+suppress_warnings = ["myst.header"]  # sections of the README, included, begin at level two
 
 smartquotes = False  # code and options stand in plain text, too
 
@@ -55,6 +62,8 @@ sphinx_gallery_conf = {
     "filename_pattern": r"[\\/]plot_",
     "ignore_pattern": r"^(?:.*[\\/])?(?!plot_)[^\\/]*\.py$",  # scripts with arguments
     "abort_on_example_error": True,
+    "reset_modules": ("matplotlib", "gallery_checks.watch"),
+    "reset_modules_order": "both",
     "download_all_examples": False,
     "remove_config_comments": True,
     "doc_module": ("emotion_estimators",),
@@ -68,5 +77,16 @@ sphinx_gallery_conf = {
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+html_js_files = ["versions.js"]
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/versions.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
 html_title = f"emotion-estimators {release}"
 html_copy_source = False

@@ -1,4 +1,4 @@
-"""From a photograph to a table of faces, the photograph with labels, and what decided.
+"""From a photograph to a table of faces, the photograph with labels, a report, and what decided.
 
 Takes a real photograph of several people where the environment variable EMOTION_ESTIMATORS_DATA
 names the folder that holds it, else the portrait that comes with scikit-image, and prints which.
@@ -19,7 +19,7 @@ from PIL import Image
 from emotion_estimators import FaceCropper, PretrainedEmotionClassifier
 from emotion_estimators.analysis import analyze_faces
 from emotion_estimators.images import read_image
-from emotion_estimators.inspection import OcclusionDisplay, draw_faces
+from emotion_estimators.inspection import OcclusionDisplay, draw_faces, write_faces_report
 
 mpl.use("agg")
 
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--data", type=Path, default=os.environ.get("EMOTION_ESTIMATORS_DATA"), help="real photo"
     )
-    parser.add_argument("--out", type=Path, default=Path("demo_output"), help="for the PNGs")
+    parser.add_argument("--out", type=Path, default=Path("demo_output"), help="for the files")
     arguments = parser.parse_args(argv)
     arguments.out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
@@ -42,6 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     path = arguments.out / "photograph_faces.png"
     Image.fromarray(draw_faces(photo, table)).save(path)
     print(f"Wrote {path}.")
+    write_report(arguments.data, photo, cropper, classifier, arguments.out)
     if (table["status"] == "face").any():
         crop = cropper.transform([photo])[0]  # of the largest face
         save_heat_map(classifier, crop, arguments.out / "photograph_what_decided.png")
@@ -58,6 +59,16 @@ def find_photograph(data: Path | None) -> Any:
 
     print("Photograph: the astronaut of scikit-image, real; there is no real-data folder.")
     return astronaut()
+
+
+def write_report(data: Path | None, photo: Any, cropper: Any, classifier: Any, out: Path) -> None:
+    """Write a page to look at: all photographs of the folder, else the one that there is."""
+    folder = Path(data or "") / "photos"
+    photographs = sorted(folder.iterdir()) if (folder / "multiface.jpg").is_file() else [photo]
+    table = analyze_faces(photographs, cropper=cropper, classifier=classifier)
+    path = out / "photograph_report.html"
+    write_faces_report(table, path, X=photographs, classifier=classifier)
+    print(f"Wrote {path}: {len(photographs)} photographs.")
 
 
 def print_table(table: Any) -> None:

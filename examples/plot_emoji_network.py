@@ -26,7 +26,7 @@ print(f"{len(X_train)} emoji to learn from, {len(X_test)} of a vendor never seen
 
 figure, axes = plt.subplots(2, 6, figsize=(9, 3), layout="constrained")
 for row, (pictures, title) in enumerate([(X_train, "to learn from"), (X_test, "to be asked")]):
-    axes[row, 0].set_title(title, loc="left")
+    axes[row, 0].set_title(f"emoji {title}", loc="left")
     for ax, picture in zip(axes[row], pictures[::10], strict=False):
         ax.imshow(read_image(picture))
         ax.set_axis_off()
@@ -41,7 +41,7 @@ network.fit(X_train, y_train)
 
 figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 ax.plot([epoch["train_loss"] for epoch in network.history_])
-_ = ax.set(xlabel="epoch", ylabel="training loss")
+_ = ax.set(xlabel="epoch", ylabel="training loss", title="Training loss")
 
 # %%
 # Beside baselines

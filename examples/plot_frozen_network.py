@@ -37,6 +37,7 @@ for emotion, probability in zip(classifier.classes_, probabilities, strict=True)
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
 left.imshow(face)
 left.set_axis_off()
+left.set_title("the face")
 _ = OcclusionDisplay.from_estimator(classifier, face, ax=right)
 
 # %%
@@ -45,8 +46,8 @@ _ = OcclusionDisplay.from_estimator(classifier, face, ax=right)
 # It learned from photographs. Drawn faces are another world: it does better than a dummy there,
 # and worse than a small model that learned from drawings.
 
-X, y = make_faces(800, random_state=0)
-X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=200, stratify=y, random_state=0)
+X, y = make_faces(500, random_state=0)
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=150, stratify=y, random_state=0)
 for name, model in {
     "always the same class": DummyClassifier().fit(X_train, y_train),
     "pretrained on photographs": PretrainedEmotionClassifier(),

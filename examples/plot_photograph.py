@@ -31,6 +31,7 @@ table[["row", "status", "x", "y", "width", "height", "emotion"]]
 
 figure, ax = plt.subplots(figsize=(5, 5), layout="constrained")
 ax.imshow(draw_faces(photographs[0], table[table["row"] == 0]))
+ax.set_title("A photograph with a box and an emotion for each face")
 ax.set_axis_off()
 
 # %%

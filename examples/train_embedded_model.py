@@ -6,11 +6,12 @@ One command, seeded, from FER2013's faces and FER+'s votes to the files that are
 
 The network has an output for the labels and one for the votes. A teacher softens the labels: it is
 a file, ``--teacher``, or is trained first, ``--train-teacher``, with the next seed and nobody to
-teach it. ``--weights embedded --learning-rate 0.02`` begins with the weights that are shipped. The
-epoch that is kept is the best on a part held out. With ``--checkpoint-dir`` the state is written
-after each epoch, and the same command goes on where it was stopped, to the same bits on a CPU and
-the same number of threads: the schedule runs by epochs and not by the clock. Ctrl-C ends a training
-and goes on with its best epoch.
+teach it. The epoch that is kept is the best on a part held out. ``--weights embedded``, with
+``--learning-rate 0.02 --validation 0``, begins with the weights that are shipped and keeps the last
+epoch, since they have seen all faces. With ``--checkpoint-dir`` the state is written after each
+epoch, and the same command goes on where it was stopped, to the same bits on a CPU and the same
+number of threads: the schedule runs by epochs and not by the clock. Ctrl-C ends a training and goes
+on with its best epoch.
 
 ``write_embedded_model.py`` then writes ``emotion.onnx`` and ``emotion_int8.onnx``, for which the
 package onnx is needed, from ``emotion.npz``, the weights as they were trained. ``emotion.json``
@@ -52,7 +53,7 @@ class Report(Callback):
         """Look at an epoch of the training."""
         row = net.history[-1]
         names = ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
-        values = [f"{name} {row[name]:.4f}" for name in names]
+        values = [f"{name} {row[name]:.4f}" for name in names if name in row]
         seconds = time.perf_counter() - self.start
         best = "best" if row["score_best"] else "    "
         print(f"epoch {row['epoch']:3d}", *values, best, f"{seconds:.0f} s", sep="  ", flush=True)
@@ -74,7 +75,7 @@ def train(
         votes_weight=arguments.votes_weight,
         mixup=arguments.mixup,
         max_epochs=arguments.epochs,
-        validation_fraction=arguments.validation,
+        validation_fraction=arguments.validation or None,
         n_iter_no_change=None,
         callbacks=[Report()],
         checkpoint_dir=arguments.checkpoint_dir,
@@ -153,7 +154,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--weights", help="network to begin with, a registered name or a file")
     parser.add_argument("--learning-rate", type=float, default=0.1)
     parser.add_argument("--epochs", type=int, default=130)
-    parser.add_argument("--validation", type=float, default=0.05)
+    parser.add_argument(
+        "--validation", type=float, default=0.05, help="share held out; 0 keeps the last epoch"
+    )
     teachers = parser.add_mutually_exclusive_group()
     teachers.add_argument("--teacher", type=Path, help="model file that teaches labels, too")
     teachers.add_argument("--train-teacher", action="store_true", help="train one first")

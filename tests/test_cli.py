@@ -28,6 +28,8 @@ from emotion_estimators.labels import EMOTIONS
 from emotion_estimators.metrics import adjust_class_prior, estimate_class_prior
 from emotion_estimators.weights import embedded_weights, get_card, list_cards
 
+COLUMNS = [*table_columns(EMOTIONS), "version"]
+
 
 def two_faces(photo):
     """Take the quarters of a photograph for faces, unless it is black."""
@@ -85,6 +87,7 @@ def test_csv_holds_the_table_of_analyze_faces(photos, cropper, tmp_path, capsys)
     table = pd.read_csv(out, dtype={"face": "Int64"})
     assert table["status"].tolist().count("unreadable") == 1
     expected = missing_as_nan(expected.replace({"problem": {"": np.nan}}))
+    assert set(table.pop("version")) == {__version__}
     pd.testing.assert_frame_equal(missing_as_nan(table), expected, check_dtype=False)
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -101,7 +104,7 @@ def test_standard_output(photos, cropper, capsys):  # noqa: ARG001 - predict tak
     assert run("predict", photos / "a.png", photos / "black.png", photos / "a.png") == 0
     captured = capsys.readouterr()
     rows = list(csv.DictReader(io.StringIO(captured.out)))
-    assert list(rows[0]) == table_columns(EMOTIONS)
+    assert list(rows[0]) == COLUMNS
     assert [row["status"] for row in rows] == ["face", "face", "no face"]
     assert captured.err.startswith("emotion-estimators: predict: 2 faces in 2 images: ")
     assert captured.err.count("\n") == 1
@@ -155,13 +158,30 @@ def test_a_table_for_excel(photos, tmp_path, capsys):
         assert path.read_bytes().startswith(mark)
         assert path.read_bytes().count(mark) == 1
         table = pd.read_csv(path)
-        assert table.columns.tolist() == table_columns(EMOTIONS)
+        assert table.columns.tolist() == COLUMNS
         assert table["image"].tolist()[-1] == str(photos / "Müller.png")
     capsys.readouterr()
     assert run("predict", photos / "Müller.png", "--excel") == 0
     assert capsys.readouterr().out.startswith("\ufeffrow,")
     assert run("predict", photos, "--out", tmp_path / "t.jsonl", "--excel") == 2
     assert "--excel is for a table .csv" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("cropper")
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_table_that_another_version_began_says_so(suffix, photos, tmp_path, monkeypatch, capsys):
+    out = tmp_path / f"t.{suffix}"
+    with monkeypatch.context() as patch:
+        patch.setattr("emotion_estimators.cli.tables.__version__", "0.0.9")
+        assert run("predict", photos / "a.png", "--out", out) == 0
+    capsys.readouterr()
+    assert run("predict", photos / "a.png", photos / "black.png", "--out", out, "--resume") == 0
+    said = capsys.readouterr().err
+    assert f"{out} has rows of emotion-estimators 0.0.9, this is {__version__}: what is" in said
+    rows = as_csv(out) if suffix == "csv" else read_lines(out)
+    assert {row["image"]: row["version"] for row in rows} == {
+        str(photos / "a.png"): "0.0.9", str(photos / "black.png"): __version__
+    }  # fmt: skip
 
 
 @pytest.mark.usefixtures("cropper")
@@ -389,7 +409,7 @@ def test_empty_folder(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert run("predict", tmp_path / "empty", "--out", tmp_path / "t.csv") == 1
     assert "no image in the folder" in capsys.readouterr().err
-    assert (tmp_path / "t.csv").read_text() == ",".join(table_columns(EMOTIONS)) + "\n"
+    assert (tmp_path / "t.csv").read_text() == ",".join(COLUMNS) + "\n"
 
 
 @pytest.mark.usefixtures("cropper")
@@ -1065,8 +1085,8 @@ def test_a_table_of_other_columns_is_refused_first(photos, tmp_path, monkeypatch
 @pytest.mark.usefixtures("cropper")
 def test_a_damaged_table_is_named(photos, tmp_path, capsys):
     pytest.importorskip("pyarrow", reason="Parquet needs it")
-    heading = ",".join(table_columns(EMOTIONS))
-    rows = [",".join(["0", "a.png", "no face"] + [""] * 16), "x" * 300, ",".join("0" * 3)]
+    heading = ",".join(COLUMNS)
+    rows = [",".join(["0", "a.png", "no face"] + [""] * 17), "x" * 300, ",".join("0" * 3)]
     for name, content in (
         ("a.csv", "\n".join([heading, rows[0], rows[1], rows[0], ""])),
         ("b.jsonl", "[1]\n"),

@@ -21,15 +21,16 @@ OPTIONAL = {
     "pandas": {"table"},
     "pi_heif": {"heif"},
     "pyarrow": {"parquet"},
-    "pytorch_lightning": {"lightning"},
+    "pytorch_lightning": {"lightning", "timm"},
     "scikeras": {"keras"},
     "skimage": {"cascade"},
     "skorch": {"torch"},
     "tensorflow": None,
     "timm": {"timm"},
     "torch": {"torch", "lightning", "timm", "keras"},  # one of the backends of Keras
-    "torchvision": None,
+    "torchvision": {"timm"},  # timm's own requirement
 }
+NOT_IN_ALL = {"video", "timm"}
 
 # For each extra, what is done with it alone; "" is an install without extras.
 USES = {
@@ -130,6 +131,30 @@ USES = {
         Y = np.stack([y == "happy", y == "sad"], axis=1).astype(int)
         LightningMultiLabelClassifier(max_epochs=1, random_state=0).fit(X, Y).predict(X)
     """,
+    "timm": """
+        import numpy as np
+        from emotion_estimators import LightningMultiLabelClassifier
+        X, y = make_faces(14, random_state=0)
+        Y = np.stack([y == "happy", y == "sad"], axis=1).astype(int)
+        settings = {"max_epochs": 1, "image_size": 160, "random_state": 0}
+        LightningMultiLabelClassifier(network="timm:test_vit", **settings).fit(X, Y).predict(X)
+    """,
+    # nobody has said on what Keras is to run, and its own choice is not installed
+    "all": """
+        import os
+        import warnings
+        os.environ.pop("KERAS_BACKEND")
+        from emotion_estimators import EmojiCNNClassifier
+        X, y = make_faces(14, random_state=0)
+        emoji = EmojiCNNClassifier(network={"filters": (4, 4)}, max_epochs=1, random_state=0)
+        for _ in range(2):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                emoji.fit(X, y)
+            print(*(f"{w.filename} {w.message}" for w in caught if "Keras" in str(w.message)))
+        import keras
+        print(keras.backend.backend(), "KERAS_BACKEND" in os.environ)
+    """,
 }
 
 # Python as it is where these packages are not installed
@@ -159,8 +184,8 @@ from emotion_estimators.datasets import make_faces
 """
 
 
-def run(code):
-    environment = {**os.environ, "KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1"}
+def run(code, **environment):
+    environment = {**os.environ, "KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1", **environment}
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment
     )
@@ -201,12 +226,23 @@ def test_public_names_import_no_optional_package():
     assert printed.strip() == "[]"
 
 
+def brings(extra, module):
+    """Return whether an extra brings a module, "" being an install without extras."""
+    extras = OPTIONAL[module] or set()
+    return bool(extras - NOT_IN_ALL) if extra == "all" else extra in extras
+
+
 @pytest.mark.parametrize("extra", USES)
-def test_an_extra_alone_is_enough_for_its_classes(extra):
-    blocked = {name for name, extras in OPTIONAL.items() if extra not in (extras or ())}
-    wanted = sorted(set(OPTIONAL) - blocked - {"torch"})
+def test_an_extra_alone_is_enough_for_its_classes(extra, tmp_path):
+    wanted = sorted(name for name in OPTIONAL if brings(extra, name) and name != "torch")
     for name in wanted:
-        pytest.importorskip(name, reason=f"the extra {extra} brings it")
+        pytest.importorskip(name, reason=f"the extra {extra} brings it", exc_type=Exception)
     lines = USES[extra].splitlines()
+    blocked = {name for name in OPTIONAL if not brings(extra, name)}
     code = START.format(blocked=blocked) + "\n".join(line[8:] for line in lines)
-    run(code)
+    said = run(code, KERAS_HOME=str(tmp_path))
+    if extra == "all":
+        first, second, last, *_ = said.split("\n")
+        assert first.startswith("<string> EmojiCNNClassifier uses Keras on torch: tensorflow, whi")
+        assert "Set the environment variable KERAS_BACKEND to torch" in first
+        assert (second, last) == ("", "torch False")

@@ -3,12 +3,14 @@
 import ctypes
 import importlib.util
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import emotion_estimators
 from emotion_estimators.features.hog import kernel
 from emotion_estimators.features.hog import library as hog_library
 from emotion_estimators.features.hog.kernel import hog_descriptors
@@ -156,3 +158,63 @@ def test_unknown_target(hatch_build, monkeypatch, tmp_path):
 def test_make_dist_builds_all_wheels(hatch_build):
     line = re.search(r"^WHEELS \?= (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert line.group(1).split() == list(hatch_build.WHEELS)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Return what the metadata of the package are made of, with an address of its source."""
+    for name in ("README.md", "LICENSE", "THIRD_PARTY.md", "hatch_build.py"):
+        shutil.copy(ROOT / name, tmp_path)
+    package = tmp_path / "src" / "emotion_estimators"
+    package.mkdir(parents=True)
+    shutil.copy(ROOT / "src" / "emotion_estimators" / "__init__.py", package)
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    empty = '[tool.hatch.metadata.hooks.custom]\nrepository = ""\n'
+    assert settings.count(empty) == 1
+    here = empty.replace('""', '"https://github.com/Someone/faces/"')
+    (tmp_path / "pyproject.toml").write_text(settings.replace(empty, here), encoding="utf-8")
+    return tmp_path
+
+
+def metadata(root):
+    """Return the metadata that wheels of a project have, as hatchling makes them."""
+    from hatchling.metadata.core import ProjectMetadata
+    from hatchling.plugin.manager import PluginManager
+
+    return ProjectMetadata(str(root), PluginManager())
+
+
+def test_metadata_without_an_address_of_the_source():
+    found = metadata(ROOT)
+    assert found.version == emotion_estimators.__version__
+    assert found.core.urls == {}
+    assert found.core.readme == (ROOT / "README.md").read_text(encoding="utf-8")
+    licences = {Path(path).name for path in found.core.license_files}
+    assert licences >= {"LICENSE", "THIRD_PARTY.md", "yunet-MIT.txt", "CC-BY-4.0.txt"}
+
+
+def test_links_are_made_of_the_address_of_the_source(project):
+    found = metadata(project)
+    source = "https://github.com/Someone/faces"
+    assert found.core.urls == {
+        "Documentation": "https://someone.github.io/faces",
+        "Source": source,
+        "Issues": f"{source}/issues",
+        "Changelog": f"{source}/blob/main/CHANGELOG.md",
+    }
+    targets = re.findall(r"\]\(([^)\s]+)\)", found.core.readme)
+    assert f"{source}/blob/v{found.version}/CONTRIBUTING.md" in targets
+    assert [target for target in targets if not target.startswith("https://")] == []
+
+
+def test_links_of_images_and_of_elsewhere(hatch_build):
+    text = (
+        "![a](docs/a.png) [b](b.md#c) [d](#d) [e](https://example.org/e) [![f](f.png)](f.md) "
+        '<img src="g.svg" alt="g">'
+    )
+    assert hatch_build.absolute_links(text, "https://x.org/y/z", "v1") == (
+        "![a](https://x.org/y/z/raw/v1/docs/a.png) [b](https://x.org/y/z/blob/v1/b.md#c) [d](#d) "
+        "[e](https://example.org/e) "
+        "[![f](https://x.org/y/z/raw/v1/f.png)](https://x.org/y/z/blob/v1/f.md) "
+        '<img src="https://x.org/y/z/raw/v1/g.svg" alt="g">'
+    )

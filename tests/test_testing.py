@@ -443,6 +443,17 @@ class NamesColumnsAlike(StripMeans):
         return np.array(["strip"] * self.n_strips, dtype=object)
 
 
+class PutsImagesInTables(StripMeans, auto_wrap_output_keys=None):
+    def set_output(self, *, transform=None):
+        self.container = transform
+        return self
+
+    def transform(self, X):
+        stack = self._stack(X)
+        is_table = getattr(self, "container", None) == "pandas"
+        return dict.fromkeys(["image"], stack) if is_table else stack
+
+
 class NamesAndBuilds(NamesColumnsAlike, BuildsInInit):
     pass
 
@@ -578,6 +589,7 @@ FAULTS = [
     (WorksUnfitted, "check_not_fitted_error", "works before fit"),
     (FitChangesStateless, "check_stateless", "without a fit: other values"),
     (NamesColumnsAlike, "check_set_output_on_images", "names two columns alike"),
+    (PutsImagesInTables, "check_set_output_on_images", "images became dict"),
     (SilencesWarnings, "check_global_settings_untouched", "warnings.filters"),
     (HoldsLock, "check_pickle", "pickle"),
     (HoldsForeignClass, "check_skops", "needs trust in fractions.Fraction"),

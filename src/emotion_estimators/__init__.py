@@ -13,7 +13,7 @@ first used, so that importing the package loads none of the libraries that its e
 
 from lazy_loader import attach_stub
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 # no __all__: with it, help(emotion_estimators) would be the help of every class in turn
 __getattr__, __dir__, _ = attach_stub(__name__, __file__)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
+from importlib.metadata import metadata
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any, cast
 
 import numpy as np
-from sklearn.base import _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import (
@@ -19,14 +21,18 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 from sklearn.utils._param_validation import validate_params as _validate_params
+from sklearn.utils._set_output import _auto_wrap_is_configured as wraps_output
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _get_feature_names as get_feature_names
 from sklearn.utils.validation import validate_data
 
+from emotion_estimators import __version__
 from emotion_estimators.exceptions import short_messages
 
 __all__ = [
     "HasMethods",
+    "ImageEstimator",
     "Interval",
     "StrOptions",
     "check_feature_names_in",
@@ -40,7 +46,50 @@ __all__ = [
     "train_test_sizes",
     "validate_data",
     "validate_params",
+    "wants_pandas",
+    "wraps_output",
 ]
+
+_DISTRIBUTION = "emotion-estimators"
+_VERSION = "_emotion_estimators_version"  # of what is saved
+
+
+class ImageEstimator(BaseEstimator):
+    """The base of all estimators here: what scikit-learn does only for estimators of its own.
+
+    A saved one says which version of this library saved it, and another version warns when it is
+    loaded. In notebooks it is linked to its page, where the documentation has an address.
+    """
+
+    _doc_link_module = _DISTRIBUTION.replace("-", "_")
+
+    @property
+    def _doc_link_template(self) -> str:
+        base = _documentation()
+        return base and f"{base}/api/generated/{self._doc_link_module}.{{estimator_name}}.html"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), _VERSION: __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        saved = {name: value for name, value in state.items() if name != _VERSION}
+        super().__setstate__(saved)
+        version = state.get(_VERSION)
+        if version != __version__:
+            warnings.warn(
+                f"{type(self).__name__} was saved by {_DISTRIBUTION} {version or 'before 0.1.0'} "
+                f"and is loaded by {__version__}, where it may fail or answer otherwise. Load it "
+                "with the version that saved it, or fit it again.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+
+@cache
+def _documentation() -> str:
+    """Return the address of the documentation, nothing if it has none."""
+    links = (link.split(", ", 1) for link in metadata(_DISTRIBUTION).get_all("Project-URL") or ())
+    return dict(links).get("Documentation", "")
 
 
 # One word, one constraint: the table of the glossary in code.
@@ -145,6 +194,11 @@ def keep_fitted(error: BaseException, note: str) -> None:
     """
     error.add_note(note)
     setattr(error, _KEEPS_FITTED, True)
+
+
+def wants_pandas(transformer: Any) -> bool:
+    """Whether a transformer, or the configuration, is to give DataFrames of pandas."""
+    return bool(_get_output_config("transform", transformer)["dense"] == "pandas")
 
 
 def estimator_check(name: str) -> Callable[..., None]:

@@ -919,6 +919,7 @@ def test_missing_backend():
         """
     said = _run(code, "tensorflow")
     assert said.startswith("MissingDependencyError EmojiCNNClassifier needs the Keras backend 'ten")
+    assert "choose torch, which is installed: set the environment variable KERAS_BACKEND" in said
 
 
 def test_constructing_and_predicting_load_no_heavy_library(fitted, tmp_path):

@@ -819,15 +819,53 @@ def test_timm(squares, monkeypatch):
         module.pretrained_cfg = {"mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
         return module
 
-    timm = types.SimpleNamespace(create_model=create_model, is_model=lambda name: name == "small")
+    def get_pretrained_cfg(name):
+        if name not in ("small", "small.in1k", "small.in22k"):
+            raise RuntimeError("Invalid pretrained tag.")
+
+    timm = types.SimpleNamespace(
+        create_model=create_model,
+        get_pretrained_cfg=get_pretrained_cfg,
+        is_model=lambda name: name == "small",
+        list_models=lambda: ["small"],
+        list_pretrained=lambda pattern: [pattern.replace("*", "in1k"), "small.in22k"],
+    )
     monkeypatch.setitem(sys.modules, "timm", timm)
     net.fit(X, Y).predict(X)
     # weights are fetched for the training, not for the network that gets the trained ones
     assert asked == [("small", True, 0), ("small", False, 0)]
     # as float32
     assert_allclose(net.weights_["pixel_std"].ravel(), [0.4, 0.5, 0.6], rtol=1e-6)
-    with pytest.raises(ValueError, match="network='timm:large', which timm does not know"):
-        net.set_params(network="timm:large").fit(X, Y)
+    with pytest.raises(ValueError, match=r"'timm:smal', which timm does not know\. Did .* small\?"):
+        net.set_params(network="timm:smal").fit(X, Y)
+    with pytest.raises(
+        ValueError, match=r"no 'in11k' of small\. Leave .* its 2, such as in1k or in22k"
+    ):
+        net.set_params(network="timm:small.in11k").fit(X, Y)
+
+
+@pytest.fixture
+def real_timm():
+    """Skip where timm, or a torchvision that fits torch, is not installed."""
+    return pytest.importorskip("timm", reason="makes the network", exc_type=Exception)
+
+
+@pytest.mark.usefixtures("real_timm")
+def test_a_network_of_timm_is_trained_without_a_download(squares):
+    _, Y = squares
+    X = np.random.default_rng(0).integers(0, 256, (len(Y), 160, 160, 3), dtype=np.uint8)
+    net = LightningMultiLabelClassifier(**TINY | {"network": "timm:test_vit", "max_epochs": 1})
+    network = net.fit(X, Y).network_.eval()
+    with torch.no_grad():
+        scores = network(torch.from_numpy(X.astype(np.float32) / 255).permute(0, 3, 1, 2))
+    # float32, in batches of other sizes
+    assert_allclose(net.predict_proba(X), torch.sigmoid(scores).numpy(), atol=1e-5)
+    with pytest.raises(ValueError, match=r"takes 160 x 160 px only: set image_size=\(160, 160\)"):
+        net.set_params(image_size=64).fit(X, Y)
+    with pytest.raises(ValueError, match=r"timm knows no 'r160_in1kk' of test_vit.* r160_in1k"):
+        net.set_params(network="timm:test_vit.r160_in1kk").fit(X, Y)
+    original = make_multilabel_classifier(weights=None, max_epochs=1, batch_size=2, image_size=64)
+    assert original.fit(X, Y).predict_proba(X).shape == (len(X), len(original.classes_))
 
 
 class FirstRow(OwnBackbone):

@@ -42,7 +42,7 @@ def test_crops_and_table(photos, halves, tmp_path, run, read_csv, capsys):
     assert "crop: 8 faces in 6 images: " in said
     assert said.endswith(f"crop: 8 crops in {out}, listed in {out / 'faces.csv'}.\n")
     rows = read_csv(out / "faces.csv")
-    assert list(rows[0]) == [*table_columns(EMOTIONS), "crop"]
+    assert list(rows[0]) == [*table_columns(EMOTIONS), "crop", "version"]
     assert [row["status"] for row in rows].count("unreadable") == 1
     prepared = halves.prepare()
     for row in rows:

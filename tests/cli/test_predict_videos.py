@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emotion_estimators import __version__
 from emotion_estimators.analysis import analyze_video, video_columns
 from emotion_estimators.analysis.tracks import Tracks
 from emotion_estimators.cli.videos import Begun, estimate_total
@@ -29,7 +30,8 @@ def test_the_table_is_that_of_analyze_video(clip, halves, tmp_path, run, capsys)
     assert run("predict", clip, "--out", out, "--full", "--frame-step", 3) == 0
     expected = analyze_video(clip, frame_step=3, cropper=halves)
     table = pd.read_csv(out, dtype={"face": "Int64", "frame": "Int64", "track": "Int64"})
-    assert table.columns.tolist() == video_columns(EMOTIONS)
+    assert table.columns.tolist() == [*video_columns(EMOTIONS), "version"]
+    assert set(table.pop("version")) == {__version__}
     words = ["image", "status", "emotion", "smoothed"]
     for name in words:
         assert table[name].fillna("").tolist() == expected[name].fillna("").tolist()

@@ -1,6 +1,8 @@
 """Every block of code in the README and the documentation runs and prints what is shown.
 
-The blocks of a file are run in order, in one namespace and one empty folder, without network:
+The blocks of a file are run in order, in one namespace and one empty folder, without network. A
+comment ``.. needs: module, other>=1.2`` begins a part of its own, which is skipped where one of
+these is missing, and whose blocks do not see those before it:
 
 - Python, ````` ```python ````` in Markdown and ``.. code-block:: python`` in reStructuredText;
   a ``>>>`` session there is run by doctest;
@@ -47,7 +49,7 @@ REASONS = (
 NUMBER = re.compile(r"\d+\.\d+")
 TOLERANCE = 0.02
 # of what an environment of the lowest supported versions, or without extras, may lack
-MODULE = re.compile(r"^\.\. needs: (\w+)$", re.MULTILINE)
+NEEDS = re.compile(r"^\.\. needs: (.+)$", re.MULTILINE)
 
 MARKDOWN = re.compile(
     r"(?:^<!-- not run: (?P<reason>[^\n]*) -->\n+)?^```(?P<kind>\w*)\n(?P<body>.*?)^```$",
@@ -144,13 +146,34 @@ def alone(tmp_path, monkeypatch) -> Iterator[None]:
         sys.modules["matplotlib.pyplot"].close("all")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def parts(path: Path) -> list[tuple[list[str], list[Block]]]:
+    """Return what each part of a file needs, ``module`` or ``module>=version``, and its blocks."""
+    text, found = path.read_text(encoding="utf-8"), blocks(path)
+    marks = list(NEEDS.finditer(text))
+    ends = [mark.start() for mark in marks] + [len(text)]
+    first = [block for block in found if block.end <= ends[0]]
+    its = [([], first)] if first else []
+    for mark, end in zip(marks, ends[1:], strict=True):
+        its.append((mark[1].split(", "), [b for b in found if mark.end() < b.end <= end]))
+    return its
+
+
+PARTS = [
+    pytest.param(path, needs, its, id=f"{path.relative_to(ROOT)}:{','.join(needs)}".rstrip(":"))
+    for path in FILES
+    for needs, its in parts(path)
+]
+
+
+@pytest.mark.parametrize(("path", "needs", "its"), PARTS)
 @pytest.mark.usefixtures("alone")
-def test_blocks_run_and_print_what_is_shown(path: Path) -> None:
-    for module in MODULE.findall(path.read_text(encoding="utf-8")):
-        pytest.importorskip(module, reason=f"the blocks of {path.name} need it")
+def test_blocks_run_and_print_what_is_shown(path: Path, needs: list[str], its: list[Block]) -> None:
+    for need in needs:
+        module, _, version = need.partition(">=")
+        reason = f"blocks of {path.name} need {need}"
+        pytest.importorskip(module, minversion=version or None, reason=reason)
     names: dict[str, object] = {"__name__": "__documentation__"}
-    for block in blocks(path):
+    for block in its:
         if block.reason is not None:
             assert block.reason.startswith(REASONS), f"{path}:{block.line}: {block.reason}"
             continue
@@ -166,7 +189,7 @@ def test_blocks_run_and_print_what_is_shown(path: Path) -> None:
 
 def test_nothing_is_overlooked() -> None:
     """As many blocks are found as there are marks of them, and most of them are run."""
-    found = {path: blocks(path) for path in FILES}
+    found = {path: [b for _, its in parts(path) for b in its] for path in FILES}
     for path, its in found.items():
         text = path.read_text(encoding="utf-8")
         mark = r"^```python$" if path.suffix == ".md" else r"code(?:-block)?:: (?:python|console)"
@@ -198,6 +221,21 @@ def test_what_is_to_be_typed_exists(path: Path) -> None:
         make, target = line.split()[:2]
         assert make == "make", line
         assert target in targets, line
+
+
+def test_what_is_needed_begins_a_part(tmp_path) -> None:
+    page = tmp_path / "page.rst"
+    block = ".. code-block:: python\n\n   {}\n\n"
+    page.write_text(
+        block.format("1")
+        + ".. needs: torch, sklearn>=1.8\n\n"
+        + block.format("2")
+        + block.format("3")
+        + ".. needs: dask\n\n"
+        + block.format("4")
+    )
+    found = [(needs, [b.code.strip() for b in its]) for needs, its in parts(page)]
+    assert found == [([], ["1"]), (["torch", "sklearn>=1.8"], ["2", "3"]), (["dask"], ["4"])]
 
 
 def test_a_wrong_block_fails(tmp_path, monkeypatch) -> None:

@@ -3,12 +3,11 @@
 import importlib
 import inspect
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-from emotion_estimators.weights import list_cards
+from emotion_estimators.weights import get_card, list_cards
 
 DOCS = Path(__file__).parents[2] / "docs"
 MODULES = [
@@ -52,15 +51,15 @@ def test_what_the_reference_lists_exists() -> None:
         assert hasattr(importlib.import_module(module), name)
 
 
-def test_cards_are_written_out() -> None:
-    pytest.importorskip("sphinx", reason="the directive is one of Sphinx")
-    sys.path.insert(0, str(DOCS / "_ext"))
-    try:
-        weight_cards = importlib.import_module("weight_cards")
-    finally:
-        sys.path.pop(0)
+@pytest.fixture
+def card_texts(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    return importlib.import_module("card_texts")
+
+
+def test_cards_are_written_out(card_texts) -> None:
     for card in list_cards():
-        text = "\n".join(weight_cards.lines(card)).replace("\\", "")
+        text = "\n".join(card_texts.lines(card)).replace("\\", "")
         told = [card.name, card.file_name, card.sha256, card.licence, card.training_data]
         told += [card.url or "with the package", card.limits, card.measured_on, *card.labels]
         for figure in (card.published_accuracy, card.measured_accuracy):
@@ -68,13 +67,43 @@ def test_cards_are_written_out() -> None:
         assert [fact for fact in told if fact not in text] == []
 
 
-def test_pages_made_of_the_readme_find_their_sections() -> None:
+def test_the_table_of_models_has_a_row_for_each_card(card_texts) -> None:
+    text = "\n".join(card_texts.table_lines(list_cards())).replace("\\", "")
+    rows = text.split("\n   * - ")[2:]  # after the heading
+    assert len(rows) == len(list_cards()) > 3
+    for row, card in zip(rows, list_cards(), strict=True):
+        told = [card.name, card.task, card.licence, card.training_data_terms]
+        told += [f"{card.size / 1e6:.1f} MB"] if card.size is not None else []
+        assert [fact for fact in told if fact not in row] == []
+        assert row.count("\n     - ") == len(card_texts.COLUMNS) - 1
+
+
+def test_accuracies_have_their_true_names(card_texts) -> None:
+    embedded, old, faces, detector = map(get_card, ("embedded", "model_v6_23", "vggface2", "yunet"))
+    told = [text.replace("\\", "") for text in card_texts.accuracies(embedded)]
+    assert len(told) == len(embedded.outputs) == 2
+    for text, output in zip(told, embedded.outputs, strict=True):
+        name, value = text.rsplit(": ", 1)
+        assert name.startswith(f"{output}: ")
+        assert (name, float(value)) in {(n, round(v, 3)) for n, v, *_ in embedded.figures}
+    (measured, published) = card_texts.accuracies(old)
+    assert "FER2013 PublicTest" in measured
+    assert published.startswith("published: 0.613 (validation accuracy")
+    assert card_texts.accuracies(faces)[0].startswith("published: 0.997 (pairs of LFW")
+    assert card_texts.accuracies(detector) == ["not measured"]
+
+
+@pytest.mark.parametrize("page", ["front.md", "limits.md"])
+def test_pages_made_of_the_readme_find_their_sections(page: str) -> None:
     readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
-    for page in ("figures.md", "limits.md"):
-        text = (DOCS / page).read_text(encoding="utf-8")
-        begin, end = re.findall(r'^:(?:start-after|end-before): "(.*)"$', text, re.MULTILINE)
-        assert readme.count(begin) == 1
-        assert len(readme.partition(begin)[2].partition(end)[0]) > 500
+    text = (DOCS / page).read_text(encoding="utf-8")
+    begin, end = re.findall(r'^:(?:start-after|end-before): "(.*)"$', text, re.MULTILINE)
+    assert readme.count(begin) == 1
+    assert len(readme.partition(begin)[2].partition(end)[0]) > 500
+
+
+def test_the_readme_is_short() -> None:
+    assert len((DOCS.parent / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
 def test_every_page_is_in_a_table_of_contents() -> None:
@@ -82,5 +111,5 @@ def test_every_page_is_in_a_table_of_contents() -> None:
     pages = {
         str(path.relative_to(DOCS).with_suffix(""))
         for path in [*DOCS.glob("*.rst"), *DOCS.glob("*.md"), *DOCS.glob("guide/*.rst")]
-    } - {"index"}
+    } - {"index", "front"}
     assert pages <= set(re.findall(r"^   ([\w/]+)$", index, re.MULTILINE))

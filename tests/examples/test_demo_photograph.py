@@ -63,6 +63,7 @@ def test_without_data_or_network(demo, monkeypatch, capsys, tmp_path):
     assert abs(x + width / 2 - 225) < 30
     assert abs(y + height / 2 - 120) < 30
     check_pictures(tmp_path / "new", astronaut(), boxes)
+    assert "Faces in 1 photograph<" in (tmp_path / "new" / "photograph_report.html").read_text()
 
 
 def test_the_real_photograph(demo, data_dir, capsys, tmp_path):
@@ -72,3 +73,5 @@ def test_the_real_photograph(demo, data_dir, capsys, tmp_path):
     boxes = read_boxes(printed)
     assert len(boxes) == 6
     check_pictures(tmp_path, read_image(data_dir / "photos" / "multiface.jpg"), boxes)
+    page = (tmp_path / "photograph_report.html").read_text()
+    assert "multiface.jpg, with 6 numbered faces" in page

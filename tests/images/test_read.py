@@ -16,9 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from PIL import Image, ImageOps, features
+from scipy.ndimage import gaussian_filter
 
 from emotion_estimators.exceptions import ImageReadError
 from emotion_estimators.images import formats, read, read_image, read_image_size, stripped
+from emotion_estimators.images.read import decode_image
 
 HEIGHT, WIDTH = 5, 7
 ORIENTED = {  # EXIF orientation: the stored pixels of an upright image, by the EXIF standard
@@ -89,6 +91,42 @@ def test_jpeg_equals_pillow(mode: str) -> None:
     encoded = encode(image, "jpeg")
     wanted = Image.open(BytesIO(encoded)).convert("L" if mode == "L" else "RGB")
     assert_same(encoded, np.asarray(wanted))
+
+
+@pytest.mark.parametrize("step", [1, 2, 4, 8])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"quality": 30, "subsampling": 2},
+        {"quality": 95, "subsampling": 1, "progressive": True},
+        {"subsampling": 0, "restart_marker_rows": 1},
+        {"keep_rgb": True},
+        {"mode": "L"},
+        {"mode": "CMYK"},
+    ],
+    ids=str,
+)
+def test_jpeg_files_whole_and_as_drafts_equal_pillows(options: dict, step: int) -> None:
+    options = dict(options)
+    pixels = gaussian_filter(noise(123, 205, 3).astype(np.float32), (3, 3, 0))
+    pixels = ((pixels - pixels.min()) / np.ptp(pixels) * 255).astype(np.uint8)
+    image = Image.fromarray(pixels).convert(options.pop("mode", "RGB"))
+    encoded = encode(image, "jpeg", **options)
+    opened = Image.open(BytesIO(encoded))
+    opened.draft(opened.mode, (205 // step, 123 // step))
+    expected = np.asarray(opened if opened.mode == "L" else opened.convert("RGB"))
+    assert expected.shape[:2] == (-(-123 // step), -(-205 // step))
+    assert_array_equal(decode_image(encoded, min_side=205 // step), expected)
+
+
+def test_jpeg_files_are_decoded_without_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = encode(noise(HEIGHT, WIDTH, 3), "jpeg")
+    expected = np.asarray(Image.open(BytesIO(encoded)))
+    monkeypatch.setattr(read, "find_reader", lambda _: None)
+    assert_array_equal(read_image(encoded), expected)
+    # what is damaged, Pillow must read or refuse
+    with pytest.raises(ImageReadError, match="not an image in a format that is read, or damaged"):
+        read_image(encoded[:-40])
 
 
 def test_rgba_is_composited_on_white() -> None:

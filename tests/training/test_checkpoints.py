@@ -145,6 +145,22 @@ def test_another_trainings_file_is_refused_with_what_differs(checkpoints, tmp_pa
     assert len(str(caught.value)) < 1500
 
 
+def test_a_checkpoint_of_another_version_is_told_of(tmp_path):
+    def checkpoints(version, **parts):
+        return Checkpoints("Net", tmp_path, {"versions": {"emotion-estimators": version}, **parts})
+
+    for version in ("0.0.8", "0.0.9"):
+        old = checkpoints(version, images="a")
+        old.prepare()
+        old.save(STATE, is_over=False)
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "last.npz").write_bytes(b"PK")
+    with pytest.warns(UserWarning, match=r"starts from the beg.*='0\.0\.[89]' \(now '0\.1\.0'\)"):
+        assert checkpoints("0.1.0", images="a").find(True) is None
+    assert checkpoints("0.1.0", images="b").find(True) is None  # of another training
+    assert checkpoints("0.0.9", images="a").find(True) is not None
+
+
 def test_a_difference_is_named_where_it_is(tmp_path):
     parts = {"network": {"name": "small", "widths": [1, 2]}, "start": None}
     one = Checkpoints("Net", tmp_path, parts)

@@ -12,17 +12,23 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators import __version__
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
-from emotion_estimators._sklearn import fit_context, keep_fitted
+from emotion_estimators._sklearn import ImageEstimator, fit_context, keep_fitted
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.pool import pool
-from emotion_estimators.training.checkpoints import Checkpoints, describe, differences, digest
+from emotion_estimators.training.checkpoints import (
+    VERSIONS,
+    Checkpoints,
+    describe,
+    differences,
+    digest,
+)
 from emotion_estimators.training.progress import TrainingTask, Weights
 from emotion_estimators.training.targets import (
     Targets,
@@ -54,7 +60,7 @@ _NOT_DESCRIBED = frozenset(
 )  # fmt: skip
 
 
-class NetworkClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+class NetworkClassifier(ClassifierMixin, ImageEstimator, metaclass=ABCMeta):
     """Fit, predictions and state of a classifier that trains a network.
 
     A class lists and assigns its own parameters, and says how its network is described, trained,
@@ -248,7 +254,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
                     # what was drawn of it, so that an int is what a RandomState of the same seed is
                     "random_state": np.r_[seed, train] if is_seeded else None,
                     "callbacks": list(self.callbacks or []),
-                    "versions": {"emotion-estimators": __version__},
+                    VERSIONS: {"emotion-estimators": __version__},
                     **self._parts(),
                 }
             )

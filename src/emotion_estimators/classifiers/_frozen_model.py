@@ -1,13 +1,13 @@
 """What a name or a file, and a user's parameters, say together about a frozen classifier.
 
-Imports `training`, `networks`, `weights` and `labels`; for `pretrained_emotion_classifier`.
+Imports `networks`, `weights` and its neighbour `_frozen_settings`; for the pretrained classifier.
 """
 
 from __future__ import annotations
 
 import os
-import reprlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,14 +15,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
-from emotion_estimators._untrusted import read_json
-from emotion_estimators.exceptions import WeightsError, counted
+from emotion_estimators.classifiers._frozen_settings import (
+    OF_ONE,
+    OF_SEVERAL,
+    check_activation,
+    distinct_names,
+    read_metadata,
+    settle_classes,
+    settle_color,
+    settle_labels,
+    settle_output,
+    settle_scaling,
+    settle_size,
+    shown,
+    training_prior_of,
+)
+from emotion_estimators.exceptions import counted
 from emotion_estimators.features._embedding import network_weights
 from emotion_estimators.images import to_rgb
-from emotion_estimators.images.sizes import parse_size
-from emotion_estimators.labels import canonical_emotion
-from emotion_estimators.networks.onnx.network import FEATURES, OnnxNetwork
+from emotion_estimators.networks.onnx.network import OnnxNetwork
 from emotion_estimators.networks.onnx.reader import Ending
 from emotion_estimators.networks.onnx.session import choose_providers
 from emotion_estimators.validation import check_class_prior, check_labels
@@ -30,26 +43,18 @@ from emotion_estimators.weights import WeightCard, fetch_weights, list_cards
 from emotion_estimators.weights.files import files_sha256
 from emotion_estimators.weights.registry import find_card
 
-__all__ = ["FrozenModel", "check_vocabulary", "foretold_classes", "load_model", "named_card"]
+__all__ = [
+    "FrozenModel",
+    "ModelFile",
+    "check_vocabulary",
+    "foretold_classes",
+    "load_model",
+    "named_card",
+]
 
-_SUFFIXES = (".onnx", ".hdf5", ".h5")
-# What a file may say of itself.
-_MAX_SIDE = 4096  # pixels, of the images
-_MAX_JSON = 1_000_000  # bytes
-_MAX_LABEL = 1000  # characters
-_METADATA = ("image_size", "scaling", "color", "output", "class_prior")
-_REPR = reprlib.Repr()
-_REPR.maxlist = _REPR.maxtuple = 10
-_REPR.maxstring = _REPR.maxother = 80
-_OF_ONE = (
-    "whose outputs are probabilities already: softmax would press them together. Leave "
-    "activation None."
-)
-_OF_SEVERAL = (
-    "is one of several labels: its outputs are sigmoids, each the probability of a label by "
-    "itself, which no activation turns into the probabilities of classes. It is none for this "
-    "estimator."
-)
+_SUFFIXES = (".onnx", ".hdf5", ".h5", ".keras")
+# A registered name, a file, or the JSON of a Keras architecture and the file of its weights.
+ModelFile = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +69,7 @@ class FrozenModel:
     color: str
     low: NDArray[np.float32]
     high: NDArray[np.float32]
-    softmax: bool
+    activation: str | None
     mirrored: bool
     classes: NDArray[Any]
     training_prior: NDArray[np.float64] | None
@@ -96,11 +101,13 @@ class FrozenModel:
             # side by side, so that both go through the network in one run
             inputs = np.stack([inputs, inputs[:, :, ::-1]], axis=1).reshape(-1, *inputs.shape[1:])
             run_size *= 1 if self.network.batch_size else 2
-        outputs = self.network.run(
+        outputs: NDArray[Any] = self.network.run(
             inputs,
             batch_size=run_size,
             n_threads=1 if self.network.on_device else n_threads,
         )
+        if self.network.n_outputs == 1:
+            outputs = _two_columns(outputs, of_scores=self.activation == "sigmoid")
         if outputs.shape[1] != len(self.labels):
             raise ValueError(
                 f"Expected one label for each output of the network, got {len(self.labels)} "
@@ -111,10 +118,11 @@ class FrozenModel:
                 "Expected the network to give numbers, got NaN or infinity: it was not trained "
                 "well, or scaling is not what it was trained with."
             )
-        if not self.softmax:
+        if self.activation is None:
             _check_probabilities(outputs, self.network.ending)
         kept = outputs[:, self.columns].astype(np.float64)
-        probabilities = self._normalized(_exponentials(kept) if self.softmax else kept)
+        is_score = self.activation == "softmax"
+        probabilities = self._normalized(_exponentials(kept) if is_score else kept)
         if self.mirrored:
             probabilities = probabilities.reshape(len(images), 2, -1).mean(axis=1)
         if self.class_prior is None or self.training_prior is None:
@@ -177,7 +185,7 @@ class FrozenModel:
 def load_model(
     owner: str,
     *,
-    model: str | os.PathLike[str],
+    model: ModelFile,
     output: str | None,
     precision: str | None,
     labels: ArrayLike | None,
@@ -202,18 +210,19 @@ def load_model(
     if card is not None and any(value is not None for value in told.values()):
         given = ", ".join(name for name, value in told.items() if value is not None)
         raise ValueError(
-            f"{owner} knows {given} of model={os.fspath(model)!r}: leave it None. It is for files "
-            "of your own."
+            f"{owner} knows {given} of model={card.name!r}: leave it None. It is for files of your "
+            "own."
         )
     # all that costs nothing comes before a download
     if card is not None:
-        _settle_classes(owner, classes, card.labels)
+        settle_classes(owner, classes, card.labels)
     providers = choose_providers(device, needed_by=owner)
+    architecture = None
     if card is None:
-        path = _find(owner, model, precision)
+        path, architecture = _find(owner, model, precision)
     else:
         path = _fetch(owner, card, precision, verbose=verbose)
-    weights = network_weights(owner, path, providers)
+    weights = network_weights(owner, path, providers, architecture=architecture)
     network = weights.read()
     # ONNX Runtime goes to the CPU by itself where its library finds no device
     if str(device).startswith("cuda") and not network.on_device:
@@ -223,14 +232,17 @@ def load_model(
         )
     if card is None:
         card = find_card(weights.hash, "emotion")
-    known = {**_read_metadata(network, path), **_facts(card)}
+    known = {**read_metadata(network, path), **_facts(card)}
     settled = {name: known.get(name) if value is None else value for name, value in chosen.items()}
     network = network.at(
-        _settle_output(owner, output, known.get("output"), settled["labels"], network)
+        settle_output(owner, output, known.get("output"), settled["labels"], network)
     )
-    names = _settle_labels(owner, settled["labels"], network, path)
-    kept = _settle_classes(owner, classes, names)
-    training_prior = _training_prior(known.get("class_prior"), network, names, kept)
+    size = settle_size(owner, settled["image_size"], network)
+    network = network.for_images(size, settled["color"])
+    check_activation(owner, activation, network)
+    names = settle_labels(owner, settled["labels"], network, path)
+    kept = settle_classes(owner, classes, names)
+    training_prior = training_prior_of(known.get("class_prior"), network, names, kept)
     wanted = check_class_prior(class_prior, kept, name=owner)
     if wanted is not None and training_prior is None:
         raise ValueError(
@@ -239,10 +251,8 @@ def load_model(
             f"{network.output!r}, a number for each class. Leave class_prior None, or use "
             "emotion_estimators.metrics.adjust_class_prior on the probabilities."
         )
-    size = _settle_size(owner, settled["image_size"], network)
-    network = network.for_images(size, settled["color"])
-    color = _settle_color(owner, settled["color"], network)
-    low, high = _settle_scaling(owner, settled["scaling"], network)
+    color = settle_color(owner, settled["color"], network)
+    low, high = settle_scaling(owner, settled["scaling"], network)
     opened = FrozenModel(
         network=network,
         files=weights.files,
@@ -253,7 +263,7 @@ def load_model(
         color=color,
         low=low,
         high=high,
-        softmax=activation == "softmax",
+        activation=activation,
         mirrored=bool(
             card is not None and card.test_time_augmentation
             if test_time_augmentation is None
@@ -262,26 +272,25 @@ def load_model(
         training_prior=training_prior,
         class_prior=wanted,
     )
-    if opened.softmax and (network.activation or opened.gives_probabilities()):
-        raise ValueError(
-            f'{owner} got activation="softmax" for {path}, '
-            + (f"which {_OF_SEVERAL}" if network.activation == "sigmoid" else _OF_ONE)
-        )
+    if activation == "softmax" and opened.gives_probabilities():
+        raise ValueError(f'{owner} got activation="softmax" for {path}, {OF_ONE}')
     return opened
 
 
 def foretold_classes(model: Any, labels: Any, classes: Any) -> NDArray[Any] | None:
     """Return the classes that the parameters or a card tell, None where only a file does."""
     if classes is None:
-        card = named_card(model) if isinstance(model, str | os.PathLike) else None
+        card = named_card(model)
         classes = labels if card is None else card.labels
-        classes = None if classes is None else sorted(_names(classes) or ())
-    names = None if classes is None else _names(classes)
+        classes = None if classes is None else sorted(distinct_names(classes) or ())
+    names = None if classes is None else distinct_names(classes)
     return np.array(names) if names else None
 
 
-def named_card(model: str | os.PathLike[str]) -> WeightCard | None:
+def named_card(model: Any) -> WeightCard | None:
     """Return the card of a model that goes by a name, None of any other."""
+    if not isinstance(model, str | os.PathLike):
+        return None
     return next((card for card in list_cards("emotion") if card.name == os.fspath(model)), None)
 
 
@@ -323,8 +332,8 @@ def check_vocabulary(
             "these; images of other classes are to be left out."
         )
     raise ValueError(
-        f"{owner} has a fixed set of classes, {_shown(classes.tolist())}, and expected y to hold "
-        f"their names, got {_shown(strange)}. {advice}"
+        f"{owner} has a fixed set of classes, {shown(classes.tolist())}, and expected y to hold "
+        f"their names, got {shown(strange)}. {advice}"
     )
 
 
@@ -338,231 +347,50 @@ def _fetch(owner: str, card: WeightCard, precision: str | None, *, verbose: int)
     return fetch_weights(card.name, precision=precision, verbose=verbose)
 
 
-def _find(owner: str, model: str | os.PathLike[str], precision: str | None) -> Path:
-    """Return a file of the user's own."""
+def _find(owner: str, model: ModelFile, precision: str | None) -> tuple[Path, Path | None]:
+    """Return a file of the user's own, and the file of its architecture if that was given."""
+    choices = ", ".join(repr(card.name) for card in list_cards("emotion"))
+    wanted = f"{owner} expected model to be {choices}, or the path of a file {', '.join(_SUFFIXES)}"
+    architecture = None
+    if not isinstance(model, str | os.PathLike):
+        if len(model) != 2 or not all(isinstance(each, str | os.PathLike) for each in model):
+            raise ValueError(
+                f"{wanted}, or (architecture, weights), a .json and a file of Keras, got "
+                f"{shown(list(model))}."
+            )
+        architecture, model = Path(model[0]), model[1]
+        if not architecture.is_file():
+            raise FileNotFoundError(
+                f"{owner} expected the first of model to be the architecture, a .json that Keras "
+                f"wrote; there is no file {architecture}."
+            )
     name = os.fspath(model)
     path = Path(name)
-    if path.is_file() and path.suffix.lower() in _SUFFIXES:
+    suffix = path.suffix.lower()
+    if architecture is not None and suffix not in (".h5", ".hdf5"):
+        raise ValueError(
+            f"{owner} expected model to be (architecture, weights), the weights in a file .h5 or "
+            f".hdf5 of Keras, got {name!r}."
+        )
+    if path.is_file() and suffix in _SUFFIXES:
         if precision is not None:
             raise ValueError(
                 f"{owner} got precision={precision!r} for {path}: a file of your own computes in "
                 "the numbers that it holds. Leave precision None."
             )
-        return path
-    choices = ", ".join(repr(card.name) for card in list_cards("emotion"))
-    wanted = f"{owner} expected model to be {choices}, or the path of a file {', '.join(_SUFFIXES)}"
-    if path.suffix.lower() in _SUFFIXES and not path.exists():
+        return path, architecture
+    if suffix in _SUFFIXES and not path.exists():
         raise FileNotFoundError(f"{wanted}; there is no file {name}.")
     if path.exists():
         raise ValueError(f"{wanted}; {name} is {'a folder' if path.is_dir() else 'another file'}.")
     raise ValueError(f"{wanted}, got {name!r}.")
 
 
-def _read_metadata(network: OnnxNetwork, path: Path) -> dict[str, Any]:
-    """Return the settings that `EmotionCNNClassifier.export_onnx` writes into a file."""
-    keys = {"classes": "labels", **{key: key for key in _METADATA}}
-    return {
-        name: _parse(network.metadata[key], f"{path}: its metadata {key!r}")
-        for key, name in keys.items()
-        if key in network.metadata
-    }
-
-
-def _parse(text: str, where: str) -> Any:
-    """Return what a JSON text of a stranger holds."""
-    try:
-        return read_json(text, max_bytes=_MAX_JSON, name=where)
-    except ValueError as error:
-        raise WeightsError(f"{error}.") from error
-
-
-def _names(labels: Any) -> list[str] | None:
-    """Return distinct names as a list, None for anything else."""
-    is_list = hasattr(labels, "__len__") and not isinstance(labels, str | bytes | dict)
-    names = np.asarray(labels, dtype=object).tolist() if is_list else []
-    if not names or not all(isinstance(name, str) for name in names):
-        return None
-    return [str(name) for name in names] if len(set(names)) == len(names) else None
-
-
-def _settle_output(owner: str, output: Any, known: Any, labels: Any, network: OnnxNetwork) -> str:
-    """Return the name of the output that answers."""
-    if output == FEATURES and FEATURES in network.outputs and len(network.outputs) > 1:
-        raise ValueError(
-            f"{owner} answers with classes, and the output {FEATURES!r} gives none. "
-            "emotion_estimators.EmotionEmbedder hands out features."
-        )
-    answers = [name for name in network.outputs if name != FEATURES] or [FEATURES]
-    if output is None:
-        output = known if known in answers else None
-    if output is None:
-        rows = {name: n for name in answers for n in _row_lengths(network, name)}
-        answers = list(rows) or answers
-        n_labels = len(_names(labels) or ())
-        fitting = [name for name in answers if n_labels and rows.get(name) == n_labels]
-        output = next((found[0] for found in (answers, fitting) if len(found) == 1), None)
-    if output is None or output not in answers:
-        raise ValueError(
-            f"{owner} expected output to be one of those of {network.path}, "
-            f"{_shown(answers)}, got {_shown(output)}."
-        )
-    return str(output)
-
-
-def _row_lengths(network: OnnxNetwork, output: str) -> list[int | None]:
-    """Return how many values an output gives for each image, nothing where that is no row."""
-    try:
-        return [network.at(output).n_outputs]
-    except WeightsError:
-        return []
-
-
-def _training_prior(
-    stated: Any, network: OnnxNetwork, labels: tuple[str, ...], classes: NDArray[Any]
-) -> NDArray[np.float64] | None:
-    """Return the prior that the chosen output learned, (n_classes,), if the file states it.
-
-    Raises WeightsError if it states something else.
-    """
-    prior = stated.get(network.output) if isinstance(stated, dict) else stated
-    if prior is None:
-        return None
-    where = f"{network.path}: its metadata 'class_prior'"
-    if not isinstance(prior, list):
-        raise WeightsError(f"{where}: expected a number for each class, got {_shown(prior)}.")
-    try:
-        shares = check_class_prior(prior, labels, name=where)
-    except ValueError as error:
-        raise WeightsError(str(error)) from error
-    assert shares is not None  # noqa: S101 - a list is no None
-    kept = shares[[labels.index(name) for name in classes.tolist()]]
-    of_the_kept: NDArray[np.float64] = kept / kept.sum()
-    return of_the_kept
-
-
-def _settle_labels(owner: str, labels: Any, network: OnnxNetwork, path: Path) -> tuple[str, ...]:
-    if labels is None:
-        raise ValueError(
-            f"{owner} needs labels for {path}: the class of each output of the network, in its "
-            "order, such as emotion_estimators.labels.EMOTIONS or FER_PACKAGE_LABELS."
-        )
-    names = _names(labels)
-    if names is None:
-        raise ValueError(
-            f"{owner} expected labels to be distinct strings, got {_shown(labels)}. Pass labels: a "
-            f"name for each output of {path}."
-        )
-    unusable = [name for name in names if not 0 < len(name) <= _MAX_LABEL or not name.isprintable()]
-    if unusable:
-        raise ValueError(
-            f"{owner} expected labels of 1 to {_MAX_LABEL:,} printable characters, got "
-            f"{_shown(unusable)}. Pass labels: a name for each output of {path}."
-        )
-    if len(names) != (network.n_outputs or len(names)):
-        raise ValueError(
-            f"{owner} expected {counted(network.n_outputs or 0, 'label')}, one for each output of "
-            f"{path}, got {len(names)}: {_shown(names)}."
-        )
-    for name in names:
-        spelled = _canonical(name)
-        if spelled != name:
-            raise ValueError(
-                f"{owner} expected {spelled!r} among the labels, got {name!r}. Pass labels, "
-                "spelled as in emotion_estimators.labels.EMOTIONS."
-            )
-    return tuple(names)
-
-
-def _settle_classes(owner: str, classes: Any, labels: tuple[str, ...]) -> NDArray[Any]:
-    """Return the labels that answers may have."""
-    if classes is None:
-        return np.array(sorted(labels))
-    names = _names(classes)
-    if names is None or len(names) < 2 or not set(names) <= set(labels):
-        raise ValueError(
-            f"{owner} expected classes to be two or more distinct names out of "
-            f"{_shown(list(labels))}, got {_shown(classes)}."
-        )
-    return np.array(names)
-
-
-def _canonical(name: str) -> str:
-    """Return the canonical spelling of an emotion, and other names as they are."""
-    try:
-        return canonical_emotion(name)
-    except ValueError:
-        return name
-
-
-def _settle_size(owner: str, size: Any, network: OnnxNetwork) -> tuple[int, int]:
-    if size is None and None in network.image_size:
-        raise ValueError(
-            f"{owner} needs image_size: the network takes images of any size, {network.image_size}."
-        )
-    height, width = parse_size(network.image_size if size is None else size, name=owner)
-    if max(height, width) > _MAX_SIDE:
-        raise ValueError(
-            f"{owner} expected image_size of at most {_MAX_SIDE:,} a side, got {height, width}."
-        )
-    if any(v not in (None, w) for v, w in zip(network.image_size, (height, width), strict=True)):
-        raise ValueError(
-            f"{owner} got image_size={height, width} for a network that takes images of "
-            f"{network.image_size}."
-        )
-    return height, width
-
-
-def _settle_color(owner: str, color: Any, network: OnnxNetwork) -> str:
-    if color is None:
-        return "grey" if network.n_channels == 1 else "rgb"
-    choices = ("grey",) if network.n_channels == 1 else ("grey", "rgb")
-    if color not in choices:
-        raise ValueError(
-            f"{owner} expected color to be one of {choices} for a network of "
-            f"{counted(network.n_channels or 0, 'channel')}, got {_shown(color)}."
-        )
-    return str(color)
-
-
-def _settle_scaling(
-    owner: str, scaling: Any, network: OnnxNetwork
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the values of black and white."""
-    whole = network.images.whole_numbers
-    if whole is not None:
-        if scaling is not None and not _is_pair(scaling, whole):
-            raise ValueError(
-                f"{owner} expected scaling to be {whole} or None for {network.path}, which takes "
-                f"pixels as whole numbers ({network.images.dtype}), got {_shown(scaling)}."
-            )
-        return np.array(whole[0], np.float32), np.array(whole[1], np.float32)
-    n_channels = network.n_channels or 1
-    wanted = "(low, high), the values of black and white, each a number or one per channel"
-    try:
-        low, high = (0, 1) if scaling is None else scaling
-        values = np.asarray(low, np.float32), np.asarray(high, np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{owner} expected scaling to be {wanted}, got {_shown(scaling)}."
-        ) from error
-    good_shapes = ((), (n_channels,)) if n_channels > 1 else ((),)
-    for value in values:
-        if value.shape not in good_shapes or not np.all(np.isfinite(value)):
-            raise ValueError(
-                f"{owner} expected scaling to be {wanted} of {n_channels}, got {_shown(scaling)}."
-            )
-    return values
-
-
-def _is_pair(value: Any, pair: tuple[int, int]) -> bool:
-    """Whether a value is these two numbers, once or for each channel."""
-    try:
-        return all(
-            bool(np.all(np.asarray(given, np.float64) == wanted))
-            for given, wanted in zip(value, pair, strict=True)
-        )
-    except (TypeError, ValueError):
-        return False
+def _two_columns(values: NDArray[np.float32], *, of_scores: bool) -> NDArray[np.float64]:
+    """Return the probabilities of two classes; `values`, (n, 1), are of the second."""
+    second = values.astype(np.float64)
+    second = expit(second) if of_scores else second
+    return np.concatenate([1 - second, second], axis=1)  # (n, 2)
 
 
 def _exponentials(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -572,7 +400,7 @@ def _exponentials(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return values
 
 
-def _are_probabilities(outputs: NDArray[np.float32], ending: Ending) -> bool:
+def _are_probabilities(outputs: NDArray[Any], ending: Ending) -> bool:
     """Whether rows, (n, n_outputs), are not negative and sum to 1."""
     sums = outputs.astype(np.float64).sum(axis=1)
     low, high = 1 - 1e-3, 1 + 1e-3
@@ -583,20 +411,20 @@ def _are_probabilities(outputs: NDArray[np.float32], ending: Ending) -> bool:
     return bool(outputs.min() >= 0 and sums.min() > low and sums.max() < high)
 
 
-def _check_probabilities(outputs: NDArray[np.float32], ending: Ending) -> None:
+def _check_probabilities(outputs: NDArray[Any], ending: Ending) -> None:
     """Raise, with advice that fits, if these outputs, (n, n_outputs), are no probabilities."""
     if _are_probabilities(outputs, ending):
         return
     activation = ending.activation
     low, high = float(outputs.min()), float(outputs.max())
     if activation == "sigmoid":
-        advice = f"This network {_OF_SEVERAL}"
+        advice = f"This network {OF_SEVERAL}"
     elif activation == "softmax":
         advice = "Its softmax does not run over the classes."
     elif low >= 0 and high <= 1:
         advice = (
             "They lie in 0..1 and do not sum to 1: if each is the probability of a label by "
-            f'itself, this {_OF_SEVERAL} If they are scores (logits), set activation="softmax".'
+            f'itself, this {OF_SEVERAL} If they are scores (logits), set activation="softmax".'
         )
     else:
         advice = 'Set activation="softmax" if they are scores (logits).'
@@ -604,8 +432,3 @@ def _check_probabilities(outputs: NDArray[np.float32], ending: Ending) -> None:
         f"Expected the network to give probabilities, which sum to 1, got outputs from {low:g} to "
         f"{high:g}. {advice}"
     )
-
-
-def _shown(value: Any) -> str:
-    """Return what a user or a file gave, in a line."""
-    return _REPR.repr(value)

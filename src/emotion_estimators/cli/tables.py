@@ -2,7 +2,8 @@
 
 While photographs are looked at, there is one file of CSV, to which the rows of each photograph are
 added in one piece: the table itself, or ``NAME.rows.csv`` beside a table of another format, which
-is made of it at the end. So whatever ends the process, what it did is there.
+is made of it at the end. So whatever ends the process, what it did is there. The last column is the
+version of this library that looked at the photograph: a table may be gone on with by a later one.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
+from emotion_estimators import __version__
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
 from emotion_estimators.analysis.columns import BOX
@@ -30,6 +32,7 @@ from emotion_estimators.exceptions import printable, shorten
 __all__ = [
     "SUFFIXES",
     "ExistingTable",
+    "RowWriter",
     "Table",
     "check_table",
     "image_name",
@@ -43,7 +46,8 @@ SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 _ROWS_PER_GROUP = 4096  # of a Parquet file
 _WHOLE = ("row", "face", "frame", "track")
-_WORDS = ("image", "status", "problem", "emotion", "smoothed", "crop")
+_VERSION = "version"
+_WORDS = ("image", "status", "problem", "emotion", "smoothed", "crop", _VERSION)
 _DECIMALS, _BOX_DECIMALS = 4, 1  # a ten-thousandth of a probability, a tenth of a pixel
 _MARK = "\ufeff"  # before CSV, tells Excel that it is in UTF-8
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how cells begin that spreadsheets work out
@@ -57,14 +61,28 @@ class ExistingTable:
     """What a table to go on with holds: `images`, by `image_name`, and the `next_row` to add.
 
     `emotions` counts its faces. `latest` is the image that was added last, `retried` are those of
-    which a row that says "unreadable" was left out.
+    which a row that says "unreadable" was left out; `versions` are those that wrote the rows.
     """
 
     images: set[str] = field(default_factory=set)
     latest: str = ""
     retried: set[str] = field(default_factory=set)
     emotions: Counter[str] = field(default_factory=Counter)
+    versions: set[str] = field(default_factory=set)
     next_row: int = 0
+
+
+class RowWriter(Protocol):
+    """What takes the rows of one photograph after the other, and is finished or else closed."""
+
+    def write(self, rows: list[dict[str, Any]]) -> None:
+        """Add the rows of a photograph."""
+
+    def finish(self) -> None:
+        """Leave what was asked for."""
+
+    def close(self) -> None:
+        """Let go; all rows stay where they are."""
 
 
 class Table:
@@ -108,7 +126,7 @@ class Table:
             raise
 
     def _cell(self, row: dict[str, Any], name: str) -> str:
-        value = row[name]
+        value = __version__ if name == _VERSION else row[name]
         if isinstance(value, float) and not self._is_full:
             value = round(value, _BOX_DECIMALS if name in BOX else _DECIMALS)
         return _cell(value)
@@ -164,6 +182,7 @@ def open_table(
     columns or is damaged.
     """
     held = ExistingTable()
+    columns = [*columns, _VERSION]
     if path is not None:
         rows, source = rows_file(path), _source(path)
         old: Iterable[list[_Cells]] = ()
@@ -180,11 +199,12 @@ def open_table(
 def check_table(path: Path, columns: list[str]) -> None:
     """Raise UsageError at once if the table to go on with, if there is one, has other columns."""
     if _source(path).exists():
-        next(_photographs(_source(path), columns), None)
+        next(_photographs(_source(path), [*columns, _VERSION]), None)
 
 
 def read_rows(path: Path, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
     """Yield the rows of each photograph, or frame, of a table that was opened."""
+    columns = [*columns, _VERSION]
     for rows in _photographs(_source(path), columns):
         yield list(_values(rows, columns))
 
@@ -275,6 +295,7 @@ def _keep(
     def keep(rows: list[_Cells]) -> list[_Cells]:
         held.images.add(rows[0][image])
         held.latest = rows[0][image]
+        held.versions.update(cells[-1] for cells in rows)
         held.next_row = max(held.next_row, int(rows[0][0]) + 1)
         held.emotions.update(cells[emotion] for cells in rows if cells[status] == "face")
         return rows

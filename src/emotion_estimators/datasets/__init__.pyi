@@ -3,6 +3,7 @@ from ._data_home import get_data_home as get_data_home
 from ._emoji_sample import load_emoji_sample as load_emoji_sample
 from ._emoji_table import EMOJI_CLASSES as EMOJI_CLASSES
 from ._emoji_table import emoji_class as emoji_class
+from ._photograph_sample import load_sample_photograph as load_sample_photograph
 from .drawn_faces import make_faces as make_faces
 from .drawn_scenes import SCENE_LABELS as SCENE_LABELS
 from .drawn_scenes import make_scenes as make_scenes

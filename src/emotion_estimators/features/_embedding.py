@@ -15,14 +15,19 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 
-from emotion_estimators._sklearn import check_feature_names_in, constraints, fit_context
+from emotion_estimators._sklearn import (
+    ImageEstimator,
+    check_feature_names_in,
+    constraints,
+    fit_context,
+)
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.features._cache import compute_rows, open_cache
 from emotion_estimators.images.threads import count_threads
-from emotion_estimators.networks.model_file import open_network
+from emotion_estimators.networks.model_file import find_architecture, open_network
 from emotion_estimators.networks.onnx.network import check_rows
 from emotion_estimators.networks.onnx.reader import data_files
 from emotion_estimators.networks.onnx.session import CPU
@@ -47,23 +52,42 @@ class Weights:
 
 
 def network_weights(
-    owner: str, path: str | os.PathLike[str], providers: tuple[str, ...] = (CPU,)
+    owner: str,
+    path: str | os.PathLike[str],
+    providers: tuple[str, ...] = (CPU,),
+    *,
+    architecture: Path | None = None,
 ) -> Weights:
-    """Return a file ``.onnx``, ``.hdf5`` or ``.h5``, read as an `OnnxNetwork`."""
+    """Return a file ``.onnx``, ``.keras``, ``.hdf5`` or ``.h5``, read as an `OnnxNetwork`.
+
+    `architecture` is the JSON of a file of Keras that holds weights only, where it is not beside
+    it.
+    """
     path = Path(path)
-    is_onnx = path.suffix.lower() == ".onnx"
-    files = (path, *(data_files(path, file_sha256(path)) if is_onnx else ()))
+    if path.suffix.lower() == ".onnx":
+        others = data_files(path, file_sha256(path))
+    else:
+        architecture = architecture or find_architecture(path)
+        others = () if architecture is None else (architecture,)
+    files = (path, *others)
     digest = files_sha256(files)
 
     def check() -> None:
         if files_sha256(files) != digest:
             raise WeightsError(f"{owner}: {path} changed while it was read. Try again.")
 
-    read = partial(open_network, path, digest, providers=providers, check=check)
+    read = partial(
+        open_network,
+        path,
+        digest,
+        providers=providers,
+        architecture=architecture,
+        check=check,
+    )
     return Weights(digest, read, files)
 
 
-class BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseEmbedder(TransformerMixin, ImageEstimator, metaclass=ABCMeta):
     """Base of transformers that hand out what a frozen network makes of images.
 
     A subclass gives `_version`, `_n_features_out`, `_find_weights`, `_standardize` and `_open`,

@@ -1,7 +1,7 @@
 """Files, encoded bytes and PIL images in, uint8 arrays out.
 
-Imports `stripped`, `formats`, `color`, `_forks` and `exceptions`. Nothing here depends on, or
-changes, Pillow's settings or Python's warning filters, both of which belong to all threads.
+Imports `jpeg`, `stripped`, `formats`, `color`, `_forks` and `exceptions`. Nothing here depends
+on, or changes, Pillow's settings or Python's warning filters, which belong to all threads.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from emotion_estimators._forks import after_fork
 from emotion_estimators.exceptions import ImageReadError, shorten
 from emotion_estimators.images.color import flatten_alpha
 from emotion_estimators.images.formats import FORMATS, find_reader, format_problem
+from emotion_estimators.images.jpeg import decode_jpeg
 from emotion_estimators.images.stripped import (
+    JPEG_HEAD,
     Stripped,
     exif_orientation,
     grey_levels,
@@ -50,16 +52,9 @@ _MAX_BYTES = 2**30  # of a file
 LONGEST_PATH = 4096  # characters; more than any system allows
 
 _EXIF_ORIENTATION, _BITS, _PHOTOMETRIC = 274, 258, 262
-_UPRIGHT: dict[object, Image.Transpose] = {  # EXIF orientation: what makes the image upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+# EXIF orientations that stand on a side, and those of which rows or columns then go backwards
 _SIDEWAYS = (5, 6, 7, 8)
+_ROWS_BACK, _COLUMNS_BACK = (3, 4, 7, 8), (2, 3, 6, 7)
 _PART_PIXELS = 2**22  # pixels whose opacity is removed together
 _HUGE_PIXELS = 2**25  # of an image that is converted in parts, as Pillow copies what it hands out
 _SIXTEEN_BITS_IN_32 = ("PNG", "PPM")  # formats whose 16-bit pixels Pillow may hold in mode "I"
@@ -145,9 +140,14 @@ def read_image_size(source: ImageSource) -> tuple[int, int]:
             width, height = source.size
             orientation = _orientation_of(source)
     else:
-        with _open_file(source, header_only=True) as (image, stripped):
-            width, height = image.size if stripped.size is None else stripped.size
-            orientation = stripped.orientation
+        with _open_file(source, header_only=True) as file:
+            head, stripped = _strip(file, header_only=True)
+            if stripped is not None and stripped.size is not None and not stripped.file:
+                (width, height), orientation = stripped.size, stripped.orientation
+            else:
+                with _opened(file, head, stripped) as (image, opened):
+                    width, height = opened.size or image.size
+                    orientation = opened.orientation
     return (width, height) if orientation in _SIDEWAYS else (height, width)
 
 
@@ -180,27 +180,40 @@ def decode_image(source: ImageSource, *, min_side: int | None = None) -> NDArray
                 tags.get(_PHOTOMETRIC), bits[0] if isinstance(bits, tuple) else bits
             )
             return _to_array(source, _orientation_of(source), *levels)
-    with _open_file(source) as (image, stripped):
-        if min_side is not None:
-            longer = max(image.size)  # decides alone: the other side is rounded down
-            least = [max(1, side * min_side // longer) for side in image.size]
-            image.draft(image.mode, (least[0], least[1]))  # does nothing for other formats
-        if image.format == "TIFF":  # Pillow would warn of many pixels as it makes room for them
-            image.im = Image.new(image.mode, image.size).im
-        size = image.size
-        image.load()
-        if image.format == "HEIF" and image.size != size:
-            raise ImageReadError(
-                f"is damaged: it holds {image.height} x {image.width} px where its header says "
-                f"{size[1]} x {size[0]}"
-            )
-        return _to_array(image, stripped.orientation, stripped.is_inverted, stripped.top)
+    with _open_file(source) as file:
+        head, stripped = _strip(file)
+        if stripped is not None and head.startswith(JPEG_HEAD):
+            pixels = decode_jpeg(stripped.file, stripped.size, min_side=min_side)
+            if pixels is not None:
+                return _upright(pixels, stripped.orientation)
+        with _opened(file, head, stripped) as (image, stripped):
+            return _decode_with_pillow(image, stripped, min_side)
+
+
+def _decode_with_pillow(
+    image: Image.Image, stripped: Stripped, min_side: int | None
+) -> NDArray[np.uint8]:
+    """Return the pixels of a file that Pillow has opened, as `decode_image` does."""
+    if min_side is not None:
+        longer = max(image.size)  # decides alone: the other side is rounded down
+        least = [max(1, side * min_side // longer) for side in image.size]
+        image.draft(image.mode, (least[0], least[1]))  # does nothing for other formats
+    if image.format == "TIFF":  # Pillow would warn of many pixels as it makes room for them
+        image.im = Image.new(image.mode, image.size).im
+    size = image.size
+    image.load()
+    if image.format == "HEIF" and image.size != size:
+        raise ImageReadError(
+            f"is damaged: it holds {image.height} x {image.width} px where its header says "
+            f"{size[1]} x {size[0]}"
+        )
+    return _to_array(image, stripped.orientation, stripped.is_inverted, stripped.top)
 
 
 @contextmanager
 def _open_file(
     source: str | os.PathLike[str] | bytes, *, header_only: bool = False
-) -> Iterator[tuple[Image.Image, Stripped]]:
+) -> Iterator[BinaryIO]:
     """Open an encoded image and turn every way in which that can fail into `ImageReadError`.
 
     Files are read as bytes are, whose pixels Pillow does not map into memory.
@@ -208,32 +221,33 @@ def _open_file(
     if isinstance(source, bytes):
         if not source:
             raise ImageReadError("is empty")
-        with _named_errors(), _opened(_Bytes(source), header_only) as opened:
-            yield opened
+        with _named_errors():
+            yield _Bytes(source)
         return
     path = _check_file(source)
     with _named_errors():
         if header_only:
-            with (
-                path.open("rb") as file,
-                _opened(cast("BinaryIO", _Unnamed(file)), header_only) as opened,
-            ):
-                yield opened
+            with path.open("rb") as file:
+                yield cast("BinaryIO", _Unnamed(file))
         else:
-            with _opened(_Bytes(path.read_bytes()), header_only) as opened:
-                yield opened
+            yield _Bytes(path.read_bytes())
+
+
+def _strip(file: BinaryIO, *, header_only: bool = False) -> tuple[bytes, Stripped | None]:
+    """Return the first bytes of a file, and what `strip` does if it is of a size that is read."""
+    head = file.read(_HEAD)
+    stripped = strip(file, head, header_only=header_only)
+    if stripped is not None and stripped.size is not None:
+        _check_size(*stripped.size)
+    return head, stripped
 
 
 @contextmanager
-def _opened(file: BinaryIO, header_only: bool) -> Iterator[tuple[Image.Image, Stripped]]:
-    head = file.read(_HEAD)
-    stripped = strip(file, head, header_only=header_only)
+def _opened(
+    file: BinaryIO, head: bytes, stripped: Stripped | None
+) -> Iterator[tuple[Image.Image, Stripped]]:
+    """Open a file with Pillow."""
     if stripped is not None:
-        if stripped.size is not None:
-            _check_size(*stripped.size)
-        if header_only and not stripped.file:
-            yield Image.Image(), stripped
-            return
         file = _Bytes(stripped.file)
     with _identified(file, head) as image:
         _check_size(*image.size)
@@ -396,26 +410,37 @@ def _to_array(
 ) -> NDArray[np.uint8]:
     """Return a decoded image, upright and opaque, (height, width) or (height, width, 3)."""
     mode = image.mode
-    turn = _UPRIGHT.get(orientation)
     if mode.startswith("I;16") or (mode == "I" and image.format in _SIXTEEN_BITS_IN_32):
         transparent = image.info.get("transparency")
         array = _convert(
             image, mode, 0, lambda part: _from_16_bits(part, transparent, is_inverted, top)
         )
-        return array if turn is None else np.array(Image.fromarray(array).transpose(turn))
+        return _upright(array, orientation)
     if mode in ("I", "F"):
         kind = "32-bit" if mode == "I" else "floating-point"
         raise ImageReadError(
             f"holds {kind} pixels, whose range is not known. Read it into a float array in "
             "0..1 and pass that"
         )
-    if turn is not None:
-        image = image.transpose(turn)
     grey = mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
         opaque = _convert(image, "LA" if grey else "RGBA", 1 if grey else 3, flatten_alpha)
-        return opaque[..., 0] if grey else opaque
-    return _convert(image, "L" if grey else "RGB", 0 if grey else 3, None)
+        return _upright(opaque[..., 0] if grey else opaque, orientation)
+    pixels = _convert(image, "L" if grey else "RGB", 0 if grey else 3, None)
+    return _upright(pixels, orientation)
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Return (height, width) or (height, width, 3) as its orientation says."""
+    if orientation not in range(2, 9):
+        return pixels
+    # a pixel is one item: quicker than three
+    whole = pixels.view("V3")[..., 0] if pixels.ndim == 3 else pixels
+    turned = whole.T if orientation in _SIDEWAYS else whole
+    down = -1 if orientation in _ROWS_BACK else 1
+    across = -1 if orientation in _COLUMNS_BACK else 1
+    upright = np.ascontiguousarray(turned[::down, ::across])
+    return upright.view(np.uint8).reshape(*upright.shape, *pixels.shape[2:])
 
 
 def _convert(

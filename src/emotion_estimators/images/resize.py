@@ -76,7 +76,8 @@ def resize_images(
     for axis, n_out in axes:
         resized = _resample(resized, axis, n_out, work_dtype)
         if images.dtype == np.uint8:
-            resized = np.floor(resized + work_dtype(0.5))
+            resized += work_dtype(0.5)
+            np.floor(resized, out=resized)
     if images.dtype != np.uint8:
         low, high = (
             extreme(extreme(images, -n_axes, keepdims=True), 1 - n_axes, keepdims=True)
@@ -111,7 +112,7 @@ def _resample(values: NDArray[Any], axis: int, n_out: int, dtype: Any) -> NDArra
     return np.moveaxis(resampled.reshape(n_out, *first.shape[1:]), 0, axis)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)  # the sides of many faces; 4 kB each
 def _axis_weights(n_in: int, n_out: int, dtype: type[np.floating[Any]]) -> Any:
     """Return the sparse (n_out, n_in) matrix that resamples one axis; its rows sum to one."""
     from scipy.sparse import csr_array
@@ -122,16 +123,18 @@ def _axis_weights(n_in: int, n_out: int, dtype: type[np.floating[Any]]) -> Any:
         starts = np.cumsum(counts) - counts
         row = np.repeat(np.arange(n_out), counts)
         pixel = np.arange(counts.sum()) - starts[row] + first[row]
-        overlap = np.minimum(upper[row], pixel + 1) - np.maximum(lower[row], pixel)
-        weights = csr_array((np.clip(overlap, 0, None), (row, pixel)), (n_out, n_in))
+        shares = np.minimum(upper[row], pixel + 1) - np.maximum(lower[row], pixel)
+        shares = np.clip(shares, 0, None)
     else:
         position = np.clip((np.arange(n_out) + 0.5) * (n_in / n_out) - 0.5, 0, n_in - 1)
         below = np.floor(position).astype(np.intp)
         above = np.minimum(below + 1, n_in - 1)
         share = position - below
-        row = np.tile(np.arange(n_out), 2)
-        pixel = np.concatenate([below, above])
-        weights = csr_array((np.concatenate([1 - share, share]), (row, pixel)), (n_out, n_in))
+        counts = np.full(n_out, 2)
+        pixel = np.stack([below, above], axis=1).ravel()
+        shares = np.stack([1 - share, share], axis=1).ravel()
+    ends = np.append(0, np.cumsum(counts))
+    weights = csr_array((shares, pixel, ends), (n_out, n_in))
     weights.eliminate_zeros()
     sums = np.add.reduceat(weights.data, weights.indptr[:-1])  # no row is empty
     weights.data /= np.repeat(sums, np.diff(weights.indptr))

@@ -17,7 +17,9 @@ from typing import BinaryIO
 from emotion_estimators.exceptions import ImageReadError
 from emotion_estimators.images.formats import is_heif
 
-__all__ = ["Stripped", "exif_orientation", "grey_levels", "strip", "xmp_orientation"]
+__all__ = ["JPEG_HEAD", "Stripped", "exif_orientation", "grey_levels", "strip", "xmp_orientation"]
+
+JPEG_HEAD = b"\xff\xd8\xff"
 
 _ORIENTATION = 274
 _MAX_METADATA = 2**20  # bytes of EXIF or XMP that are looked at
@@ -43,7 +45,7 @@ class Stripped:
 
 def strip(file: BinaryIO, head: bytes, *, header_only: bool = False) -> Stripped | None:
     """Return a JPEG, PNG, TIFF or HEIF file without what is not pixels; None of other formats."""
-    if head.startswith(b"\xff\xd8\xff"):
+    if head.startswith(JPEG_HEAD):
         return _strip_jpeg(file, header_only=header_only)
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return _strip_png(file, header_only=header_only)

@@ -1,9 +1,10 @@
-"""Images of what an estimator did; most of them need matplotlib."""
+"""Images and reports of what an estimator did; most images need matplotlib."""
 
 from emotion_estimators.inspection.draw_faces import draw_faces
 from emotion_estimators.inspection.faces_display import FacesDisplay
 from emotion_estimators.inspection.occlusion_display import OcclusionDisplay
 from emotion_estimators.inspection.prediction_display import PredictionDisplay
+from emotion_estimators.inspection.report import write_evaluation_report, write_faces_report
 from emotion_estimators.inspection.timeline_display import TimelineDisplay
 
 __all__ = [
@@ -12,4 +13,6 @@ __all__ = [
     "PredictionDisplay",
     "TimelineDisplay",
     "draw_faces",
+    "write_evaluation_report",
+    "write_faces_report",
 ]

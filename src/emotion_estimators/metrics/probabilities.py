@@ -227,7 +227,9 @@ def measure_probabilities(
         calibration error over 15 bins of equal width, all in 0..1; ``bootstrap_95``, for each
         of these four the bounds between which it lies in 95 % of the draws; ``recall``, by
         class, None for classes that y does not hold; ``confusion``, rows of true classes,
-        columns of predicted ones.
+        columns of predicted ones; ``reliability``, for each of the 15 bins that holds samples a
+        dict of its bounds ``low`` and ``high``, of their number ``n``, of the mean probability
+        of the predicted class, ``confidence``, and of the share of right ones, ``accuracy``.
 
     Raises
     ------
@@ -280,7 +282,28 @@ def measure_probabilities(
             for name, hit, count in zip(classes.tolist(), hits, counts, strict=True)
         },
         "confusion": confusion.tolist(),
+        "reliability": _reliability(gaps, bins, proba.max(axis=1)),
     }
+
+
+def _reliability(
+    gaps: NDArray[np.float64], bins: NDArray[np.intp], confidence: NDArray[Any]
+) -> list[dict[str, float]]:
+    """Return what each bin holds, of `gaps`, `bins` and `confidence` (n,)."""
+    told = []
+    for number in np.unique(bins).tolist():
+        inside = bins == number
+        mean = float(confidence[inside].mean(dtype=np.float64))
+        told.append(
+            {
+                "low": number / _N_BINS,
+                "high": (number + 1) / _N_BINS,
+                "n": int(inside.sum()),
+                "confidence": mean,
+                "accuracy": mean + float(gaps[inside].mean()),
+            }
+        )
+    return told
 
 
 def _scores(confusion: NDArray[np.intp]) -> list[float]:

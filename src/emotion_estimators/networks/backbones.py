@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Callable, Mapping
 from functools import partial
 from os import PathLike
@@ -76,14 +77,31 @@ def check_backbone(owner: str, network: Any, weights: str | PathLike[str] | None
                 "as network one that holds its weights: timm.create_model(name, pretrained=True, "
                 "num_classes=0, pretrained_cfg_overlay={'file': path})."
             )
-        timm = import_optional("timm", extra="timm", needed_by=f"{owner} with {network!r}")
-        if not timm.is_model(network.removeprefix(_PREFIX).partition(".")[0]):
-            raise ValueError(f"{owner} got network={network!r}, which timm does not know.")
+        _check_timm(owner, network)
     elif isinstance(network, str) and network not in BACKBONES:
         raise ValueError(
             f"{owner} expected network to be one of {sorted(BACKBONES)}, 'timm:<name>', a dict of "
             f"settings, a torch.nn.Module or a function that builds one, got {network!r}."
         )
+
+
+def _check_timm(owner: str, network: str) -> None:
+    """Raise ValueError unless timm knows a network of this name, and weights of its tag."""
+    timm = import_optional("timm", extra="timm", needed_by=f"{owner} with {network!r}")
+    name, _, tag = network.removeprefix(_PREFIX).partition(".")
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(), _N_NAMED)
+        advice = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"{owner} got network={network!r}, which timm does not know.{advice}")
+    try:
+        timm.get_pretrained_cfg(network.removeprefix(_PREFIX))
+    except RuntimeError as error:
+        tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{name}.*")]
+        near = difflib.get_close_matches(tag, tags, _N_NAMED, cutoff=0)
+        raise ValueError(
+            f"{owner} got network={network!r}, but timm knows no {tag!r} of {name}. Leave it out, "
+            f"or take one of its {len(tags)}, such as {' or '.join(near)}."
+        ) from error
 
 
 def make_backbone(
@@ -149,10 +167,15 @@ def count_features(owner: str, backbone: nn.Module, image_size: tuple[int, int])
     try:
         with torch.no_grad():
             given = backbone.eval()(images)
-    except RuntimeError as error:
+    except Exception as error:  # also a network of fixed size says so by an AssertionError
+        config = getattr(backbone, "pretrained_cfg", None)
+        config = config if isinstance(config, dict) else {}
+        size = tuple(config.get("input_size", ()))[1:]
+        fixed = size and config.get("fixed_input_size") and size != image_size
+        advice = f" It takes {size[0]} x {size[1]} px only: set image_size={size}." if fixed else ""
         raise ValueError(
             f"{owner}: the network cannot take images (n, 3, {image_size[0]}, {image_size[1]}): "
-            f"{error}"
+            f"{str(error).rstrip('.')}.{advice}"
         ) from error
     finally:
         backbone.train(was_training)

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import SkipTestWarning
 from sklearn.utils import get_tags
 
-from emotion_estimators._sklearn import estimator_check, indicator_targets
+from emotion_estimators._sklearn import estimator_check, indicator_targets, wraps_output
 from emotion_estimators.testing._results import (
     OnFail,
     check_declared_failures,
@@ -142,9 +142,9 @@ def _left_out(estimator: Any) -> list[str]:
             "check_transformer_get_feature_names_out",
             "check_transformer_get_feature_names_out_pandas",
             "check_set_output_transform",
-            "check_set_output_transform_pandas",
-            "check_global_output_transform_pandas",
         ]
+    if hasattr(estimator, "transform") and wraps_output(estimator):
+        names += ["check_set_output_transform_pandas", "check_global_output_transform_pandas"]
         if importlib.util.find_spec("polars") is not None:
             names += [
                 "check_set_output_transform_polars",

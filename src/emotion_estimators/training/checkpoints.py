@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import reprlib
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,9 +24,18 @@ from numpy.typing import NDArray
 
 from emotion_estimators._files import whole_file
 
-__all__ = ["CHECKPOINT_NAME", "Checkpoints", "describe", "differences", "digest", "fingerprint"]
+__all__ = [
+    "CHECKPOINT_NAME",
+    "VERSIONS",
+    "Checkpoints",
+    "describe",
+    "differences",
+    "digest",
+    "fingerprint",
+]
 
 CHECKPOINT_NAME = "last.npz"
+VERSIONS = "versions"  # of this library, among the parts
 _FORMAT = 1  # of the files
 _CHECKSUM = 64  # bytes at the end of a file, its ZIP comment: SHA-256 of it with zeros there
 _PIECE = 2**20  # bytes hashed at once
@@ -183,6 +193,8 @@ class Checkpoints:
             if self.folder is None:
                 raise ValueError(f"{self.owner} with resume=True needs checkpoint_dir.")
             found = self._read(self.path) if self.path.is_file() else None
+            if found is None:
+                self._warn_of_other_versions()
             return None if found is not None and found[1] and not self.is_seeded else found
         path = Path(resume)
         if path.is_dir():
@@ -195,6 +207,29 @@ class Checkpoints:
                 "where this very fit was, and starts where it was not."
             )
         return self._read(path)
+
+    def _warn_of_other_versions(self) -> None:
+        """Warn if a checkpoint of this training is there, but of another version of this library.
+
+        Such a one is not gone on with: what a version trains, another need not.
+        """
+        assert self.folder is not None  # noqa: S101 - asked for only where there is one
+        for path in self.folder.glob(f"*/{CHECKPOINT_NAME}"):
+            try:
+                with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                    found = json.loads(archive[_CONTENT].tobytes())["parts"]
+                written_by = found[VERSIONS]
+            except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+                continue  # damaged, which is no matter here
+            if found != self.parts and found | {VERSIONS: None} == {**self.parts, VERSIONS: None}:
+                warnings.warn(
+                    f"{self.owner} starts from the beginning: the checkpoint {path} of this "
+                    f"training has {differences(written_by, self.parts[VERSIONS])}. Go on with it "
+                    "by the version that wrote it, or remove its folder.",
+                    UserWarning,
+                    stacklevel=9,  # the caller of fit, which is decorated twice
+                )
+                return
 
     def _read(self, path: Path) -> tuple[dict[str, Any], bool]:
         """Return the state in a file of this training, and whether it is over."""

@@ -86,6 +86,11 @@ class WeightCard:
         number for each label.
     test_time_augmentation : bool, default=False
         Whether it answers from a face and its mirror image unless told otherwise.
+    milliseconds : float or None, default=None
+        Processor time for one image of many, in the precision of this file; None where it was not
+        measured.
+    milliseconds_on : str, default=""
+        How and when that was measured.
 
     Examples
     --------
@@ -118,6 +123,8 @@ class WeightCard:
     outputs: tuple[str, ...] = ()
     class_prior: tuple[tuple[str, tuple[float, ...]], ...] = ()
     test_time_augmentation: bool = False
+    milliseconds: float | None = None
+    milliseconds_on: str = ""
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -140,6 +147,8 @@ class WeightCard:
                     sha256=file.sha256,
                     size=file.size,
                     other_precisions=(),
+                    milliseconds=None,
+                    milliseconds_on="",
                 )
         raise ValueError(
             f"Weights {self.name!r} come in {' and '.join(self.precisions)}, got precision="

@@ -5,12 +5,16 @@ import os
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
+from sklearn import clone, config_context
+from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from emotion_estimators import FaceCropper, PretrainedEmotionClassifier
+from emotion_estimators import FaceCropper, HOGTransformer, PretrainedEmotionClassifier
 from emotion_estimators.exceptions import ImageReadError, InvalidImagesError, WeightsError
 from emotion_estimators.features import Faces
 from emotion_estimators.features.faces.detection import open_detector
@@ -339,6 +343,65 @@ def test_results_do_not_depend_on_threads_and_neighbours(photo):
     alone = np.stack([FaceCropper(n_threads=1).transform([part])[0] for part in parts])
     for n_threads in (1, 2, 5):
         assert_array_equal(FaceCropper(n_threads=n_threads).transform(parts), alone)
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_crops_stay_images_where_a_pipeline_is_to_give_tables(container):
+    library = pytest.importorskip(container, reason="the tables are those of another library")
+    X = [_squares((9, 9)), _squares((20, 30))]
+    steps = FaceCropper(detector=brightest, image_size=16), HOGTransformer(cells_per_block=(1, 1))
+    pipeline = make_pipeline(*steps, StandardScaler())
+    expected = clone(pipeline).fit_transform(X)
+    table = clone(pipeline).set_output(transform=container).fit_transform(X)
+    with config_context(transform_output=container):
+        by_config = clone(pipeline).fit_transform(X)
+    for found in (table, by_config):
+        assert isinstance(found, library.DataFrame)
+        assert_array_equal(found.to_numpy(), expected)
+        assert (
+            list(found.columns)
+            == steps[1].fit(steps[0].transform(X)).get_feature_names_out().tolist()
+        )
+    cropper = clone(steps[0]).set_output(transform=container)
+    assert_array_equal(cropper.fit_transform(X), steps[0].transform(X))
+
+
+def test_an_index_of_pandas_goes_through():
+    index = ["a", "b"]
+    X = pd.Series([_squares((9, 9)), _squares((20, 30))], index=index, name="photograph")
+    steps = FaceCropper(detector=brightest, image_size=16), HOGTransformer(cells_per_block=(1, 1))
+    crops = steps[0].fit_transform(X)
+    assert isinstance(crops, np.ndarray)
+    expected = steps[1].fit_transform(crops)
+    for form in (X, X.to_frame()):
+        column = clone(steps[0]).set_output(transform="pandas").fit_transform(form)
+        assert column.columns.tolist() == ["face"]
+        assert column.index.tolist() == index
+        assert_array_equal(np.stack(column["face"]), crops)
+        assert isinstance(
+            clone(steps[0]).set_output(transform="polars").fit_transform(form), np.ndarray
+        )
+    table = X.to_frame().assign(age=[3.0, 5.0])
+    both = make_column_transformer(
+        (make_pipeline(*steps), "photograph"), (StandardScaler(), ["age"])
+    ).set_output(transform="pandas")
+    found = both.fit_transform(table)
+    assert found.index.tolist() == index
+    assert_array_equal(found.to_numpy()[:, :-1], expected)
+    assert_array_equal(both.transform(table[1:]), found[1:])
+
+
+def test_what_comes_out_is_a_face():
+    X = [_squares((9, 9)), _squares((20, 30))]
+    cropper = FaceCropper(detector=brightest, image_size=16)
+    assert cropper.get_feature_names_out().tolist() == ["face"]
+    column = pd.DataFrame({"photograph": X})
+    cropper.fit(column)
+    assert cropper.get_feature_names_out(["photograph"]).tolist() == ["face"]
+    with pytest.raises(ValueError, match="input_features is not equal to feature_names_in_"):
+        cropper.get_feature_names_out(["face"])
+    names = make_pipeline(cropper, HOGTransformer(cells_per_block=(1, 1))).fit(column)[:1]
+    assert names.get_feature_names_out().tolist() == ["face"]
 
 
 def test_callables():

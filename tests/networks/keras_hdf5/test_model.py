@@ -111,6 +111,53 @@ def test_published_files_give_what_keras_gives(keras, data_dir, name):
     assert read_keras_hdf5(path) == network  # twice the same bytes
 
 
+OTHERS = {
+    "emopy_conv_0256.hdf5": "y0",
+    "emopy_conv_03.hdf5": "y0",
+    "gender_sigmoid.h5": "y0",
+    "autoencoder_upsampling.h5": "y0",
+    "theano_net.h5": "net",
+    "theano_seqinseq.h5": "seqinseq",
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_files_of_others_give_what_their_own_keras_gave(data_dir, name):
+    path = data_dir / "models" / name
+    told = path.with_name("theano.npz") if "theano" in name else path.with_suffix(".npz")
+    with np.load(told) as arrays:
+        images, expected = arrays["x"].astype(np.float32) / 255, arrays[OTHERS[name]]
+    # 1e-5 is what is promised, rounding alone stays below 2e-6
+    result = run_onnx(read_keras_hdf5(path).onnx, images)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(2, 1), (4, 1), (4, 2), (3, 2), (5, 3)])
+@pytest.mark.parametrize("length", [12, 13])
+def test_theano_convolves_as_mathematics_do(tmp_path, size, stride, length):
+    # Its "same" is the middle of the full convolution: no padding is added for strides.
+    rng = np.random.default_rng(0)
+    kernel, columns = rng.normal(size=size), rng.normal(size=length)
+    expected = np.convolve(columns, kernel)[size - 1 - size // 2 :][:length:stride]
+    settings = {"filters": 1, "kernel_size": [1, size], "strides": [1, stride]}
+    entry = {"name": "c", "padding": "same", "use_bias": False, **settings}
+    first = {"name": "i", "batch_input_shape": [None, 1, length, 1]}
+    layers = [
+        {"class_name": "InputLayer", "config": first},
+        {"class_name": "Conv2D", "config": entry},
+    ]
+    path = tmp_path / "model.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["backend"] = b"theano"
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": layers})
+        group = file.create_group("model_weights/c")
+        group.attrs["weight_names"] = [b"c/kernel"]
+        group["c/kernel"] = kernel.reshape(1, size, 1, 1)
+    result = run_onnx(read_keras_hdf5(path).onnx, columns.reshape(1, 1, -1, 1).astype(np.float32))
+    # single precision
+    np.testing.assert_allclose(result.ravel(), expected, atol=1e-5)
+
+
 IMAGE = (9, 7, 4)
 FREE = (None, None, 4)
 # One line per layer and setting; `L` is the module keras.layers.
@@ -183,6 +230,57 @@ CASES = {
     "softmax on height": (IMAGE, lambda L: [L.Conv2D(3, 3), L.Softmax(axis=1)]),
     "softmax on width": (IMAGE, lambda L: [L.Conv2D(3, 3), L.Softmax(axis=-2)]),
     "rescaling": (IMAGE, lambda L: [L.Rescaling(1 / 127.5, offset=-1), L.Conv2D(2, 3)]),
+    "transposed same": (
+        IMAGE,
+        lambda L: [L.Conv2DTranspose(3, (4, 3), strides=2, padding="same", activation="relu")],
+    ),
+    "transposed valid": (IMAGE, lambda L: [L.Conv2DTranspose(3, (2, 5), strides=(3, 2))]),
+    "transposed, added": (
+        IMAGE,
+        lambda L: [L.Conv2DTranspose(3, 3, strides=2, padding="same", output_padding=1)],
+    ),
+    "transposed free size": (FREE, lambda L: [L.Conv2DTranspose(3, 3, strides=2, padding="same")]),
+    "transposed dilated": (IMAGE, lambda L: [L.Conv2DTranspose(3, 3, dilation_rate=2)]),
+    "enlarged": (IMAGE, lambda L: [L.UpSampling2D((2, 3)), L.Conv2D(2, 3)]),
+    "enlarged smoothly": (IMAGE, lambda L: [L.UpSampling2D(3, interpolation="bilinear")]),
+    "enlarged free size": (FREE, lambda L: [L.UpSampling2D()]),
+    "cropped": (IMAGE, lambda L: [L.Cropping2D(((1, 2), (0, 3)))]),
+    "cropped, pair": (IMAGE, lambda L: [L.Conv2D(3, 1), L.Cropping2D((2, 1))]),
+    "channels first": (
+        IMAGE,
+        lambda L: [
+            L.Conv2D(4, 3, data_format="channels_first", padding="same", activation="relu"),
+            L.BatchNormalization(axis=1),
+            L.MaxPooling2D(2, data_format="channels_first"),
+            L.DepthwiseConv2D(2, data_format="channels_first", padding="same"),
+            L.UpSampling2D(3, data_format="channels_first"),
+            L.PReLU(shared_axes=[2, 3]),
+            L.ZeroPadding2D(((0, 1), (2, 0)), data_format="channels_first"),
+            L.SeparableConv2D(6, 3, data_format="channels_first"),
+            L.Cropping2D((1, 0), data_format="channels_first"),
+            L.Conv2DTranspose(3, 2, data_format="channels_first"),
+            L.Flatten(data_format="channels_first"),
+            L.Dense(3),
+        ],
+    ),
+    "channels first between last": (
+        IMAGE,
+        lambda L: [
+            L.Conv2D(4, 3),
+            L.MaxPooling2D(2, data_format="channels_first"),
+            L.Conv2D(3, 1),
+            L.AveragePooling2D(2, data_format="channels_first", padding="same"),
+            L.Flatten(),
+        ],
+    ),
+    "global, channels first": (
+        IMAGE,
+        lambda L: [
+            L.GlobalMaxPooling2D(data_format="channels_first", keepdims=True),
+            L.GlobalAveragePooling2D(data_format="channels_first"),
+        ],
+    ),
+    "series, channels first": ((6, 5), lambda L: [L.Flatten(data_format="channels_first")]),
     "nothing at inference": (
         IMAGE,
         lambda L: [

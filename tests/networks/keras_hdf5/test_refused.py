@@ -276,7 +276,8 @@ def test_layer_that_cannot_be_converted(tmp_path, entry, reason):
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        ({"data_format": "channels_first"}, "save the model with channels_last"),
+        ({"data_format": "channels"}, "data_format='channels' cannot be converted; known: chann"),
+        ({"data_format": "channels_first", "activation": "softmax"}, "softmax over the columns"),
         ({"padding": "causal"}, "padding='causal' cannot be converted; known: same, valid"),
         ({"kernel_size": [3, 3, 3]}, "must be one or two whole numbers"),
         ({"strides": [0, 1]}, "'strides' must be a whole number from 1"),

@@ -6,15 +6,23 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 
 from emotion_estimators._progress import progress_bar
-from emotion_estimators._sklearn import Interval, StrOptions, constraints, fit_context
+from emotion_estimators._sklearn import (
+    ImageEstimator,
+    Interval,
+    StrOptions,
+    check_feature_names_in,
+    constraints,
+    fit_context,
+    wants_pandas,
+)
 from emotion_estimators.exceptions import short_messages
 from emotion_estimators.features.faces.detection import open_detector
 from emotion_estimators.features.faces.faces import Faces
@@ -27,7 +35,7 @@ from emotion_estimators.validation import Images, check_images, compare_table, r
 __all__ = ["FaceCropper"]
 
 
-class FaceCropper(TransformerMixin, BaseEstimator):
+class FaceCropper(TransformerMixin, ImageEstimator, auto_wrap_output_keys=None):
     """Find the face in each photograph and cut it out.
 
     The first step of a pipeline that is given whole photographs, where all other estimators
@@ -102,6 +110,11 @@ class FaceCropper(TransformerMixin, BaseEstimator):
     by their EXIF data. They are read one by one: memory does not grow with their number.
 
     It needs no fit: `fit` checks the parameters and X.
+
+    Crops are images, no table, and come as an array whatever `set_output` asks for: it is there
+    for the tables of the steps behind, so that a whole pipeline takes it. Only a Series or
+    DataFrame of pandas gives a DataFrame of one column then, ``face``, since the tables of the
+    next steps are to have its index.
 
     Crops are cut from the original pixels, so that a face has the same resolution in a crop
     from a small photograph and from a large one. Corners are whole pixels, turns whole tenths
@@ -214,7 +227,7 @@ class FaceCropper(TransformerMixin, BaseEstimator):
         return self
 
     @fit_context(prefer_skip_nested_validation=True)  # no fit need have checked the parameters
-    def transform(self, X: ArrayLike) -> NDArray[Any]:
+    def transform(self, X: ArrayLike) -> Any:
         """Cut the face out of each photograph.
 
         Parameters
@@ -224,9 +237,10 @@ class FaceCropper(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        crops : ndarray of shape (n_samples, height, width) or (n_samples, height, width, 3)
+        crops : ndarray of shape (n_samples, height, width[, 3]), or DataFrame
             In `image_size`; grey with ``color="grey"``. uint8 in 0..255 from files and uint8
             arrays, else float as given; with ``on_no_face="nan"`` always float in 0..1, or NaN.
+            A DataFrame only as `set_output` says.
 
         Raises
         ------
@@ -246,7 +260,50 @@ class FaceCropper(TransformerMixin, BaseEstimator):
                 crops = np.empty((len(images), *crop.shape), crop.dtype)
             crops[row] = crop
         assert crops is not None  # noqa: S101 - check_images refuses an empty X
+        if wants_pandas(self) and hasattr(X, "index") and hasattr(X, "iloc"):
+            import pandas as pd
+
+            return pd.DataFrame({"face": list(crops)}, index=X.index)
         return crops
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
+        """Name what comes out: one thing for each photograph, its crop.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Not used, except that it must match ``feature_names_in_`` where there are any.
+
+        Returns
+        -------
+        names : ndarray of shape (1,), dtype object
+            ``["face"]``.
+
+        Raises
+        ------
+        ValueError
+            If `input_features` are not those of the fit.
+        """
+        if hasattr(self, "n_features_in_"):
+            check_feature_names_in(self, input_features)
+        return np.array(["face"], dtype=object)
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Say in which container tables are to come; an array of images stays as it is.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"} or None, default=None
+            With "pandas", the crops of a Series or DataFrame of pandas are a DataFrame of one
+            column ``face`` with its index. All else changes nothing; None keeps what was set.
+
+        Returns
+        -------
+        self : FaceCropper
+        """
+        if transform is not None:
+            self._sklearn_output_config = {"transform": transform}
+        return self
 
     @fit_context(prefer_skip_nested_validation=True)
     def detect(self, X: ArrayLike) -> list[Faces]:

@@ -90,7 +90,10 @@ def _round(value: float) -> int:
 
 
 def _window(pixels: NDArray[Any], corner: _Sides, sides: _Sides) -> NDArray[Any]:
-    """Return a part of an image; where it reaches beyond, the edge is repeated."""
+    """Return a part of an image, maybe a view; where it reaches beyond, the edge is repeated."""
+    ends = corner[0] + sides[0], corner[1] + sides[1]
+    if min(corner) >= 0 and ends[0] <= pixels.shape[0] and ends[1] <= pixels.shape[1]:
+        return pixels[corner[0] : ends[0], corner[1] : ends[1]]
     rows, columns = (
         np.clip(np.arange(start, start + side), 0, length - 1)
         for start, side, length in zip(corner, sides, pixels.shape[:2], strict=True)

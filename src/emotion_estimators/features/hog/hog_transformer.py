@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
 
 from emotion_estimators._sklearn import (
+    ImageEstimator,
     Interval,
     StrOptions,
     check_feature_names_in,
@@ -39,7 +40,7 @@ _MAX_ORIENTATIONS = 1000
 _MAX_FEATURES = 2**26  # values in one descriptor: 512 MiB in double precision
 
 
-class HOGTransformer(TransformerMixin, BaseEstimator):
+class HOGTransformer(TransformerMixin, ImageEstimator):
     """Describe images by histograms of oriented gradients.
 
     The descriptor of an image says how strong its edges are in each direction, cell by cell.

@@ -45,7 +45,7 @@ def activate(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
     if isinstance(name, dict):  # Keras 3 takes an activation layer in the place of a function
         class_name = Settings(settings.where, name).text("class_name")
         if class_name in ACTIVATION_LAYERS:
-            nested = Settings(settings.where, name.get("config"), settings.version)
+            nested = Settings(settings.where, name.get("config"), settings.origin)
             return ACTIVATION_LAYERS[class_name](graph, tensor, nested)
     if name not in NAMES:  # a list and not a set: what the file says may be unhashable
         raise settings.error(
@@ -62,7 +62,7 @@ def activate(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
         gate = graph.elementwise("Sigmoid", tensor)
         return graph.elementwise("Mul", tensor, gate.name)
     if name == "hard_sigmoid":
-        slope = KERAS_3_SLOPE if settings.by_keras_3 else KERAS_2_SLOPE
+        slope = KERAS_3_SLOPE if settings.origin.major >= 3 else KERAS_2_SLOPE
         return graph.elementwise("HardSigmoid", tensor, alpha=slope, beta=0.5)
     return _softmax(graph, tensor, len(tensor.shape), logarithm=name == "log_softmax")
 

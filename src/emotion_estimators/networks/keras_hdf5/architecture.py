@@ -6,7 +6,7 @@ Imports the neighbours that check settings and translate Keras 1; for `keras_hdf
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from itertools import count
@@ -14,7 +14,7 @@ from typing import Any
 
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.keras_hdf5.graph import Shape
-from emotion_estimators.networks.keras_hdf5.settings import Settings
+from emotion_estimators.networks.keras_hdf5.settings import Origin, Settings
 
 __all__ = ["KerasLayer", "KerasModel", "modern_layer", "parse_model"]
 
@@ -34,6 +34,7 @@ class KerasLayer:
     number: int
     settings: Settings
     model: KerasModel | None = None
+    is_operation: bool = False  # a function of Keras 3, which is no layer
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,11 @@ class KerasModel:
     calls: list[LayerCall] = field(default_factory=list)
     inputs: list[TensorKey] = field(default_factory=list)
     outputs: list[TensorKey] = field(default_factory=list)
+    output_names: list[str] = field(default_factory=list)
     input_shapes: list[Shape | None] = field(default_factory=list)
 
 
-def parse_model(config: dict[str, Any], source: str, version: str) -> KerasModel:
+def parse_model(config: dict[str, Any], source: str, origin: Origin) -> KerasModel:
     """Read an architecture.
 
     Raises WeightsError where the architecture is not one of a Sequential or functional model, has a
@@ -70,15 +72,15 @@ def parse_model(config: dict[str, Any], source: str, version: str) -> KerasModel
             f"the model is a {class_name!r}; only Sequential and functional models can be read, "
             "own subclasses cannot"
         )
-    return _Parser(source, version).model(class_name, config.get("config"), source, depth=0)
+    return _Parser(source, origin).model(class_name, config.get("config"), source, depth=0)
 
 
 class _Parser:
     """Numbers the layers while it walks through the models."""
 
-    def __init__(self, source: str, version: str) -> None:
+    def __init__(self, source: str, origin: Origin) -> None:
         self.source = source
-        self.version = version
+        self.origin = origin
         self.numbers = count()
 
     def model(self, class_name: str, config: Any, where: str, depth: int) -> KerasModel:
@@ -86,7 +88,7 @@ class _Parser:
             raise WeightsError(f"{where}: models are nested more than {MAX_NESTING} deep")
         if class_name == "Sequential":
             return self.sequential(config, where, depth)
-        return self.functional(Settings(where, config), depth)
+        return self.functional(config, where, depth)
 
     def sequential(self, config: Any, where: str, depth: int) -> KerasModel:
         # Until Keras 2.2.2 the configuration was the list of layers itself.
@@ -110,10 +112,11 @@ class _Parser:
                 model.calls.append(LayerCall(layer, position, (here,)))
                 here = (layer.name, position, 0)
         model.outputs = [here]
+        model.output_names = [here[0]]
         return model
 
-    def functional(self, settings: Settings, depth: int) -> KerasModel:
-        where = settings.where
+    def functional(self, config: Any, where: str, depth: int) -> KerasModel:
+        settings = Settings(where, config)
         model = KerasModel(where)
         calls: dict[tuple[str, int], LayerCall] = {}
         by_name: dict[str, KerasLayer] = {}
@@ -128,7 +131,13 @@ class _Parser:
                 inputs = tuple(_references(node, layer.settings))
                 calls[layer.name, index] = LayerCall(layer, index, inputs)
         model.inputs = _endpoints(settings, "input_layers")
+        outputs = settings.get("output_layers")
+        if isinstance(outputs, dict):
+            settings = Settings(where, {**config, "output_layers": list(outputs.values())})
         model.outputs = _endpoints(settings, "output_layers")
+        model.output_names = _distinct(
+            outputs if isinstance(outputs, dict) else [name for name, _, _ in model.outputs]
+        )
         shifted = _shifted_layers(model, calls)
         calls = {
             key: LayerCall(call.layer, call.index, _unshift(call.inputs, shifted))
@@ -160,9 +169,9 @@ class _Parser:
         number = next(self.numbers)
         if class_name in MODEL_CLASSES:
             model = self.model(class_name, config, here, depth + 1)
-            settings = Settings(here, config if isinstance(config, dict) else {}, self.version)
+            settings = Settings(here, config if isinstance(config, dict) else {}, self.origin)
             return KerasLayer(name, class_name, number, settings, model)
-        return KerasLayer(name, class_name, number, Settings(here, config, self.version))
+        return KerasLayer(name, class_name, number, Settings(here, config, self.origin))
 
 
 def _references(node: Any, settings: Settings) -> Iterator[TensorKey]:
@@ -216,6 +225,15 @@ def _endpoints(settings: Settings, key: str) -> list[TensorKey]:
     if not values:
         raise settings.error(f"{key!r} is empty; the model needs at least one")
     return [_tensor_key(v if isinstance(v, list) else [v], settings) for v in values]
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """Return names with a number behind those that were there before, as Keras names outputs."""
+    given: list[str] = []
+    for name in names:
+        number = sum(name == before for before in given)
+        given.append(f"{name}_{number}" if number else name)
+    return given
 
 
 def _shifted_layers(model: KerasModel, calls: dict[tuple[str, int], LayerCall]) -> set[str]:

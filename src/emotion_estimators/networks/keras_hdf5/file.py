@@ -19,12 +19,13 @@ import numpy as np
 from emotion_estimators._untrusted import Budget, likely_reason, read_json
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.keras_hdf5.chunks import chunks_problem
+from emotion_estimators.networks.keras_hdf5.settings import Origin
 from emotion_estimators.networks.keras_hdf5.texts import VariableTexts
 
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["KerasFile", "StoredArray", "open_keras_file"]
+__all__ = ["MAX_JSON_BYTES", "KerasFile", "StoredArray", "open_keras_file", "read_config"]
 
 # A serialised ONNX model must stay below 2 GiB.
 MAX_WEIGHT_BYTES = (1 << 31) - (1 << 24)
@@ -41,6 +42,7 @@ class StoredArray:
     where: str
     name: str
     dataset: h5py.Dataset
+    path: Path
     budget: Budget
 
     @property
@@ -63,6 +65,10 @@ class StoredArray:
 
         Raises WeightsError where the stored shape is another one, or a value is not finite.
         """
+        if self.dataset.dtype.kind != "f":
+            raise WeightsError(
+                f"{self.where}: must hold floating point numbers, got {self.dataset.dtype}"
+            )
         if self.dataset.shape != shape:
             raise WeightsError(
                 f"{self.where}: the layer needs an array of shape {shape}, the file holds "
@@ -72,7 +78,7 @@ class StoredArray:
         self.budget.take(n_bytes=self.n_bytes, what=self.where)
         # What overflows float32 is reported below.
         with _damage_reported(self.where), np.errstate(over="ignore"):
-            problem = chunks_problem(self.dataset, Path(self.budget.name), self.budget)
+            problem = chunks_problem(self.dataset, self.path, self.budget)
             if problem:
                 raise WeightsError(
                     f"{self.where}: {problem}; the file is damaged or made to exhaust memory"
@@ -89,62 +95,97 @@ class StoredArray:
 class KerasFile:
     """The parts of an open Keras HDF5 file that the reader uses."""
 
-    def __init__(self, file: h5py.File, budget: Budget, texts: VariableTexts) -> None:
+    def __init__(self, file: h5py.File, path: Path, budget: Budget, texts: VariableTexts) -> None:
         self.source = budget.name
         self._file = file
+        self._path = path
         self._budget = budget
         self._variable_texts = texts
 
-    def model_config(self) -> tuple[dict[str, Any], str]:
-        """Return the architecture and the version of Keras that wrote it ("" where unsaid).
+    def origin(self) -> Origin:
+        """Return which Keras wrote the file."""
+        with _damage_reported(self.source):
+            texts = [
+                self._text(name) if name in self._file.attrs else ""
+                for name in ("keras_version", "backend")
+            ]
+        return Origin(*texts)
 
-        Raises WeightsError where the file holds weights only, or its JSON cannot be read.
+    def model_config(self) -> dict[str, Any] | None:
+        """Return the architecture; None where the file holds weights only.
+
+        Raises WeightsError where its JSON cannot be read.
         """
         with _damage_reported(self.source):
-            attributes = self._file.attrs
-            text = self._text("model_config") if "model_config" in attributes else None
-            version = self._text("keras_version") if "keras_version" in attributes else ""
-        if text is None:
-            raise WeightsError(
-                f"{self.source}: has no attribute 'model_config', so it holds weights without "
-                "the architecture; save the whole model with model.save(...), not save_weights"
-            )
-        try:
-            config = read_json(
-                text, max_bytes=MAX_JSON_BYTES, name=f"{self.source}: 'model_config'"
-            )
-        except ValueError as error:
-            raise WeightsError(str(error)) from None
-        if not isinstance(config, dict):
-            raise WeightsError(
-                f"{self.source}: 'model_config' must be a JSON object, got {type(config).__name__}"
-            )
-        return config, version
+            if "model_config" not in self._file.attrs:
+                return None
+            text = self._text("model_config")
+        return read_config(text, f"{self.source}: 'model_config'")
 
-    def layer_arrays(self, layer_name: str) -> list[StoredArray]:
-        """Return the arrays of one top-level layer, in the order of its ``weight_names``."""
+    def layers_with_weights(self) -> list[str]:
+        """Return the names of the layers that the file holds weights of, in Keras' order."""
+        with _damage_reported(self.source):
+            group = self._layers()
+            names = self._numbered_texts(group, "layer_names")
+            return [name for name in names if self._names_in(group, name)]
+
+    def variables_root(self) -> str | None:
+        """Return where layers lie in the layout of Keras 3, None of a file in another one."""
+        roots = ("layers", "_layer_checkpoint_dependencies")  # the second until Keras 2.13
+        with _damage_reported(self.source):
+            if "layer_names" in self._file.attrs or "model_weights" in self._file:
+                return None
+            return next((root for root in roots if root in self._file), None)
+
+    def variables(self, path: str) -> list[StoredArray] | None:
+        """Return the arrays of a layer in the layout of Keras 3; None where there is no such layer.
+
+        They are called "0", "1" and so on.
+        """
         import h5py
 
         with _damage_reported(self.source):
-            # save_weights leaves out the group that save puts the layers into
-            prefix = "model_weights/" if "model_weights" in self._file else ""
-            group = self._follow(self._file, f"{prefix}{layer_name}")
-            if group is None:
-                return []
+            group = self._follow(self._file, path)
             if not isinstance(group, h5py.Group):
-                raise WeightsError(f"{self.source}: {layer_name!r} must be a group of weights")
-            return [self._stored(group, layer_name, name) for name in self._weight_names(group)]
+                return None
+            self._budget.take(n_parts=len(group), what=f"the group {path!r:.80}")
+            return [self._stored(group, path, str(number)) for number in range(len(group))]
 
-    def _weight_names(self, group: h5py.Group) -> list[str]:
-        """Names of a group's weights; Keras splits lists above 64 KB into numbered attributes."""
-        if "weight_names" in group.attrs:
-            return self._texts(group, "weight_names")
-        names: list[str] = []
+    def layer_arrays(self, layer_name: str) -> list[StoredArray]:
+        """Return the arrays of one top-level layer, in the order of its ``weight_names``."""
+        with _damage_reported(self.source):
+            group = self._layers()
+            names = self._names_in(group, layer_name)
+            return [self._stored(group[layer_name], layer_name, name) for name in names]
+
+    def _layers(self) -> h5py.Group:
+        """Return what the layers lie in: save_weights leaves out the group that save has."""
+        import h5py
+
+        group = self._follow(self._file, "model_weights")
+        return group if isinstance(group, h5py.Group) else self._file
+
+    def _names_in(self, group: h5py.Group, layer_name: str) -> list[str]:
+        """Return the names of a layer's weights, none where the file has no such layer."""
+        import h5py
+
+        layer = self._follow(group, layer_name)
+        if layer is None:
+            return []
+        if not isinstance(layer, h5py.Group):
+            raise WeightsError(f"{self.source}: {layer_name!r} must be a group of weights")
+        return self._numbered_texts(layer, "weight_names")
+
+    def _numbered_texts(self, group: h5py.Group, name: str) -> list[str]:
+        """Return the texts of an attribute; Keras splits lists above 64 KB into numbered ones."""
+        if name in group.attrs:
+            return self._texts(group, name)
+        texts: list[str] = []
         part = 0
-        while f"weight_names{part}" in group.attrs:
-            names += self._texts(group, f"weight_names{part}")
+        while f"{name}{part}" in group.attrs:
+            texts += self._texts(group, f"{name}{part}")
             part += 1
-        return names
+        return texts
 
     def _stored(self, group: h5py.Group, layer_name: str, weight_name: str) -> StoredArray:
         import h5py
@@ -162,11 +203,9 @@ class KerasFile:
                 f"{where}: is stored with a filter that HDF5 does not have built in "
                 f"({sorted(filters - BUILT_IN_FILTERS)}); save the model again without it"
             )
-        if dataset.dtype.kind != "f":
-            raise WeightsError(f"{where}: must hold floating point numbers, got {dataset.dtype}")
         if dataset.shape is None:
             raise WeightsError(f"{where}: has no shape; the file is damaged")
-        array = StoredArray(where, weight_name, dataset, self._budget)
+        array = StoredArray(where, weight_name, dataset, self._path, self._budget)
         self._budget.take(n_parts=1, what=where)
         if array.n_bytes > self._budget.bytes_left:
             raise WeightsError(
@@ -233,9 +272,24 @@ class KerasFile:
         return [v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values]
 
 
+def read_config(text: str | bytes, name: str) -> dict[str, Any]:
+    """Return the architecture that JSON holds, or JSON in the text of a JSON, as some write it."""
+    try:
+        config = read_json(text, max_bytes=MAX_JSON_BYTES, name=name)
+        if isinstance(config, str):
+            config = read_json(config, max_bytes=MAX_JSON_BYTES, name=name)
+    except ValueError as error:
+        raise WeightsError(str(error)) from None
+    if not isinstance(config, dict):
+        raise WeightsError(f"{name} must be a JSON object, got {type(config).__name__}")
+    return config
+
+
 @contextmanager
-def open_keras_file(path: str | Path) -> Iterator[KerasFile]:
+def open_keras_file(path: str | Path, budget: Budget | None = None) -> Iterator[KerasFile]:
     """Open a Keras HDF5 file; whatever h5py finds wrong with it becomes a WeightsError.
+
+    The file may be part of another one, which gave the budget and its name.
 
     Raises OSError where there is no such file, or it may not be read; WeightsError where it is not
     HDF5, or damaged.
@@ -243,24 +297,26 @@ def open_keras_file(path: str | Path) -> Iterator[KerasFile]:
     import h5py
 
     path = Path(path)
+    name = str(path) if budget is None else budget.name
     with path.open("rb") as stream:
         head = stream.read(64)
     if not h5py.is_hdf5(path):
         reason = likely_reason(head) or "a model saved by Keras as .h5 or .hdf5 is expected"
-        raise WeightsError(f"{path}: is not an HDF5 file; {reason}")
-    with _damage_reported(str(path)):
+        raise WeightsError(f"{name}: is not an HDF5 file; {reason}")
+    with _damage_reported(name):
         file = h5py.File(path, "r")
         properties = file.id.get_create_plist()
         layout = properties.get_userblock(), *properties.get_sizes()
-    budget = Budget.of_weights(str(path), path.stat().st_size, most=MAX_WEIGHT_BYTES)
+    if budget is None:
+        budget = Budget.of_weights(name, path.stat().st_size, most=MAX_WEIGHT_BYTES)
     texts = VariableTexts(path, budget)
     with file, closing(texts):
         if layout != (0, 8, 8):
             raise WeightsError(
-                f"{path}: has an unusual layout (user block, bytes of addresses and sizes: "
+                f"{name}: has an unusual layout (user block, bytes of addresses and sizes: "
                 f"{layout}); save the model again with Keras"
             )
-        yield KerasFile(file, budget, texts)
+        yield KerasFile(file, path, budget, texts)
 
 
 @contextmanager

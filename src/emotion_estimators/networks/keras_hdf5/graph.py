@@ -5,9 +5,11 @@ Imports NumPy (through `graph`); for the Keras reader.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.onnx.graph import OnnxGraph
 
 __all__ = ["OPSET", "KerasGraph", "Shape", "Tensor"]
@@ -38,7 +40,7 @@ class KerasGraph(OnnxGraph):
 
     def __init__(self, stored: str = "float32") -> None:
         super().__init__(stored)
-        self._reordered: dict[str, Tensor] = {}
+        self._reordered: dict[tuple[str, bool], Tensor] = {}
 
     def elementwise(
         self, operator: str, tensor: Tensor, *constants: str, **attributes: Any
@@ -57,23 +59,43 @@ class KerasGraph(OnnxGraph):
 
     def _reorder(self, tensor: Tensor, order: list[int]) -> Tensor:
         # Both directions are remembered: going back is free, and one transpose serves all users.
-        if tensor.name not in self._reordered:
+        # The same values may also be those of an image that Keras itself has channels first.
+        key = tensor.name, tensor.channels_first
+        if key not in self._reordered:
             name = self.node("Transpose", [tensor.name], perm=order)
             turned = Tensor(name, tensor.shape, not tensor.channels_first)
-            self._reordered[tensor.name] = turned
-            self._reordered[name] = tensor
-        return self._reordered[tensor.name]
+            self._reordered[key] = turned
+            self._reordered[name, turned.channels_first] = tensor
+        return self._reordered[key]
 
-    def to_bytes(self, source: Tensor, result: Tensor) -> bytes:
-        """Serialise the model; its input is called "input" and its output "output"."""
-        last = self.channels_last(result)
-        shapes = [
-            ["batch", *(size or f"{name}_{axis}" for axis, size in enumerate(shape, start=1))]
-            for name, shape in ((source.name, source.shape), ("output", last.shape))
-        ]
+    def from_first(self, tensor: Tensor) -> Tensor:
+        """Return (channels, height, width) as the image that it is; nothing is moved."""
+        tensor = self.channels_last(tensor)  # as Keras has it
+        channels, height, width = tensor.shape
+        return Tensor(tensor.name, (height, width, channels), channels_first=True)
+
+    def to_first(self, tensor: Tensor) -> Tensor:
+        """Return an image as (channels, height, width), which `from_first` takes."""
+        height, width, channels = tensor.shape
+        return Tensor(self.channels_first(tensor).name, (channels, height, width))
+
+    def to_bytes(self, source: Tensor, results: Mapping[str, Tensor]) -> bytes:
+        """Serialise the model; its input is called "input", its outputs as the keys are.
+
+        Raises WeightsError where an output is called as something else in the graph.
+        """
+        last = {name: self.channels_last(result) for name, result in results.items()}
+        taken = {source.name, *self.names()} & set(last)
+        if taken:
+            raise WeightsError(f"no output may be called {min(taken)!r:.80}; rename that layer")
         return self.serialise(
             "keras",
-            (source.name, shapes[0]),
-            (last.name, "output", shapes[1]),
+            (source.name, _sizes(source.name, source.shape)),
+            *((result.name, name, _sizes(name, result.shape)) for name, result in last.items()),
             opset=OPSET,
         )
+
+
+def _sizes(name: str, shape: Shape) -> list[int | str]:
+    """Return a shape with its batch axis, free axes by a name."""
+    return ["batch", *(size or f"{name}_{axis}" for axis, size in enumerate(shape, start=1))]

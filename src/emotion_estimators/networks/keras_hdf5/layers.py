@@ -7,16 +7,22 @@ Shapes here are Keras': without the batch axis, channels last.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from emotion_estimators.networks.keras_hdf5.activations import ACTIVATION_LAYERS, activate
 from emotion_estimators.networks.keras_hdf5.architecture import KerasLayer
-from emotion_estimators.networks.keras_hdf5.file import StoredArray
+from emotion_estimators.networks.keras_hdf5.convolutions import (
+    CONVOLUTION_LAYERS,
+    Arrays,
+    LayerConverter,
+    add_weight,
+    last_size,
+)
 from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Shape, Tensor
 from emotion_estimators.networks.keras_hdf5.merging import MERGING_LAYERS
-from emotion_estimators.networks.keras_hdf5.windows import POOLING_LAYERS, check_images, convolve
+from emotion_estimators.networks.keras_hdf5.windows import WINDOW_LAYERS
 
 __all__ = ["convert_layer", "weight_roles"]
 
@@ -31,24 +37,32 @@ INERT_LAYERS = frozenset(
         "Identity",
         "InputLayer",
         "RandomBrightness",
+        "RandomColorDegeneration",
+        "RandomColorJitter",
         "RandomContrast",
+        "RandomErasing",
         "RandomFlip",
+        "RandomGaussianBlur",
+        "RandomGrayscale",
+        "RandomHeight",
+        "RandomHue",
         "RandomRotation",
+        "RandomSaturation",
+        "RandomSharpness",
+        "RandomShear",
         "RandomTranslation",
+        "RandomWidth",
         "RandomZoom",
         "SpatialDropout2D",
     }
 )
-
-Arrays = dict[str, StoredArray]  # role in the layer -> array
-LayerConverter = Callable[[KerasGraph, KerasLayer, Arrays, Tensor], Tensor]
 
 
 def weight_roles(layer: KerasLayer) -> tuple[list[str], list[str]]:
     """Name the weights of a layer in Keras' order."""
     settings = layer.settings
     match layer.class_name:
-        case "Dense" | "Conv2D":
+        case "Dense" | "Conv2D" | "Conv2DTranspose":
             trainable = ["kernel"]
         case "DepthwiseConv2D":
             trainable = ["depthwise_kernel"]
@@ -63,6 +77,9 @@ def weight_roles(layer: KerasLayer) -> tuple[list[str], list[str]]:
         case "LayerNormalization":
             scale = ["gamma"] if settings.flag("scale", default=True) else []
             return scale + (["beta"] if settings.flag("center", default=True) else []), []
+        case "Normalization":
+            told = settings.get("mean") is not None and settings.get("variance") is not None
+            return [], [] if told else ["mean", "variance", "count"]
         case _:
             return [], []
     return trainable + (["bias"] if settings.flag("use_bias", default=True) else []), []
@@ -86,11 +103,27 @@ def convert_layer(
         return tensor
     if name in ACTIVATION_LAYERS:
         return ACTIVATION_LAYERS[name](graph, tensor, layer.settings)
-    if name in POOLING_LAYERS:
-        return POOLING_LAYERS[name](graph, tensor, layer.settings)
-    if name in WEIGHTED_LAYERS:
-        return WEIGHTED_LAYERS[name](graph, layer, arrays, tensor)
-    raise layer.settings.error(_unknown_layer(name))
+    if name not in WINDOW_LAYERS and name not in WEIGHTED_LAYERS:
+        raise layer.settings.error(_unknown_layer(name))
+    is_first = _is_channels_first(layer, tensor)
+    if is_first:
+        tensor = graph.from_first(tensor)
+    if name in WINDOW_LAYERS:
+        result = WINDOW_LAYERS[name](graph, tensor, layer.settings)
+    else:
+        result = WEIGHTED_LAYERS[name](graph, layer, arrays, tensor)
+    return graph.to_first(result) if is_first and len(result.shape) == 3 else result
+
+
+def _is_channels_first(layer: KerasLayer, tensor: Tensor) -> bool:
+    """Whether a layer takes images as (channels, height, width), whatever its neighbours do."""
+    settings = layer.settings
+    order = settings.choice("data_format", {"channels_first", "channels_last"}, "channels_last")
+    if order == "channels_last" or len(tensor.shape) != 3:
+        return False
+    if settings.get("activation") in ("softmax", "log_softmax"):
+        raise settings.error("a softmax over the columns of channels_first cannot be converted")
+    return True
 
 
 def _unknown_layer(name: str) -> str:
@@ -100,91 +133,27 @@ def _unknown_layer(name: str) -> str:
             "running code of others"
         )
     known = sorted(
-        {*MERGING_LAYERS, *INERT_LAYERS, *ACTIVATION_LAYERS, *POOLING_LAYERS, *WEIGHTED_LAYERS}
+        {*MERGING_LAYERS, *INERT_LAYERS, *ACTIVATION_LAYERS, *WINDOW_LAYERS, *WEIGHTED_LAYERS}
     )
     return f"layers of class {name!r:.80} cannot be converted; known: {', '.join(known)}"
-
-
-def _weight(graph: KerasGraph, layer: KerasLayer, role: str, values: np.ndarray) -> str:
-    add = graph.weight if role.endswith("kernel") else graph.constant
-    return add(f"{layer.number} {layer.name} {role}", values)
 
 
 def _dense(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
     units = layer.settings.integer("units")
     tensor = graph.channels_last(tensor)
-    features = _last_size(layer, tensor)
-    kernel = _weight(graph, layer, "kernel", arrays["kernel"].read((features, units)))
+    features = last_size(layer, tensor)
+    kernel = add_weight(graph, layer, "kernel", arrays["kernel"].read((features, units)))
     shape: Shape = (*tensor.shape[:-1], units)
     if "bias" not in arrays:
         result = Tensor(graph.node("MatMul", [tensor.name, kernel]), shape)
         return activate(graph, result, layer.settings)
-    bias = _weight(graph, layer, "bias", arrays["bias"].read((units,)))
+    bias = add_weight(graph, layer, "bias", arrays["bias"].read((units,)))
     if len(shape) == 1:
         result = Tensor(graph.node("Gemm", [tensor.name, kernel, bias]), shape)
     else:
         product = graph.node("MatMul", [tensor.name, kernel])
         result = Tensor(graph.node("Add", [product, bias]), shape)
     return activate(graph, result, layer.settings)
-
-
-def _conv2d(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
-    settings = layer.settings
-    channels = _image_channels(layer, tensor)
-    filters = settings.integer("filters")
-    groups = settings.integer("groups", 1)
-    if channels % groups or filters % groups:
-        raise settings.error(f"groups={groups} must divide {channels} channels, {filters} filters")
-    size = settings.pair("kernel_size")
-    kernel = arrays["kernel"].read((*size, channels // groups, filters))
-    weight = _weight(graph, layer, "kernel", kernel.transpose(3, 2, 0, 1))
-    bias = _bias(graph, layer, arrays, filters)
-    result = convolve(graph, tensor, settings, [weight, *bias], filters, size, groups)
-    return activate(graph, result, settings)
-
-
-def _depthwise_conv2d(
-    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor
-) -> Tensor:
-    result = _depthwise(graph, layer, arrays, tensor, with_bias=True)
-    return activate(graph, result, layer.settings)
-
-
-def _separable_conv2d(
-    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor
-) -> Tensor:
-    settings = layer.settings
-    filters = settings.integer("filters")
-    deep = _depthwise(graph, layer, arrays, tensor, with_bias=False)
-    channels = _last_size(layer, deep)
-    kernel = arrays["pointwise_kernel"].read((1, 1, channels, filters))
-    weight = _weight(graph, layer, "pointwise_kernel", kernel.transpose(3, 2, 0, 1))
-    bias = _bias(graph, layer, arrays, filters)
-    name = graph.node("Conv", [deep.name, weight, *bias], kernel_shape=[1, 1])
-    result = Tensor(name, (*deep.shape[:2], filters), channels_first=True)
-    return activate(graph, result, settings)
-
-
-def _depthwise(
-    graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor, *, with_bias: bool
-) -> Tensor:
-    settings = layer.settings
-    channels = _image_channels(layer, tensor)
-    multiplier = settings.integer("depth_multiplier", 1)
-    size = settings.pair("kernel_size")
-    kernel = arrays["depthwise_kernel"].read((*size, channels, multiplier))
-    # (height, width, channels, multiplier) -> (channels * multiplier, 1, height, width)
-    kernel = kernel.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, *size)
-    weight = _weight(graph, layer, "depthwise_kernel", kernel)
-    filters = channels * multiplier
-    bias = _bias(graph, layer, arrays, filters) if with_bias else []
-    return convolve(graph, tensor, settings, [weight, *bias], filters, size, channels)
-
-
-def _bias(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, filters: int) -> list[str]:
-    if "bias" not in arrays:
-        return []
-    return [_weight(graph, layer, "bias", arrays["bias"].read((filters,)))]
 
 
 def _batch_normalization(
@@ -203,20 +172,22 @@ def _batch_normalization(
         raise settings.error("holds a negative moving variance; the file is damaged")
     gamma = stored.get("gamma", np.ones(channels, np.float32))
     beta = stored.get("beta", np.zeros(channels, np.float32))
-    if axis == len(tensor.shape) and len(tensor.shape) in {1, 3}:
+    is_first = axis == 1 and len(tensor.shape) == 3
+    if is_first or (axis == len(tensor.shape) and len(tensor.shape) in {1, 3}):
         # The operator that ONNX Runtime folds into the convolution before it.
         if len(tensor.shape) == 3:
-            tensor = graph.channels_first(tensor)
+            tensor = graph.from_first(tensor) if is_first else graph.channels_first(tensor)
         values = (gamma, beta, stored["moving_mean"], stored["moving_variance"])
         roles = ("gamma", "beta", "moving_mean", "moving_variance")
-        names = [_weight(graph, layer, role, v) for role, v in zip(roles, values, strict=True)]
-        return graph.elementwise("BatchNormalization", tensor, *names, epsilon=epsilon)
+        names = [add_weight(graph, layer, role, v) for role, v in zip(roles, values, strict=True)]
+        result = graph.elementwise("BatchNormalization", tensor, *names, epsilon=epsilon)
+        return graph.to_first(result) if is_first else result
     tensor = graph.channels_last(tensor)
     scale = gamma / np.sqrt(stored["moving_variance"].astype(np.float64) + epsilon)
     shift = beta - stored["moving_mean"] * scale
     along = [1] * axis + [channels] + [1] * (len(tensor.shape) - axis)
-    factor = _weight(graph, layer, "scale", scale.astype(np.float32).reshape(along))
-    offset = _weight(graph, layer, "shift", shift.astype(np.float32).reshape(along))
+    factor = add_weight(graph, layer, "scale", scale.astype(np.float32).reshape(along))
+    offset = add_weight(graph, layer, "shift", shift.astype(np.float32).reshape(along))
     return graph.elementwise("Add", graph.elementwise("Mul", tensor, factor), offset)
 
 
@@ -249,7 +220,7 @@ def _layer_normalization(
             for axis, size in zip(axes, known, strict=True):
                 along[axis - 1] = size
             values = arrays[role].read(known).reshape(along)
-            result = graph.elementwise(operator, result, _weight(graph, layer, role, values))
+            result = graph.elementwise(operator, result, add_weight(graph, layer, role, values))
     return result
 
 
@@ -262,18 +233,65 @@ def _prelu(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor)
     if tensor.channels_first:
         alpha = alpha.transpose(2, 0, 1)
     role = "alpha, channels first" if tensor.channels_first else "alpha"
-    return graph.elementwise("PRelu", tensor, _weight(graph, layer, role, alpha))
+    return graph.elementwise("PRelu", tensor, add_weight(graph, layer, role, alpha))
 
 
 def _rescaling(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
-    scale = graph.scalar(layer.settings.number("scale"))
-    offset = graph.scalar(layer.settings.number("offset", 0.0))
-    return graph.elementwise("Add", graph.elementwise("Mul", tensor, scale), offset)
+    settings = layer.settings
+    if isinstance(settings.get("scale"), list) or isinstance(settings.get("offset"), list):
+        tensor = graph.channels_last(tensor)
+        size = last_size(layer, tensor)
+        scale = np.array(settings.numbers("scale", size), dtype=np.float32)
+        offset = np.array(settings.numbers("offset", size, 0.0), dtype=np.float32)
+        names = add_weight(graph, layer, "scale", scale), add_weight(graph, layer, "offset", offset)
+    else:
+        names = graph.scalar(settings.number("scale")), graph.scalar(settings.number("offset", 0.0))
+    return graph.elementwise("Add", graph.elementwise("Mul", tensor, names[0]), names[1])
+
+
+def _normalization(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
+    settings = layer.settings
+    if settings.flag("invert", default=False):
+        raise settings.error("a normalisation that is inverted cannot be converted")
+    tensor = graph.channels_last(tensor)
+    axes = settings.get("axis", -1)
+    axes = axes if isinstance(axes, list) else [axes]
+    if axes not in ([-1], [len(tensor.shape)]):
+        raise settings.error(f"axis={axes!r:.80} cannot be converted; it must be the last one")
+    size = last_size(layer, tensor)
+    if "mean" in arrays:
+        mean, variance = arrays["mean"].read((size,)), arrays["variance"].read((size,))
+    else:
+        mean, variance = (
+            np.array(settings.numbers(key, size), dtype=np.float32) for key in ("mean", "variance")
+        )
+    # as Keras: a variance of 0 divides by its epsilon
+    spread = np.maximum(np.sqrt(np.maximum(variance, 0)), np.float32(1e-7))
+    centred = graph.elementwise("Sub", tensor, add_weight(graph, layer, "mean", mean))
+    return graph.elementwise("Div", centred, add_weight(graph, layer, "spread", spread))
+
+
+def _permute(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
+    order = layer.settings.integers("dims", minimum=1)
+    if sorted(order) != list(range(1, len(tensor.shape) + 1)):
+        raise layer.settings.error(f"dims={order} is no order of the axes of {tensor.shape}")
+    name = graph.node("Transpose", [graph.channels_last(tensor).name], perm=[0, *order])
+    return Tensor(name, tuple(tensor.shape[axis - 1] for axis in order))
+
+
+def _repeat_vector(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
+    times = layer.settings.integer("n")
+    if len(tensor.shape) != 1:
+        raise layer.settings.error(f"needs vectors, got shape {tensor.shape}")
+    column = graph.node("Unsqueeze", [tensor.name, graph.integers([1])])
+    name = graph.node("Tile", [column, graph.integers([1, times, 1])])
+    return Tensor(name, (times, *tensor.shape))
 
 
 def _flatten(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tensor) -> Tensor:
-    layer.settings.choice("data_format", {"channels_last"}, "channels_last")
     tensor = graph.channels_last(tensor)
+    if len(tensor.shape) == 2 and layer.settings.get("data_format") == "channels_first":
+        tensor = Tensor(graph.node("Transpose", [tensor.name], perm=[0, 2, 1]), tensor.shape[::-1])
     size = None if None in tensor.shape else math.prod(s for s in tensor.shape if s is not None)
     return Tensor(graph.node("Flatten", [tensor.name], axis=1), (size,))
 
@@ -294,25 +312,15 @@ def _reshape(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Tens
     return Tensor(name, tuple(shape))
 
 
-def _image_channels(layer: KerasLayer, tensor: Tensor) -> int:
-    check_images(tensor, layer.settings)
-    return _last_size(layer, tensor)
-
-
-def _last_size(layer: KerasLayer, tensor: Tensor) -> int:
-    if not tensor.shape or tensor.shape[-1] is None:
-        raise layer.settings.error(f"needs a fixed size on the last axis, got {tensor.shape}")
-    return tensor.shape[-1]
-
-
 WEIGHTED_LAYERS: dict[str, LayerConverter] = {
     "Dense": _dense,
-    "Conv2D": _conv2d,
-    "DepthwiseConv2D": _depthwise_conv2d,
-    "SeparableConv2D": _separable_conv2d,
+    **CONVOLUTION_LAYERS,
     "BatchNormalization": _batch_normalization,
     "LayerNormalization": _layer_normalization,
     "PReLU": _prelu,
+    "Normalization": _normalization,
+    "Permute": _permute,
+    "RepeatVector": _repeat_vector,
     "Rescaling": _rescaling,
     "Flatten": _flatten,
     "Reshape": _reshape,

@@ -23,6 +23,7 @@ from emotion_estimators.networks.keras_hdf5.model import (
     Conversion,
     weight_places,
 )
+from emotion_estimators.networks.keras_hdf5.settings import Origin
 from emotion_estimators.networks.onnx.views import add_views, mean_of_views
 
 __all__ = ["keras_onnx"]
@@ -68,7 +69,7 @@ def keras_onnx(
 
     Raises WeightsError if a layer cannot be converted, or an array is missing or has another shape.
     """
-    model = parse_model(dict(config), owner, "3")
+    model = parse_model(dict(config), owner, Origin("3"))
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise WeightsError(
             f"{owner}: expected a network with one input and one output, got {len(model.inputs)} "

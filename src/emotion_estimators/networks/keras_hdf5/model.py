@@ -1,19 +1,23 @@
-"""A Keras model in an HDF5 file to an ONNX model, without Keras or TensorFlow.
+"""A Keras model in a file to an ONNX model, without Keras or TensorFlow.
 
 Imports its neighbours, h5py (inside functions) and NumPy; for the classifiers.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.keras_hdf5.architecture import KerasLayer, KerasModel, parse_model
-from emotion_estimators.networks.keras_hdf5.file import KerasFile, StoredArray, open_keras_file
+from emotion_estimators.networks.keras_hdf5.file import KerasFile, StoredArray
 from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Shape, Tensor
 from emotion_estimators.networks.keras_hdf5.layers import convert_layer, weight_roles
+from emotion_estimators.networks.keras_hdf5.saved import SavedModel, open_saved
 
 __all__ = [
     "WEIGHT_NAMES",
@@ -42,6 +46,9 @@ WEIGHT_NAMES = {
     "moving_mean": {"moving_mean", "running_mean"},
     "moving_variance": {"moving_variance", "running_std"},
     "alpha": {"alpha", "alphas"},
+    "mean": {"mean"},
+    "variance": {"variance"},
+    "count": {"count"},
 }
 KNOWN_NAMES = sorted({name for names in WEIGHT_NAMES.values() for name in names}, key=len)
 
@@ -52,26 +59,33 @@ class KerasNetwork:
 
     onnx: bytes = field(repr=False)
     input_shape: Shape
-    output_shape: Shape
+    output_shapes: dict[str, Shape]
     n_parameters: int
 
 
-def read_keras_hdf5(path: str | Path) -> KerasNetwork:
-    """Read a model that Keras 1, 2 or 3 saved as ``.h5`` or ``.hdf5``.
+def read_keras_hdf5(path: str | Path, architecture: str | Path | None = None) -> KerasNetwork:
+    """Read a model that Keras 1, 2 or 3 saved as ``.h5``, ``.hdf5`` or ``.keras``.
+
+    Where the file holds weights only, `architecture` is what ``model.to_json()`` gave, as a file;
+    None looks for a ``.json`` of the same stem beside it.
+
+    A single output is called "output", several have the names that Keras gives them.
 
     Raises OSError where there is no such file, or it may not be read; WeightsError where the file
     is damaged, too large for what it claims to hold, or a layer of it cannot be converted; the
     message names file and layer.
 
-    Sequential and functional models with one input and one output, nested models and shared layers
-    included, of: Dense, Conv2D, DepthwiseConv2D, SeparableConv2D, BatchNormalization,
-    LayerNormalization, the activations and their layers, max, average and global pooling, Flatten,
-    Reshape, ZeroPadding2D, Rescaling, Add, Subtract, Multiply, Average, Maximum, Minimum,
-    Concatenate, and the layers that do nothing at inference. Data format channels_last.
+    Sequential and functional models with one input, nested models and shared layers included, of:
+    Dense, Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D, BatchNormalization,
+    LayerNormalization, Normalization, the activations and their layers, max, average and global
+    pooling, UpSampling2D, Cropping2D, ZeroPadding2D, Flatten, Reshape, Permute, RepeatVector,
+    Rescaling, Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate, and the layers that
+    do nothing at inference. Both data formats; kernels that Keras 2 wrote on Theano are turned
+    round.
     """
     try:
-        with open_keras_file(path) as file:
-            return _read(file)
+        with open_saved(Path(path), None if architecture is None else Path(architecture)) as saved:
+            return _read(saved)
     except WeightsError as error:
         # what a message quotes may be of any length
         message = str(error)
@@ -81,16 +95,13 @@ def read_keras_hdf5(path: str | Path) -> KerasNetwork:
         raise WeightsError(f"{message[:half]} ... {message[-half:]}") from None
 
 
-def _read(file: KerasFile) -> KerasNetwork:
+def _read(saved: SavedModel) -> KerasNetwork:
     """Return the network in an open file."""
-    path = file.source
-    config, version = file.model_config()
-    model = parse_model(config, file.source, version)
-    arrays = _assign_weights(model, file)
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
+    path = saved.file.source
+    model = parse_model(saved.config, path, saved.origin)
+    if len(model.inputs) != 1:
         raise WeightsError(
-            f"{path}: the model has {len(model.inputs)} inputs and {len(model.outputs)} "
-            "outputs; models with one of each can be read"
+            f"{path}: the model has {len(model.inputs)} inputs; models with one can be read"
         )
     shape = model.input_shapes[0]
     if shape is None:
@@ -98,13 +109,16 @@ def _read(file: KerasFile) -> KerasNetwork:
             f"{path}: the file does not say the shape of the input; build the model before "
             "it is saved, for example with keras.Input"
         )
+    arrays = _assign_weights(model, saved.file)
     source = Tensor("input", shape)
     graph = KerasGraph()
-    (result,) = Conversion(graph, arrays).run(model, [source])
+    tensors = Conversion(graph, arrays).run(model, [source])
+    names = model.output_names if len(tensors) > 1 else ["output"]
+    results = dict(zip(names, tensors, strict=True))
     return KerasNetwork(
-        onnx=graph.to_bytes(source, result),
+        onnx=graph.to_bytes(source, results),
         input_shape=shape,
-        output_shape=result.shape,
+        output_shapes={name: result.shape for name, result in results.items()},
         n_parameters=sum(a.size for by_role in arrays.values() for a in by_role.values()),
     )
 
@@ -163,25 +177,71 @@ def _assign_weights(model: KerasModel, file: KerasFile) -> dict[int, dict[str, S
     The weights of a nested model lie in one list: first all that training changes, layer by
     layer, then all others.
     """
+    root = file.variables_root()
+    if root is not None:
+        return _assign_variables(model, file, root)
+    owners = [(layer, [*chain(*weight_places(layer))]) for layer in model.layers]
+    owners = [(layer, places) for layer, places in owners if places]
+    stored = [file.layer_arrays(layer.name) for layer, _ in owners]
+    if not all(stored):
+        # Keras goes by the order alone: it counts names on in a process, and nested Sequential
+        # models of Keras 1 have none.
+        names = file.layers_with_weights()
+        if len(names) == len(owners):
+            stored = [file.layer_arrays(name) for name in names]
     assigned: dict[int, dict[str, StoredArray]] = {}
-    for layer in model.layers:
-        trainable, fixed = weight_places(layer)
-        places = trainable + fixed
-        if not places:
-            continue
-        stored = file.layer_arrays(layer.name)
-        if len(stored) != len(places):
-            raise layer.settings.error(
-                f"needs {len(places)} arrays of weights, the file holds {len(stored)}"
+    for (layer, places), arrays in zip(owners, stored, strict=True):
+        _assign(layer, places, arrays, assigned)
+    return assigned
+
+
+def _assign(
+    layer: KerasLayer,
+    places: list[tuple[KerasLayer, str]],
+    stored: list[StoredArray],
+    assigned: dict[int, dict[str, StoredArray]],
+) -> None:
+    """Give places, pairs of a layer and a role, their arrays."""
+    if len(stored) != len(places):
+        raise layer.settings.error(
+            f"needs {len(places)} arrays of weights, the file holds {len(stored)}"
+        )
+    for (owner, role), array in zip(places, stored, strict=True):
+        word = last_word(array.name)
+        if word is not None and word not in WEIGHT_NAMES[role]:
+            raise owner.settings.error(
+                f"expected its {role} where the file holds {array.name!r}; the order of the "
+                "weights is not that of the layers"
             )
-        for (owner, role), array in zip(places, stored, strict=True):
-            word = last_word(array.name)
-            if word is not None and word not in WEIGHT_NAMES[role]:
-                raise owner.settings.error(
-                    f"expected its {role} where the file holds {array.name!r}; the order of the "
-                    "weights is not that of the layers"
-                )
-            assigned.setdefault(owner.number, {})[role] = array
+        assigned.setdefault(owner.number, {})[role] = array
+
+
+def _path_names(layers: list[KerasLayer]) -> list[str]:
+    """Return what Keras 3 calls layers in a file of weights: their class, and which of it."""
+    names: list[str] = []
+    counts: Counter[str] = Counter()
+    for layer in layers:
+        stem = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", layer.class_name))
+        stem = re.sub(r"([a-z])([A-Z])", r"\1_\2", stem).lower()
+        names.append(f"{stem}_{counts[stem]}" if counts[stem] else stem)
+        counts[stem] += 1
+    return names
+
+
+def _assign_variables(
+    model: KerasModel, file: KerasFile, root: str
+) -> dict[int, dict[str, StoredArray]]:
+    """Give each layer its arrays in the layout of Keras 3: those of each in a place of its own."""
+    assigned: dict[int, dict[str, StoredArray]] = {}
+    layers = [layer for layer in model.layers if not layer.is_operation]
+    for name, layer in zip(_path_names(layers), layers, strict=True):
+        if layer.model is not None:
+            inner = f"{root}/{name}/{root.rpartition('/')[2]}"
+            assigned |= _assign_variables(layer.model, file, inner)
+            continue
+        places = [*chain(*weight_places(layer))]
+        if places:
+            _assign(layer, places, file.variables(f"{root}/{name}/vars") or [], assigned)
     return assigned
 
 

@@ -7,33 +7,50 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.keras_hdf5.graph import Shape
 
-__all__ = ["Settings"]
+__all__ = ["MAX_INTEGER", "Origin", "Settings"]
 
 MAX_INTEGER = (1 << 31) - 1
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which Keras wrote a file, and on which backend; "" where it is not said."""
+
+    version: str = ""
+    backend: str = ""
+
+    @property
+    def major(self) -> int:
+        """The Keras of the file, 1, 2, 3; 0 where it is not said."""
+        first = self.version.split(".")[0]
+        return int(first[:9]) if first.isdecimal() else 0
+
+    @property
+    def by_theano(self) -> bool:
+        """Whether convolutions were those of mathematics, which turn the kernel round.
+
+        Keras 1 does not name its backend.
+        """
+        return self.backend == "theano"
 
 
 class Settings:
     """The configuration of a layer or model."""
 
-    def __init__(self, where: str, values: Any, version: str = "") -> None:
+    def __init__(self, where: str, values: Any, origin: Origin = Origin()) -> None:
         if not isinstance(values, dict):
             raise WeightsError(
                 f"{where}: the configuration must be a JSON object, got {type(values).__name__}"
             )
         self.where = where
-        self.version = version
+        self.origin = origin
         self._values = values
-
-    @property
-    def by_keras_3(self) -> bool:
-        """Whether Keras 3 or later wrote the file."""
-        major = self.version.split(".")[0]
-        return major.isdecimal() and int(major[:9]) >= 3
 
     def error(self, message: str) -> WeightsError:
         """Return the error to raise, its message completed by the place."""
@@ -77,6 +94,16 @@ class Settings:
         if abs(value) > MAX_INTEGER or not math.isfinite(value):
             raise self.error(f"{key!r} must be a finite number, got {value!r:.80}")
         return float(value)
+
+    def numbers(self, key: str, size: int, default: float | None = None) -> list[float]:
+        """Return `size` finite numbers, given as a list of them or as one for all."""
+        value = self.get(key, default)
+        while isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+            value = value[0]  # with axes of size 1, as an array had them
+        values = value if isinstance(value, list) else [value] * size
+        if len(values) != size:
+            raise self.error(f"{key!r} must be {size} numbers, got {len(values)}")
+        return [Settings(self.where, {key: each}).number(key) for each in values]
 
     def integer(self, key: str, default: int | None = None, *, minimum: int = 1) -> int:
         """Return a whole number of at least `minimum`."""

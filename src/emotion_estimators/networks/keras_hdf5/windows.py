@@ -1,4 +1,4 @@
-"""Convolution, pooling and padding of images: Keras' windows in ONNX's words.
+"""Convolution, pooling, padding and sizes of images: Keras' windows in ONNX's words.
 
 Imports the graph under construction and the settings; for the layer converters.
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Shape, Tensor
-from emotion_estimators.networks.keras_hdf5.settings import Settings
+import numpy as np
 
-__all__ = ["POOLING_LAYERS", "check_images", "convolve"]
+from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Shape, Tensor
+from emotion_estimators.networks.keras_hdf5.settings import MAX_INTEGER, Settings
+
+__all__ = ["WINDOW_LAYERS", "Pair", "check_images", "convolve", "convolve_transposed"]
 
 Pair = tuple[int, int]
 
@@ -28,7 +30,9 @@ def convolve(
     """Add a convolution whose kernel is stored as ONNX wants it."""
     strides = settings.pair("strides", 1)
     dilations = settings.pair("dilation_rate", 1)
-    spatial, pads = _window(settings, tensor.shape, size, strides, dilations)
+    spatial, pads = _window(
+        settings, tensor.shape, size, strides, dilations, lambda extent: extent // 2
+    )
     name = graph.node(
         "Conv",
         [graph.channels_first(tensor).name, *weights],
@@ -41,10 +45,64 @@ def convolve(
     return Tensor(name, (*spatial, filters), channels_first=True)
 
 
+def convolve_transposed(
+    graph: KerasGraph,
+    tensor: Tensor,
+    settings: Settings,
+    weights: Sequence[str],
+    filters: int,
+    size: Pair,
+) -> Tensor:
+    """Add a transposed convolution whose kernel is stored as ONNX wants it."""
+    strides = settings.pair("strides", 1)
+    dilations = settings.pair("dilation_rate", 1)
+    padding = settings.choice("padding", {"same", "valid"}, "valid")
+    has_rest = settings.get("output_padding") is not None
+    rests = settings.pair("output_padding", minimum=0) if has_rest else (None, None)
+    output: list[int | None] = []
+    pads: list[Pair] = []
+    added: list[int] = []
+    for length, window, stride, dilation, rest in zip(
+        tensor.shape[:2], size, strides, dilations, rests, strict=True
+    ):
+        extent = (window - 1) * dilation + 1
+        # beyond (length - 1) * stride: what the windows reach, and what is kept of that
+        if rest is not None:
+            kept = extent + rest - (2 * (extent // 2) if padding == "same" else 0)
+        else:
+            kept = stride if padding == "same" else max(extent, stride)
+        output.append(None if length is None else (length - 1) * stride + kept)
+        # As the gradient of a convolution with that padding, which takes `kept` to `length`.
+        before = max(extent - kept, 0) // 2 if padding == "same" else 0
+        after = extent - kept - before
+        pads.append((before, max(after, 0)))
+        added.append(max(-after, 0))
+    name = graph.node(
+        "ConvTranspose",
+        [graph.channels_first(tensor).name, *weights],
+        kernel_shape=list(size),
+        strides=list(strides),
+        dilations=list(dilations),
+        pads=[before for before, _ in pads] + [after for _, after in pads],
+        **({"output_padding": added} if any(added) else {}),
+    )
+    return Tensor(name, (*output, filters), channels_first=True)
+
+
 def _window(
-    settings: Settings, shape: Shape, size: Pair, strides: Pair, dilations: Pair
+    settings: Settings,
+    shape: Shape,
+    size: Pair,
+    strides: Pair,
+    dilations: Pair,
+    theano_before: Callable[[int], int],
 ) -> tuple[Shape, dict[str, Any]]:
-    """Size of the output, and the padding as attributes of an ONNX node."""
+    """Size of the output, and the padding as attributes of an ONNX node.
+
+    Keras spreads what "same" needs over both sides; on Theano the padding before the image is
+    that of the window alone, `theano_before`.
+    """
+    on_theano = theano_before if settings.origin.by_theano else None
     padding = settings.choice("padding", {"same", "valid"}, "valid")
     output: list[int | None] = []
     before: list[int] = []
@@ -66,28 +124,27 @@ def _window(
         # With stride 1 the padding is the same for all lengths.
         steps = 0 if length is None else -(-length // stride) - 1
         missing = max(steps * stride + extent - (length or 1), 0)
-        before.append(missing // 2)
-        after.append(missing - missing // 2)
+        before.append(missing // 2 if on_theano is None else on_theano(extent))
+        after.append(max(missing - before[-1], 0))
     if not free:
         return tuple(output), {"pads": before + after} if any(before + after) else {}
     # Left to the runtime, which knows the size; it does so without dilation only.
-    if max(dilations) > 1:
+    if max(dilations) > 1 or on_theano is not None:
         raise settings.error(
-            "padding 'same' with both strides and dilation needs images of a fixed size"
+            "padding 'same' with strides, of a network with dilation or trained on Theano, needs "
+            "images of a fixed size"
         )
     return tuple(output), {"auto_pad": "SAME_UPPER"}
 
 
 def check_images(tensor: Tensor, settings: Settings) -> None:
-    """Refuse what is not images (height, width, channels), or is to be taken channels first."""
+    """Refuse what is not images (height, width, channels)."""
     if len(tensor.shape) != 3:
         raise settings.error(f"needs images (height, width, channels), got shape {tensor.shape}")
-    if settings.get("data_format") == "channels_first":
-        raise settings.error(
-            "data_format='channels_first' cannot be converted; save the model with "
-            "channels_last, as Keras does on CPU"
-        )
-    settings.choice("data_format", {"channels_last"}, "channels_last")
+
+
+def _theano_pool_before(extent: int) -> int:
+    return extent - 2 if extent > 2 and extent % 2 else extent - 1
 
 
 def _pool(operator: str, **attributes: Any) -> Callable[[KerasGraph, Tensor, Settings], Tensor]:
@@ -95,7 +152,7 @@ def _pool(operator: str, **attributes: Any) -> Callable[[KerasGraph, Tensor, Set
         check_images(tensor, settings)
         size = settings.pair("pool_size", 2)
         strides = settings.pair("strides", size)
-        spatial, pads = _window(settings, tensor.shape, size, strides, (1, 1))
+        spatial, pads = _window(settings, tensor.shape, size, strides, (1, 1), _theano_pool_before)
         name = graph.node(
             operator,
             [graph.channels_first(tensor).name],
@@ -120,14 +177,58 @@ def _global_pool(operator: str) -> Callable[[KerasGraph, Tensor, Settings], Tens
     return convert
 
 
-def _zero_padding(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
-    check_images(tensor, settings)
-    value = settings.get("padding", 1)
+def _sides(settings: Settings, key: str, default: int) -> tuple[Pair, Pair]:
+    """Return what is added or cut, as (top, bottom), (left, right)."""
+    value = settings.get(key, default)
+    if isinstance(value, list) and len(value) == 4:  # Keras 1
+        value = [value[:2], value[2:]]
     values = value if isinstance(value, list) and len(value) == 2 else [value, value]
     # Each axis is given as one number for both sides, or as [before, after].
-    sides = [
-        Settings(settings.where, {"padding": axis}).pair("padding", minimum=0) for axis in values
+    rows, columns = (Settings(settings.where, {key: v}).pair(key, minimum=0) for v in values)
+    return rows, columns
+
+
+def _cropping(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
+    check_images(tensor, settings)
+    sides = _sides(settings, "cropping", 0)
+    spatial = [
+        None if length is None else length - sum(cut)
+        for length, cut in zip(tensor.shape[:2], sides, strict=True)
     ]
+    if any(length is not None and length < 1 for length in spatial):
+        raise settings.error(f"cuts more than there is of images of shape {tensor.shape}")
+    starts = graph.integers([before for before, _ in sides])
+    ends = graph.integers([-after or MAX_INTEGER for _, after in sides])
+    axes = graph.integers([2, 3])
+    name = graph.node("Slice", [graph.channels_first(tensor).name, starts, ends, axes])
+    return Tensor(name, (*spatial, tensor.shape[2]), channels_first=True)
+
+
+def _upsampling(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
+    check_images(tensor, settings)
+    factors = settings.pair("size", 2)
+    how = settings.choice("interpolation", {"nearest", "bilinear"}, "nearest")
+    # Keras 2.2 and 2.3 had bilinear of TensorFlow 1, which put pixels at their corners.
+    old = how == "bilinear" and settings.origin.version.startswith(("2.2.", "2.3."))
+    at_corners = how == "nearest" or (old and not settings.origin.version.endswith("tf"))
+    scales = graph.constant(f"scales {factors}", np.array([1, 1, *factors], dtype=np.float32))
+    name = graph.node(
+        "Resize",
+        [graph.channels_first(tensor).name, "", scales],
+        mode="nearest" if how == "nearest" else "linear",
+        coordinate_transformation_mode="asymmetric" if at_corners else "half_pixel",
+        **({"nearest_mode": "floor"} if how == "nearest" else {}),
+    )
+    spatial = [
+        None if length is None else length * factor
+        for length, factor in zip(tensor.shape[:2], factors, strict=True)
+    ]
+    return Tensor(name, (*spatial, tensor.shape[2]), channels_first=True)
+
+
+def _zero_padding(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
+    check_images(tensor, settings)
+    sides = _sides(settings, "padding", 1)
     (top, bottom), (left, right) = sides
     tensor = graph.channels_first(tensor)
     pads = graph.integers([0, 0, top, left, 0, 0, bottom, right])
@@ -139,11 +240,13 @@ def _zero_padding(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tens
     return Tensor(name, (*spatial, tensor.shape[2]), channels_first=True)
 
 
-POOLING_LAYERS: dict[str, Callable[[KerasGraph, Tensor, Settings], Tensor]] = {
+WINDOW_LAYERS: dict[str, Callable[[KerasGraph, Tensor, Settings], Tensor]] = {
     "MaxPooling2D": _pool("MaxPool"),
     # Keras averages over what lies inside the image; so does ONNX without count_include_pad.
     "AveragePooling2D": _pool("AveragePool", count_include_pad=0),
     "GlobalMaxPooling2D": _global_pool("GlobalMaxPool"),
     "GlobalAveragePooling2D": _global_pool("GlobalAveragePool"),
+    "Cropping2D": _cropping,
+    "UpSampling2D": _upsampling,
     "ZeroPadding2D": _zero_padding,
 }

@@ -7,7 +7,7 @@ folder.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,12 @@ class OnnxGraph:
         outputs = [stem, *(f"{stem}_{number}" for number in range(1, n_outputs))]
         self._nodes.append((operator, list(inputs), outputs, attributes))
         return outputs
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all values that are in the graph."""
+        yield from self._constants
+        for _, _, outputs, _ in self._nodes:
+            yield from outputs
 
     def constant(self, name: str, values: NDArray[Any]) -> str:
         """Add an array once under `name`; a layer called twice shares its weights this way."""

@@ -179,16 +179,14 @@ class OnnxNetwork:
         """
         forms = self.images.forms(image_size, color)
         if len(forms) == 1:
-            return replace(self, images=forms[0])
+            settled = replace(self, images=forms[0])
+            return settled if self.n_outputs is not None else settled._tried(image_size)
         running, problems = [], [f"its input has shape {self.images.shape}"]
         for form in forms:
-            settled = replace(self, images=form)
             try:
-                settled.run(form.zeros(image_size), batch_size=settled.default_batch_size())
+                running.append(replace(self, images=form)._tried(image_size))
             except WeightsError as error:
                 problems.append(str(error))
-            else:
-                running.append(settled)
         if color == "grey":  # the fewest channels with which it runs
             running = [one for one in running if one.n_channels == running[0].n_channels]
         if len(running) != 1:
@@ -198,6 +196,13 @@ class OnnxNetwork:
                 f"{image_size}, color {color!r:.80}, the network runs: {problems[-1]}"
             )
         return running[0]
+
+    def _tried(self, image_size: tuple[int, int]) -> OnnxNetwork:
+        """Return the network with what a run on a black image tells of its output."""
+        black = self.images.zeros(image_size)
+        return replace(
+            self, n_outputs=self.run(black, batch_size=self.default_batch_size()).shape[1]
+        )
 
     def default_batch_size(self) -> int:
         """Return how many images one run takes unless told otherwise."""
