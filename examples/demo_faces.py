@@ -101,7 +101,11 @@ def show_hog(
     print_scores(y_test, {"HOG": y_pred, "Dummy": dummy.predict(np.zeros((len(y_test), 1)))})
     save_confusion(y_test, {"HOG": y_pred}, output / "hog_confusion_matrix.png")
     sheet = PredictionDisplay.from_predictions(
-        X_test, y_test, y_pred, confidence=scores.max(axis=1)
+        X_test,
+        y_test,
+        y_pred,
+        confidence=scores.max(axis=1),
+        response_method="decision_function",
     )
     save(sheet.figure_, output / "hog_predictions.png")
 

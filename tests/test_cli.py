@@ -92,7 +92,7 @@ def test_csv_holds_the_table_of_analyze_faces(photos, cropper, tmp_path, capsys)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 3  # what failed or was passed over, and the totals
-    assert "passed over 1 files: 1 .txt" in captured.err
+    assert "passed over 1 file: 1 .txt" in captured.err
     assert "1 of 6 images cannot be read" in captured.err
     counts = expected["emotion"].value_counts()
     assert "predict: 8 faces in 6 images: " in captured.err
@@ -139,7 +139,7 @@ def test_totals_are_those_of_the_whole_table(photos, tmp_path, capsys):
     for emotion in set(emotions):
         assert f" {emotions.count(emotion)} {emotion}" in said
     assert run("predict", photos / "black.png", "--out", tmp_path / "none.csv") == 0
-    assert capsys.readouterr().err.endswith("predict: 0 faces in 1 images.\n")
+    assert capsys.readouterr().err.endswith("predict: 0 faces in 1 image.\n")
 
 
 @pytest.mark.usefixtures("cropper")
@@ -227,7 +227,13 @@ def test_class_prior_of_predict(photos, tmp_path, capsys):
         options = ("--full",) if prior is None else ("--full", "--class-prior", prior)
         assert run("predict", *paths, "--out", out, *options) == 0
         tables[prior] = pd.read_csv(out)[[f"emotion_{name}" for name in EMOTIONS]].to_numpy()
-    assert "predict: class prior of 4 faces: angry 0." in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "predict: class prior: uniform, 1/7 for each emotion. With it the output votes" in said
+    assert "predict: class prior of 4 faces: angry 0." in said
+    assert said.count("gives no shares of people any more.\n") == 2
+    arguments = ("predict", *paths, "--out", tmp_path / "l.csv", "--output", "labels")
+    assert run(*arguments, "--class-prior", "uniform") == 0
+    assert "class prior: uniform, 1/7 for each emotion.\n" in capsys.readouterr().err
     learned = np.array(dict(get_card("embedded").class_prior)["votes"])
     np.testing.assert_allclose(
         tables["uniform"], adjust_class_prior(tables[None], learned, "uniform"), rtol=1e-6
@@ -593,6 +599,48 @@ def test_info(capsys, tmp_path, monkeypatch):
     assert Path(paths["yunet"]).parent == embedded_weights().parent
     assert paths["vggface2"] is None
     assert "not on this machine (emotion-estimators fetch vggface2)" in text
+    assert "labels: accuracy by FER2013's label" in text
+    assert "    accuracy: 0.365 on FER2013 PublicTest" in text
+
+
+@pytest.mark.parametrize("columns", [70, 20])
+def test_info_keeps_to_the_width_of_the_terminal(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert run("info", "yunet", "embedded") == 0
+    lines = capsys.readouterr().out.splitlines()
+    wide = [line for line in lines if len(line) > max(columns, 40)]
+    assert all(len(line.split()) == 1 for line in wide)  # a path, which stays whole
+    assert len(lines) > 40
+
+
+def test_info_on_some_weights(capsys):
+    assert run("info", "embedded", "embedded") == 0
+    text = capsys.readouterr().out
+    card = get_card("embedded")
+    assert text.startswith("  embedded: emotion\n    file: ")
+    joined = " ".join(text.split())
+    for name, value, _, _ in card.figures:
+        assert f"{name}: {value:.3f}" in joined
+    assert "Extras" not in text
+    assert run("info", "--json", "yunet") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [card["name"] for card in found["weights"]] == ["yunet"]
+    assert run("info", "embeded") == 2
+    assert "info: no weights are called embeded; known: embedded," in capsys.readouterr().err
+
+
+def test_a_missing_photograph_loads_nothing_heavy(tmp_path):
+    """scikit-learn takes more than a second, and there is nothing to look at."""
+    code = (
+        "import sys\nfrom emotion_estimators.cli import main\n"
+        "print(main(['predict', 'none.jpg']), main(['crop', 'none.jpg', 'crops']))\n"
+        "print([n for n in ('sklearn', 'scipy', 'pandas', 'onnxruntime') if n in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.endswith("1 1\n[]\n")
+    assert "predict: there is no file none.jpg." in done.stderr
 
 
 def test_help_loads_nothing_heavy():
@@ -620,7 +668,7 @@ def test_a_bar_on_a_terminal(photos, tmp_path):
     assert done.returncode == 0
     assert done.stdout == b""
     assert "1/1" in shown
-    assert "0 faces in 1 images" in shown
+    assert "0 faces in 1 image" in shown
 
 
 @pytest.fixture
@@ -642,14 +690,14 @@ def test_the_installed_script(script, photos, tmp_path):
     out = tmp_path / "t.jsonl"
     (tmp_path / "empty").mkdir()
     done = run_script("predict", photos / "black.png", "--out", out)
-    said = "emotion-estimators: predict: 0 faces in 1 images.\n"
+    said = "emotion-estimators: predict: 0 faces in 1 image.\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, "", said)
     done = run_script(
         "predict", photos / "broken.jpg", tmp_path / "empty", "--out", out, "--resume"
     )
     assert done.returncode == 1
     assert f"no image in the folder {tmp_path / 'empty'}" in done.stderr
-    assert "1 of 1 images cannot be read" in done.stderr
+    assert "1 of 1 image cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
     assert [row["status"] for row in read_lines(out)] == ["no face", "unreadable"]
     done = run_script("predict", photos, "--out", tmp_path / "t.xls")
@@ -826,7 +874,7 @@ def test_files_that_do_not_exist_are_named_before_anything_is_opened(
     assert run("predict", *names, "--out", out) == 1
     said = capsys.readouterr().err
     assert "there is no file no0.jpg." in said
-    assert "2 more files do not exist" in said
+    assert "nor are there 2 more files" in said
     rows = read_lines(out)
     assert [(row["image"], row["status"]) for row in rows] == [(n, "unreadable") for n in names]
     assert all("no0.jpg" in row["problem"] or row["problem"] for row in rows)

@@ -9,6 +9,7 @@ from emotion_estimators.exceptions import (
     InvalidTableError,
     MissingDependencyError,
     WeightsError,
+    counted,
     one_screen,
     printable,
     short_messages,
@@ -30,6 +31,11 @@ def test_an_unreadable_image_is_an_invalid_image_is_a_value_error() -> None:
     assert issubclass(ImageReadError, InvalidImagesError)
     assert issubclass(InvalidImagesError, ValueError)
     assert InvalidImagesError("none").failures == []
+
+
+def test_counts_agree_with_their_words():
+    assert [counted(n, "image") for n in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+    assert one_screen("\n".join("x" * 21)).endswith("x\n... (1 more line)")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,11 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something: "1 image", "2 images"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def shorten(value: object, longest: int = _MAX_SHOWN) -> str:
     """Return a value as a message shows it: of one line, printable, and never long."""
     if not isinstance(value, str):
@@ -39,7 +44,8 @@ def shorten(value: object, longest: int = _MAX_SHOWN) -> str:
 def one_screen(message: str) -> str:
     """Return a message that is not longer than a screen: the middle of a longer one goes."""
     lines = message.splitlines()
-    more = [f"... ({len(lines) - _MAX_LINES} more lines)"] if len(lines) > _MAX_LINES else []
+    n_more = len(lines) - _MAX_LINES
+    more = [f"... ({counted(n_more, 'more line')})"] if n_more > 0 else []
     text = "\n".join(lines[:_MAX_LINES] + more) if more else message
     half = _MAX_CHARACTERS // 2 - 3
     return text if len(text) <= _MAX_CHARACTERS else f"{text[:half]} ... {text[-half:]}"

@@ -1424,7 +1424,7 @@ def test_random_state(squares, fitted):
         ({"validation_fraction": 0.001}, "cannot hold out validation_fraction=0.001 of 48 images"),
         ({"device": "abacus"}, "LightningMultiLabelClassifier expected device to be 'auto'"),
         ({"pos_weight": [1, 2]}, "expected pos_weight to be 'balanced', a positive number, or one"),
-        ({"labels": ["a"]}, "one column of y for each of the 1 labels, got 3"),
+        ({"labels": ["a"]}, "one column of y for each of 1 label, got 3"),
         ({"trainer": {"precision": 16}}, "sets precision of the Trainer itself. Use precision"),
         ({"trainer": {"device": 2}}, "to hold parameters of pytorch_lightning.Trainer, got device"),
         ({"trainer": {"devices": "auto"}}, "devices of trainer to be a whole number above 0"),

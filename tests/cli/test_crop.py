@@ -38,7 +38,9 @@ def test_crops_and_table(photos, halves, tmp_path, run, read_csv, capsys):
         *(f"happy/{stem}-{n}.png" for stem in ("a", "a-2") for n in (0, 1)),
         *(f"sad/{stem}-{n}.png" for stem in ("a", "deep/b-1") for n in (0, 1)),
     ]
-    assert "crop: 8 faces in 6 images: " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "crop: 8 faces in 6 images: " in said
+    assert said.endswith(f"crop: 8 crops in {out}, listed in {out / 'faces.csv'}.\n")
     rows = read_csv(out / "faces.csv")
     assert list(rows[0]) == [*table_columns(EMOTIONS), "crop", "version"]
     assert [row["status"] for row in rows].count("unreadable") == 1
@@ -56,7 +58,7 @@ def test_crops_and_table(photos, halves, tmp_path, run, read_csv, capsys):
 def test_labelled_photographs_become_labelled_crops(photos, tmp_path, run):
     shutil.rmtree(photos / "sad" / "deep")
     run("crop", "--largest", "--size", "40x30", photos, tmp_path / "crops")
-    with pytest.warns(UserWarning, match=r"left out 1 files .* faces\.csv"):
+    with pytest.warns(UserWarning, match=r"left out 1 file .* faces\.csv"):
         faces = load_image_folder(tmp_path / "crops")
     assert faces.filenames.tolist() == ["happy/a-0.png", "happy/a-2-0.png", "sad/a-0.png"]
     assert faces.target.tolist() == ["happy", "happy", "sad"]

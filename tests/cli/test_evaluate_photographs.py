@@ -74,8 +74,8 @@ def test_the_faces_of_photographs_are_cut_out_at_once(portrait, tmp_path, run, c
     captured = capsys.readouterr()
     assert captured.out.startswith("2 images, model embedded")
     assert f"evaluate: {photos}: (sad/broken.jpg) is not an image" in captured.err
-    assert "1 of 4 images show no face that is found and were left out" in captured.err
-    assert "1 of 4 images cannot be read and were left out" in captured.err
+    assert "left out 1 of 4 images: no face is found" in captured.err
+    assert "left out 1 of 4 images: not readable" in captured.err
     figures = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert (figures["n_unreadable"], figures["n_without_face"], figures["n"]) == (1, 1, 2)
     crop = FaceCropper(image_size=96).transform([portrait])

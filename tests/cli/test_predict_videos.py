@@ -186,7 +186,7 @@ def test_what_is_refused(clip, tmp_path, run, monkeypatch, capsys):
 def test_videos_in_folders_are_passed_over_and_said(clip, tmp_path, run, capsys):
     assert run("predict", clip.parent, "--out", tmp_path / "table.csv") == 1
     said = capsys.readouterr().err
-    assert "passed over 1 files: 1 .mp4" in said
+    assert "passed over 1 file: 1 .mp4" in said
     assert "videos are looked at where they are named, as in predict clip.mp4" in said
 
 

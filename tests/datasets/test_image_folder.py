@@ -116,7 +116,7 @@ def test_files_left_out_are_counted_by_kind(faces, tmp_path, zipped, monkeypatch
 def test_a_hidden_folder_is_one_thing_left_out(faces):
     (faces / ".cache").mkdir()
     (faces / ".cache" / "x.png").write_bytes(b"x")
-    with pytest.warns(UserWarning, match=r"left out 1 files .*: 1 hidden\."):
+    with pytest.warns(UserWarning, match=r"left out 1 file .*: 1 hidden\."):
         assert load_image_folder(faces).ignored == [".cache"]
 
 

@@ -88,7 +88,7 @@ def test_a_table_without_folders_is_searched_by_name(write):
     votes = load_votes(write(FERPLUS), files)
     assert votes["happy"].tolist() == [2, 9]
     # rows without a name are nobody's
-    with pytest.warns(UserWarning, match="no votes for 1 of 1 files"):
+    with pytest.warns(UserWarning, match="no votes for 1 of 1 file"):
         assert load_votes(write(FERPLUS), ["Training/"]).to_numpy().sum() == 0
 
 

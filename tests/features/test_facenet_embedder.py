@@ -286,6 +286,11 @@ def test_weights_of_a_module_and_of_a_file(faces, module, tmp_path):
         expected = module(torch.tensor(embedder.preprocess(X).transpose(0, 3, 1, 2))).numpy()
     # batch normalisation is folded into the weights, in float32
     assert_allclose(vectors, expected, rtol=0, atol=1e-5)
+    wrapped = torch.nn.DataParallel(module)
+    torch.save(wrapped.state_dict(), tmp_path / "wrapped.pt")
+    for weights in (wrapped, tmp_path / "wrapped.pt"):
+        other = FacenetEmbedder(**SMALL | {"weights": weights})
+        assert_array_equal(other.transform(X), vectors)
     # a module is carried whole, a file by its name
     copy = pickle.loads(pickle.dumps(embedder))
     assert_array_equal(copy.transform(X), vectors)

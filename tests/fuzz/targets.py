@@ -78,7 +78,7 @@ def onnx(data: bytes, folder: Path) -> bool:
     """Read a model in ONNX beside which a file of weights lies, and open it; nothing is run."""
     from emotion_estimators.classifiers._frozen_model import load_model
     from emotion_estimators.exceptions import WeightsError
-    from emotion_estimators.networks.onnx.reader import last_activations, read_onnx_file
+    from emotion_estimators.networks.onnx.reader import look_at_graph, read_onnx_file
 
     (folder / "model").mkdir()
     path = folder / "model" / "model.onnx"
@@ -89,7 +89,7 @@ def onnx(data: bytes, folder: Path) -> bool:
     try:
         read = read_onnx_file(path)
         demand(secret[:20] not in read or secret[:20] in data, "a file elsewhere was read")
-        last_activations(read, path)
+        look_at_graph(read, path)
     except (WeightsError, OSError) as error:
         demand("model.onnx" in str(error), f"an error that does not name the file: {error}")
         return False

@@ -44,6 +44,26 @@ def test_numbers_of_images_are_bounded_and_the_right_ones_spread(images):
     assert rows_shown(display) == [0, 1, 3, 5]
 
 
+def headings(display: PredictionDisplay) -> str:
+    return "\n".join(ax.get_title() for ax in display.figure_.axes)
+
+
+def test_the_heading_says_what_the_numbers_are(images):
+    y = np.array(list("aabbab"))
+    rows = images.reshape(6, -1)
+    ridge = PredictionDisplay.from_estimator(RidgeClassifier().fit(rows, y), rows, y,
+                                             image_shape=(8, 8))  # fmt: skip
+    assert "numbers: decision value of the predicted class, which is no prob" in headings(ridge)
+    dummy = DummyClassifier(strategy="prior").fit(rows, y)
+    given = PredictionDisplay.from_estimator(dummy, images, y)
+    assert "numbers: probability of the predicted class" in headings(given)
+    scores = {"confidence": np.ones(6)}
+    assert "numbers: score" in headings(PredictionDisplay.from_predictions(images, y, y, **scores))
+    assert "numbers" not in headings(PredictionDisplay.from_predictions(images, y, y))
+    with pytest.raises(ValueError, match=r"response_method to be .* or None, got predict\."):
+        PredictionDisplay.from_predictions(images, y, y, response_method="predict", **scores)
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_from_estimator_takes_the_confidence_of_the_predicted_class(images, n_classes):
     y = np.array(list("aabbab" if n_classes == 2 else "aabbca"))

@@ -90,7 +90,7 @@ def test_few_turns_are_said():
         ([["a", "b"]], "uniform", None, {}, "got an array of <U1"),
         (np.zeros((0, 2)), "uniform", None, {}, r"n_samples > 0, got .* shape \(0, 2\)"),
         ([[0.5, 0.5], [0.5, 0.6]], "uniform", None, {}, "1 of 2 rows, the first of them row 1, wi"),
-        ([[1.5, -0.5]], "uniform", None, {}, "in 1 of 1 rows"),
+        ([[1.5, -0.5]], "uniform", None, {}, "in 1 of 1 row,"),
         ([[np.nan, 1]], "uniform", None, {}, "with a sum of nan"),
         ([[0.5, 0.5]], None, "uniform", {}, "expected training_prior to be known, got None"),
         ([[0.5, 0.5]], [1, 0], [1, 1], {}, "training_prior to give each class .* got 1: 0"),

@@ -94,7 +94,7 @@ def test_intervals_hold_the_figures_and_depend_on_the_seed():
         ([[1, 2]], [[0.5, 0.6]], ["a", "b"], "whose sum is 1 in each row"),
         ([[1, 2, 3]], [[0.5, 0.5]], ["a", "b"], r"= \(1, 2\), .* got shape \(1, 3\)"),
         ([[1, -2]], [[0.5, 0.5]], ["a", "b"], "got in row 0: -2 for 'b'"),
-        ([[0, 0]], [[0.5, 0.5]], ["a", "b"], "got no votes for a class in any of 1 rows"),
+        ([[0, 0]], [[0.5, 0.5]], ["a", "b"], "got no votes for a class in any of 1 row"),
     ],
 )
 def test_messages(votes, proba, classes, match):

@@ -15,7 +15,7 @@ pytest.importorskip("torch", reason="torch writes the files")
 import torch
 
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks.torch_file import read_torch_state
+from emotion_estimators.networks.torch_file import read_torch_state, without_wrapper
 
 FORMATS = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before 1.6"])
 
@@ -41,6 +41,26 @@ def test_a_state_dict(tmp_path, zipped):
     for name, tensor in state.items():
         assert_array_equal(read[name], tensor.numpy())
         assert read[name].dtype == tensor.numpy().dtype
+
+
+@pytest.mark.parametrize("wrappers", [(), ("module.",), ("_orig_mod.", "module.")])
+def test_names_of_a_wrapped_network(wrappers):
+    """DataParallel and torch.compile put a word before all names; so may a network of one's own."""
+    state = {"module.weight": 1, "module.bias": 2, "module.head": 3}
+    wrapped = {"".join(wrappers) + name: value for name, value in state.items()}
+    assert without_wrapper(wrapped, ["module.weight", "module.bias"]) == state
+    bare = {name.removeprefix("module."): value for name, value in state.items()}
+    assert without_wrapper(wrapped, ["weight", "bias"]) == bare
+    assert without_wrapper(wrapped | {"x": 4}, ["weight"]) == wrapped | {"x": 4}
+    assert without_wrapper({}, ["weight"]) == {}
+
+
+def test_a_wrapped_network_writes_such_names():
+    network = small_network()
+    wrapped = torch.nn.DataParallel(network).state_dict()
+    names = network.state_dict().keys()
+    assert names.isdisjoint(wrapped)
+    assert without_wrapper(wrapped, names).keys() == names
 
 
 @FORMATS

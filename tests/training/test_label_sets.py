@@ -91,7 +91,7 @@ def test_unknown_labels_stay_unknown():
         (np.zeros((4, 0)), None, r"got shape \(4, 0\)"),
         (np.full((4, 2), "a"), None, "got <U1 entries"),
         ([[0, 1], [1], [0], [1]], None, "got rows of several lengths"),
-        (MATRIX, ["a", "b"], "one column of y for each of the 2 labels, got 3"),
+        (MATRIX, ["a", "b"], "one column of y for each of 2 labels, got 3"),
         (MATRIX, ["a", "b", "b"], "expected labels to be distinct names"),
         (MATRIX[:3], None, "got 4 images and labels of 3: inconsistent numbers"),
         ([set()] * 4, None, r"label sets that are all empty. Pass labels=\[...\]"),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from emotion_estimators.analysis.columns import table_columns
 from emotion_estimators.classifiers.pretrained_emotion_classifier import (
     PretrainedEmotionClassifier,
     open_classes,
@@ -25,17 +26,13 @@ from emotion_estimators.images.threads import map_in_threads
 from emotion_estimators.validation import iterate_images
 
 __all__ = [
-    "BOX",
     "FaceFinder",
     "iterate_faces",
     "iterate_with_crops",
     "look_at",
     "open_finder",
     "standard_cropper",
-    "table_columns",
 ]
-
-BOX = ("x", "y", "width", "height")
 
 _GROUP = 8  # photographs for each thread whose faces are classified together
 _CROP_SIZE = 96  # twice the embedded model's images, which are then averages of four pixels
@@ -188,35 +185,6 @@ def look_at(
 def standard_cropper(**parameters: Any) -> FaceCropper:
     """Return what finds and cuts the faces where nothing else is asked for."""
     return FaceCropper(image_size=_CROP_SIZE, jpeg_draft=True, **parameters)
-
-
-def table_columns(classes: Iterable[Any]) -> list[str]:
-    r"""Return the columns of a table of faces.
-
-    Parameters
-    ----------
-    classes : iterable of str
-        ``classes_`` of the classifier.
-
-    Returns
-    -------
-    columns : list of str
-        ``row``, which photograph of X, from 0; ``image``, its path, or None if it is no file
-        (bytes of a name that are not UTF-8 are written as ``\udcff`` is);
-        ``status``, "face", "no face" or "unreadable"; ``problem``, why it is unreadable;
-        ``face``, its number in the photograph, from 0, the most confident first; ``x``, ``y``,
-        ``width``, ``height``, its box in pixels; ``score`` of the detector; ``emotion``, the
-        most probable class; ``certainty``, its probability; and ``emotion_<class>``, the
-        probability of each class.
-
-    Examples
-    --------
-    >>> from emotion_estimators.analysis import table_columns
-    >>> table_columns(["happy", "sad"])[-4:]
-    ['emotion', 'certainty', 'emotion_happy', 'emotion_sad']
-    """
-    fixed = ["row", "image", "status", "problem", "face", *BOX, "score", "emotion", "certainty"]
-    return fixed + [f"emotion_{name}" for name in classes]
 
 
 def _classify(classifier: Any, crops: list[NDArray[Any]]) -> list[NDArray[np.float64]]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from emotion_estimators._optional import import_optional
 from emotion_estimators._progress import progress_bar
-from emotion_estimators.analysis.rows import open_finder, table_columns
+from emotion_estimators.analysis.columns import table_columns
+from emotion_estimators.analysis.rows import open_finder
 from emotion_estimators.validation import iterate_images
 
 __all__ = ["analyze_faces", "make_table"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimators.analysis.rows import BOX
+from emotion_estimators.analysis.columns import BOX
 from emotion_estimators.networks.yunet import box_overlaps
 
 __all__ = ["Tracks"]

@@ -11,7 +11,8 @@ from typing import Any
 from emotion_estimators._optional import import_optional
 from emotion_estimators._progress import progress_bar
 from emotion_estimators._sklearn import Interval, StrOptions, constraints, validate_params
-from emotion_estimators.analysis.rows import FaceFinder, open_finder, table_columns
+from emotion_estimators.analysis.columns import MAX_GAP, SMOOTHING, video_columns
+from emotion_estimators.analysis.rows import FaceFinder, open_finder
 from emotion_estimators.analysis.table import make_table
 from emotion_estimators.analysis.tracks import Tracks
 from emotion_estimators.images.items import item_path
@@ -19,18 +20,13 @@ from emotion_estimators.images.video import Frame, estimate_frames, import_av, r
 from emotion_estimators.validation import iterate_images
 
 __all__ = [
-    "MAX_GAP",
-    "SMOOTHING",
     "analyze_video",
     "iterate_video",
     "look_at_video",
-    "video_columns",
 ]
 
 _BATCH_BYTES = 1 << 26  # of frames looked at together, but one for each thread at least
 _FRAMES_PER_PART = 2048  # of a table
-
-SMOOTHING, MAX_GAP = 0.5, 1.0  # seconds; the defaults
 
 _CONSTRAINTS: dict[str, list[Any]] = {
     "frame_step": [Interval(Integral, 1, None, closed="left")],
@@ -255,38 +251,6 @@ def analyze_video(
     while part := list(islice(per_frame, _FRAMES_PER_PART)):
         parts.append(make_table(pandas, list(chain.from_iterable(part)), columns))
     return pandas.concat(parts or [make_table(pandas, [], columns)], ignore_index=True)
-
-
-def video_columns(classes: Iterable[Any]) -> list[str]:
-    """Return the columns of a table of the faces of a video.
-
-    Parameters
-    ----------
-    classes : iterable of str
-        ``classes_`` of the classifier.
-
-    Returns
-    -------
-    columns : list of str
-        Those of `table_columns`, but for ``row``, which frame of those looked at, from 0. After
-        ``image``: ``frame``, its number in the video, from 0; ``time``, in seconds. After
-        ``face``: ``track``, the number of the face that is followed, from 0. At the end:
-        ``smoothed``, the most probable class of the smoothed probabilities; and
-        ``smoothed_<class>``, that of each class.
-
-    Examples
-    --------
-    >>> from emotion_estimators.analysis import video_columns
-    >>> video_columns(["sad"])[:8]
-    ['row', 'image', 'frame', 'time', 'status', 'problem', 'face', 'track']
-    >>> video_columns(["sad"])[-4:]
-    ['certainty', 'emotion_sad', 'smoothed', 'smoothed_sad']
-    """
-    classes = list(classes)
-    columns = table_columns(classes) + ["smoothed"] + [f"smoothed_{name}" for name in classes]
-    for name, before in (("frame", "status"), ("time", "status"), ("track", "x")):
-        columns.insert(columns.index(before), name)
-    return columns
 
 
 def look_at_video(

@@ -1,12 +1,11 @@
 """What a name or a file, and a user's parameters, say together about a frozen classifier.
 
-Imports `training`, `networks`, `weights` and `labels`; for `pretrained_emotion_classifier`.
+Imports `networks`, `weights` and its neighbour `_frozen_settings`; for the pretrained classifier.
 """
 
 from __future__ import annotations
 
 import os
-import reprlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +17,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from emotion_estimators._untrusted import read_json
-from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.classifiers._frozen_settings import (
+    OF_ONE,
+    OF_SEVERAL,
+    check_activation,
+    distinct_names,
+    read_metadata,
+    settle_classes,
+    settle_color,
+    settle_labels,
+    settle_output,
+    settle_scaling,
+    settle_size,
+    shown,
+    training_prior_of,
+)
+from emotion_estimators.exceptions import counted
 from emotion_estimators.features._embedding import network_weights
 from emotion_estimators.images import to_rgb
-from emotion_estimators.images.sizes import parse_size
-from emotion_estimators.labels import canonical_emotion
-from emotion_estimators.networks.onnx.network import FEATURES, OnnxNetwork
+from emotion_estimators.networks.onnx.network import OnnxNetwork
+from emotion_estimators.networks.onnx.reader import Ending
 from emotion_estimators.networks.onnx.session import choose_providers
 from emotion_estimators.validation import check_class_prior, check_labels
 from emotion_estimators.weights import WeightCard, fetch_weights, list_cards
@@ -43,23 +55,6 @@ __all__ = [
 _SUFFIXES = (".onnx", ".hdf5", ".h5", ".keras")
 # A registered name, a file, or the JSON of a Keras architecture and the file of its weights.
 ModelFile = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-# What a file may say of itself.
-_MAX_SIDE = 4096  # pixels, of the images
-_MAX_JSON = 1_000_000  # bytes
-_MAX_LABEL = 1000  # characters
-_METADATA = ("image_size", "scaling", "color", "output", "class_prior")
-_REPR = reprlib.Repr()
-_REPR.maxlist = _REPR.maxtuple = 10
-_REPR.maxstring = _REPR.maxother = 80
-_OF_ONE = (
-    "whose outputs are probabilities already: softmax would press them together. Leave "
-    "activation None."
-)
-_OF_SEVERAL = (
-    "is one of several labels: its outputs are sigmoids, each the probability of a label by "
-    "itself, which no activation turns into the probabilities of classes. It is none for this "
-    "estimator."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +119,7 @@ class FrozenModel:
                 "well, or scaling is not what it was trained with."
             )
         if self.activation is None:
-            _check_probabilities(outputs, self.network.activation)
+            _check_probabilities(outputs, self.network.ending)
         kept = outputs[:, self.columns].astype(np.float64)
         is_score = self.activation == "softmax"
         probabilities = self._normalized(_exponentials(kept) if is_score else kept)
@@ -142,7 +137,8 @@ class FrozenModel:
             0, 256, (2, *self.image_size, 3)[: 3 + (self.color == "rgb")], dtype=np.uint8
         )
         size = self.network.default_batch_size()
-        return _are_probabilities(self.network.run(self._prepare(noise), batch_size=size))
+        outputs = self.network.run(self._prepare(noise), batch_size=size)
+        return _are_probabilities(outputs, self.network.ending)
 
     def _normalized(self, kept: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return rows, (n, n_classes), that sum to 1; `kept` is changed."""
@@ -151,7 +147,8 @@ class FrozenModel:
         if lost.any():
             warnings.warn(
                 f"The network gives all of the classes {self.classes.tolist()} the probability 0 "
-                f"in {int(lost.sum())} of {len(lost)} images; there they are given the same.",
+                f"in {int(lost.sum())} of {counted(len(lost), 'image')}; there they are given the "
+                "same.",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -218,7 +215,7 @@ def load_model(
         )
     # all that costs nothing comes before a download
     if card is not None:
-        _settle_classes(owner, classes, card.labels)
+        settle_classes(owner, classes, card.labels)
     providers = choose_providers(device, needed_by=owner)
     architecture = None
     if card is None:
@@ -235,14 +232,17 @@ def load_model(
         )
     if card is None:
         card = find_card(weights.hash, "emotion")
-    known = {**_read_metadata(network, path), **_facts(card)}
-    network = network.at(_settle_output(owner, output, known.get("output"), network))
-    _check_activation(owner, activation, network)
+    known = {**read_metadata(network, path), **_facts(card)}
     settled = {name: known.get(name) if value is None else value for name, value in chosen.items()}
-    low, high = _settle_scaling(owner, settled["scaling"], network)
-    names = _settle_labels(owner, settled["labels"], network, path)
-    kept = _settle_classes(owner, classes, names)
-    training_prior = _training_prior(known.get("class_prior"), network, names, kept)
+    network = network.at(
+        settle_output(owner, output, known.get("output"), settled["labels"], network)
+    )
+    size = settle_size(owner, settled["image_size"], network)
+    network = network.for_images(size, settled["color"])
+    check_activation(owner, activation, network)
+    names = settle_labels(owner, settled["labels"], network, path)
+    kept = settle_classes(owner, classes, names)
+    training_prior = training_prior_of(known.get("class_prior"), network, names, kept)
     wanted = check_class_prior(class_prior, kept, name=owner)
     if wanted is not None and training_prior is None:
         raise ValueError(
@@ -251,14 +251,16 @@ def load_model(
             f"{network.output!r}, a number for each class. Leave class_prior None, or use "
             "emotion_estimators.metrics.adjust_class_prior on the probabilities."
         )
+    color = settle_color(owner, settled["color"], network)
+    low, high = settle_scaling(owner, settled["scaling"], network)
     opened = FrozenModel(
         network=network,
         files=weights.files,
         sha256=weights.hash,
         labels=names,
         classes=kept,
-        image_size=_settle_size(owner, settled["image_size"], network),
-        color=_settle_color(owner, settled["color"], network),
+        image_size=size,
+        color=color,
         low=low,
         high=high,
         activation=activation,
@@ -271,7 +273,7 @@ def load_model(
         class_prior=wanted,
     )
     if activation == "softmax" and opened.gives_probabilities():
-        raise ValueError(f'{owner} got activation="softmax" for {path}, {_OF_ONE}')
+        raise ValueError(f'{owner} got activation="softmax" for {path}, {OF_ONE}')
     return opened
 
 
@@ -280,8 +282,8 @@ def foretold_classes(model: Any, labels: Any, classes: Any) -> NDArray[Any] | No
     if classes is None:
         card = named_card(model)
         classes = labels if card is None else card.labels
-        classes = None if classes is None else sorted(_names(classes) or ())
-    names = None if classes is None else _names(classes)
+        classes = None if classes is None else sorted(distinct_names(classes) or ())
+    names = None if classes is None else distinct_names(classes)
     return np.array(names) if names else None
 
 
@@ -330,8 +332,8 @@ def check_vocabulary(
             "these; images of other classes are to be left out."
         )
     raise ValueError(
-        f"{owner} has a fixed set of classes, {_shown(classes.tolist())}, and expected y to hold "
-        f"their names, got {_shown(strange)}. {advice}"
+        f"{owner} has a fixed set of classes, {shown(classes.tolist())}, and expected y to hold "
+        f"their names, got {shown(strange)}. {advice}"
     )
 
 
@@ -354,7 +356,7 @@ def _find(owner: str, model: ModelFile, precision: str | None) -> tuple[Path, Pa
         if len(model) != 2 or not all(isinstance(each, str | os.PathLike) for each in model):
             raise ValueError(
                 f"{wanted}, or (architecture, weights), a .json and a file of Keras, got "
-                f"{_shown(list(model))}."
+                f"{shown(list(model))}."
             )
         architecture, model = Path(model[0]), model[1]
         if not architecture.is_file():
@@ -384,214 +386,6 @@ def _find(owner: str, model: ModelFile, precision: str | None) -> tuple[Path, Pa
     raise ValueError(f"{wanted}, got {name!r}.")
 
 
-def _read_metadata(network: OnnxNetwork, path: Path) -> dict[str, Any]:
-    """Return the settings that `EmotionCNNClassifier.export_onnx` writes into a file."""
-    keys = {"classes": "labels", **{key: key for key in _METADATA}}
-    return {
-        name: _parse(network.metadata[key], f"{path}: its metadata {key!r}")
-        for key, name in keys.items()
-        if key in network.metadata
-    }
-
-
-def _parse(text: str, where: str) -> Any:
-    """Return what a JSON text of a stranger holds."""
-    try:
-        return read_json(text, max_bytes=_MAX_JSON, name=where)
-    except ValueError as error:
-        raise WeightsError(f"{error}.") from error
-
-
-def _names(labels: Any) -> list[str] | None:
-    """Return distinct names as a list, None for anything else."""
-    is_list = hasattr(labels, "__len__") and not isinstance(labels, str | bytes | dict)
-    names = np.asarray(labels, dtype=object).tolist() if is_list else []
-    if not names or not all(isinstance(name, str) for name in names):
-        return None
-    return [str(name) for name in names] if len(set(names)) == len(names) else None
-
-
-def _settle_output(owner: str, output: Any, known: Any, network: OnnxNetwork) -> str:
-    """Return the name of the output that answers."""
-    if output == FEATURES and FEATURES in network.outputs:
-        raise ValueError(
-            f"{owner} answers with classes, and the output {FEATURES!r} gives none. "
-            "emotion_estimators.EmotionEmbedder hands out features."
-        )
-    answers = [name for name in network.outputs if name != FEATURES]
-    if output is None:
-        output = known if known in answers else answers[0] if len(answers) == 1 else None
-    if output is None or output not in answers:
-        raise ValueError(
-            f"{owner} expected output to be one of those of {network.path}, "
-            f"{_shown(answers)}, got {_shown(output)}."
-        )
-    return str(output)
-
-
-def _training_prior(
-    stated: Any, network: OnnxNetwork, labels: tuple[str, ...], classes: NDArray[Any]
-) -> NDArray[np.float64] | None:
-    """Return the prior that the chosen output learned, (n_classes,), if the file states it.
-
-    Raises WeightsError if it states something else.
-    """
-    prior = stated.get(network.output) if isinstance(stated, dict) else stated
-    if prior is None:
-        return None
-    where = f"{network.path}: its metadata 'class_prior'"
-    if not isinstance(prior, list):
-        raise WeightsError(f"{where}: expected a number for each class, got {_shown(prior)}.")
-    try:
-        shares = check_class_prior(prior, labels, name=where)
-    except ValueError as error:
-        raise WeightsError(str(error)) from error
-    assert shares is not None  # noqa: S101 - a list is no None
-    kept = shares[[labels.index(name) for name in classes.tolist()]]
-    of_the_kept: NDArray[np.float64] = kept / kept.sum()
-    return of_the_kept
-
-
-def _settle_labels(owner: str, labels: Any, network: OnnxNetwork, path: Path) -> tuple[str, ...]:
-    if labels is None:
-        raise ValueError(
-            f"{owner} needs labels for {path}: the class of each output of the network, in its "
-            "order, such as emotion_estimators.labels.EMOTIONS or FER_PACKAGE_LABELS."
-        )
-    names = _names(labels)
-    if names is None:
-        raise ValueError(
-            f"{owner} expected labels to be distinct strings, got {_shown(labels)}. Pass labels: a "
-            f"name for each output of {path}."
-        )
-    unusable = [name for name in names if not 0 < len(name) <= _MAX_LABEL or not name.isprintable()]
-    if unusable:
-        raise ValueError(
-            f"{owner} expected labels of 1 to {_MAX_LABEL:,} printable characters, got "
-            f"{_shown(unusable)}. Pass labels: a name for each output of {path}."
-        )
-    if network.n_outputs == 1:
-        if len(names) != 2:
-            raise ValueError(
-                f"{owner} expected two labels for {path}, which gives one value for each image: "
-                f"the class that 0 stands for, then that of 1; got {len(names)}: {_shown(names)}."
-            )
-    elif len(names) != (network.n_outputs or len(names)):
-        raise ValueError(
-            f"{owner} expected {network.n_outputs} labels, one for each output of {path}, got "
-            f"{len(names)}: {_shown(names)}."
-        )
-    for name in names:
-        spelled = _canonical(name)
-        if spelled != name:
-            raise ValueError(
-                f"{owner} expected {spelled!r} among the labels, got {name!r}. Pass labels, "
-                "spelled as in emotion_estimators.labels.EMOTIONS."
-            )
-    return tuple(names)
-
-
-def _check_activation(owner: str, activation: str | None, network: OnnxNetwork) -> None:
-    """Raise ValueError where the activation asked for makes no probabilities of the outputs."""
-    given, ending, n = f"activation={activation!r}", network.activation, network.n_outputs
-    if n == 1 and ending == "softmax":
-        reason = "which gives a softmax of one value: that is 1 for all images."
-    elif n == 1 and activation == "softmax":
-        reason = (
-            "which gives one value for each image: the softmax of that is always 1. Leave it None "
-            'where it is a probability, set "sigmoid" where it is a score (logit) of the second of '
-            "two labels."
-        )
-    elif n == 1 and activation is None and ending is None:
-        reason = (
-            "which gives one value for each image, and not out of a sigmoid, as the probability of "
-            'the second of two labels would be. Set "sigmoid" if it is the score (logit) of that.'
-        )
-    elif n == 1 and activation == "sigmoid" and ending == "sigmoid":
-        reason = "whose output is a probability already. Leave activation None."
-    elif n != 1 and activation == "sigmoid":
-        several = f"which {_OF_SEVERAL}" if ending == "sigmoid" else "of several outputs."
-        reason = f'{several} "sigmoid" is for one score that tells two classes apart.'
-    elif activation == "softmax" and ending is not None:
-        reason = f"which {_OF_SEVERAL}" if ending == "sigmoid" else _OF_ONE
-    else:
-        return
-    raise ValueError(f"{owner} got {given} for {network.path}, {reason}")
-
-
-def _settle_classes(owner: str, classes: Any, labels: tuple[str, ...]) -> NDArray[Any]:
-    """Return the labels that answers may have."""
-    if classes is None:
-        return np.array(sorted(labels))
-    names = _names(classes)
-    if names is None or len(names) < 2 or not set(names) <= set(labels):
-        raise ValueError(
-            f"{owner} expected classes to be two or more distinct names out of "
-            f"{_shown(list(labels))}, got {_shown(classes)}."
-        )
-    return np.array(names)
-
-
-def _canonical(name: str) -> str:
-    """Return the canonical spelling of an emotion, and other names as they are."""
-    try:
-        return canonical_emotion(name)
-    except ValueError:
-        return name
-
-
-def _settle_size(owner: str, size: Any, network: OnnxNetwork) -> tuple[int, int]:
-    if size is None and None in network.image_size:
-        raise ValueError(
-            f"{owner} needs image_size: the network takes images of any size, {network.image_size}."
-        )
-    height, width = parse_size(network.image_size if size is None else size, name=owner)
-    if max(height, width) > _MAX_SIDE:
-        raise ValueError(
-            f"{owner} expected image_size of at most {_MAX_SIDE:,} a side, got {height, width}."
-        )
-    if any(v not in (None, w) for v, w in zip(network.image_size, (height, width), strict=True)):
-        raise ValueError(
-            f"{owner} got image_size={height, width} for a network that takes images of "
-            f"{network.image_size}."
-        )
-    return height, width
-
-
-def _settle_color(owner: str, color: Any, network: OnnxNetwork) -> str:
-    if color is None:
-        return "grey" if network.n_channels == 1 else "rgb"
-    choices = ("grey",) if network.n_channels == 1 else ("grey", "rgb")
-    if color not in choices:
-        raise ValueError(
-            f"{owner} expected color to be one of {choices} for a network of "
-            f"{network.n_channels} channels, got {_shown(color)}."
-        )
-    return str(color)
-
-
-def _settle_scaling(
-    owner: str, scaling: Any, network: OnnxNetwork
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the values of black and white."""
-    wanted = "(low, high), the values of black and white, each a number or one per channel"
-    try:
-        low, high = (0, 1) if scaling is None else scaling
-        values = np.asarray(low, np.float32), np.asarray(high, np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{owner} expected scaling to be {wanted}, got {_shown(scaling)}."
-        ) from error
-    good_shapes = ((), (network.n_channels,)) if network.n_channels > 1 else ((),)
-    for value in values:
-        if value.shape not in good_shapes or not np.all(np.isfinite(value)):
-            raise ValueError(
-                f"{owner} expected scaling to be {wanted} of {network.n_channels}, got "
-                f"{_shown(scaling)}."
-            )
-    return values
-
-
 def _two_columns(values: NDArray[np.float32], *, of_scores: bool) -> NDArray[np.float64]:
     """Return the probabilities of two classes; `values`, (n, 1), are of the second."""
     second = values.astype(np.float64)
@@ -606,26 +400,31 @@ def _exponentials(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return values
 
 
-def _are_probabilities(outputs: NDArray[Any]) -> bool:
+def _are_probabilities(outputs: NDArray[Any], ending: Ending) -> bool:
     """Whether rows, (n, n_outputs), are not negative and sum to 1."""
     sums = outputs.astype(np.float64).sum(axis=1)
-    # Sums of a few float32 probabilities miss 1 by some 1e-7; scores miss it by far more.
-    return bool(outputs.min() >= 0 and sums.min() > 1 - 1e-3 and sums.max() < 1 + 1e-3)
+    low, high = 1 - 1e-3, 1 + 1e-3
+    # Sums of a few float32 probabilities miss 1 by some 1e-7; scores miss it by far more. Those of
+    # a softmax in 8 bits are each rounded to 1/255, and cut off where the file's range ends.
+    if ending.is_rounded and ending.activation == "softmax":
+        low, high = 0.5, high + outputs.shape[1] / 510
+    return bool(outputs.min() >= 0 and sums.min() > low and sums.max() < high)
 
 
-def _check_probabilities(outputs: NDArray[Any], activation: str | None) -> None:
+def _check_probabilities(outputs: NDArray[Any], ending: Ending) -> None:
     """Raise, with advice that fits, if these outputs, (n, n_outputs), are no probabilities."""
-    if _are_probabilities(outputs):
+    if _are_probabilities(outputs, ending):
         return
+    activation = ending.activation
     low, high = float(outputs.min()), float(outputs.max())
     if activation == "sigmoid":
-        advice = f"This network {_OF_SEVERAL}"
+        advice = f"This network {OF_SEVERAL}"
     elif activation == "softmax":
         advice = "Its softmax does not run over the classes."
     elif low >= 0 and high <= 1:
         advice = (
             "They lie in 0..1 and do not sum to 1: if each is the probability of a label by "
-            f'itself, this {_OF_SEVERAL} If they are scores (logits), set activation="softmax".'
+            f'itself, this {OF_SEVERAL} If they are scores (logits), set activation="softmax".'
         )
     else:
         advice = 'Set activation="softmax" if they are scores (logits).'
@@ -633,8 +432,3 @@ def _check_probabilities(outputs: NDArray[Any], activation: str | None) -> None:
         f"Expected the network to give probabilities, which sum to 1, got outputs from {low:g} to "
         f"{high:g}. {advice}"
     )
-
-
-def _shown(value: Any) -> str:
-    """Return what a user or a file gave, in a line."""
-    return _REPR.repr(value)

@@ -32,7 +32,7 @@ from emotion_estimators.classifiers._frozen_model import (
     load_model,
     named_card,
 )
-from emotion_estimators.exceptions import WeightsError, short_messages, shorten
+from emotion_estimators.exceptions import WeightsError, counted, short_messages, shorten
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.pool import pool
 from emotion_estimators.validation import check_images, compare_table, record_table
@@ -79,7 +79,9 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
         Which of a network's outputs answers. The embedded model has "votes", the share of people
         who would say so, and "labels", the vocabulary of FER2013's labels, for those who compare
         with papers. Those of a Keras file are called as in Keras, by the layers that give them.
-        None takes what the file states; the embedded one states "votes".
+        None takes what the file states; the embedded one states "votes". Of a file that states
+        nothing, None is the only output that is a row of values for each image, or the only one
+        with as many values as there are `labels`.
     precision : {"float32", "int8"} or None, default=None
         Numbers that the network computes in. The embedded model comes in both; None takes the
         first on its card, and what a file of one's own holds.
@@ -108,7 +110,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
         For a file of one's own: ``(low, high)``, the values that black and white take in the
         input. ``(0, 1)``, ``(-1, 1)`` and ``(0, 255)`` are usual; standardisation by a mean
         and a standard deviation of pixels in 0..1 is ``(-mean / std, (1 - mean) / std)``.
-        None takes what the file states, else ``(0, 1)``.
+        None takes what the file states, else ``(0, 1)``; a network that takes whole numbers gets
+        pixels as they are, 0..255, or -128..127 where they are int8.
     color : {"grey", "rgb"} or None, default=None
         Colour of the images. For a file of one's own; None takes what the file states or its
         channels tell.
@@ -178,18 +181,26 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
     Where a network gives every one of `classes` the probability 0, they are given the same, with
     a warning.
 
-    A network takes float32 images, ``(n, height, width, channels)``, ``(n, channels, height,
-    width)`` or ``(n, height, width)``, which of them is seen from the shape, and gives ``(n,
-    n_classes)``. An ONNX file may state ``classes``, ``image_size``, ``color`` and ``scaling``
-    as JSON in its metadata; where it has several outputs, the name of the one that answers as
-    ``output``; and as ``class_prior`` how common the classes were in its training, a number for
-    each of ``classes``, or such a list by the name of the output. Its weights may lie in a second
-    file, as ``torch.onnx.export`` writes it, beside the first or in a folder there.
+    A network takes images as floating point or whole numbers, ``(n, height, width, channels)``,
+    ``(n, channels, height, width)``, ``(n, height, width)`` or, as rows, ``(n, height * width *
+    channels)``. Which of them is seen from the shape; where that leaves it open, as in files of
+    optimum, it is the one with which the network runs on images of `image_size` and `color`. It
+    gives ``(n, n_classes)``, maybe with further axes of size 1, or a map for each image, whose
+    values are taken in the sorted order of their keys. A softmax that the file rounds to 8 bits is
+    divided by its sum.
 
-    Each run of the network has the same shape, so that the prediction for an image does not
-    depend on the other images of X: on the CPU it is the same bit for bit. Weights are read
-    when first needed and then shared by all estimators of the process; copies, also pickled
-    ones, hold the parameters only. A fitted estimator refuses to go on with other weights.
+    An ONNX file may state ``classes``, ``image_size``, ``color`` and ``scaling`` as JSON in its
+    metadata; where it has several outputs, the name of the one that answers as ``output``; and as
+    ``class_prior`` how common the classes were in its training, a number for each of ``classes``,
+    or such a list by the name of the output. Its weights may lie in a second file, as
+    ``torch.onnx.export`` writes it, beside the first or in a folder there.
+
+    Each run of the network has the same shape, so that the prediction for an image does not depend
+    on the other images of X: on the CPU it is the same bit for bit. So a network that rounds to 8
+    bits by the range of all values in a run (dynamic quantisation) gets one image at a time,
+    whatever `batch_size` is. Weights are read when first needed and then shared by all estimators
+    of the process; copies, also pickled ones, hold the parameters only. A fitted estimator refuses
+    to go on with other weights.
 
     Nothing is downloaded for the embedded model or for files of one's own. Each set of weights
     has its own terms, which its card states.
@@ -468,7 +479,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
         if fixed not in (None, self.batch_size):
             raise ValueError(
                 f"{type(self).__name__} got batch_size={self.batch_size} for a network that "
-                f"takes {fixed} images at once. Leave it at 'auto'."
+                f"takes {counted(fixed, 'image')} at once. Leave it at 'auto'."
             )
         return int(self.batch_size)
 

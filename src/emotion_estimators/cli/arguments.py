@@ -240,12 +240,15 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("names", nargs="*", metavar="NAME", help="see the command info")
     fetch.add_argument("--all", action="store_true", help="all weights")
 
-    commands.add_parser(
+    info = commands.add_parser(
         "info",
         help="versions, extras, devices and weights",
-        description="Print versions, extras found, devices and the cards of all weights.",
+        description="Print versions, extras found, devices and what is known of all weights; or, "
+        "of the weights that are named, all figures.",
         epilog=_STATUSES,
-    ).add_argument("--json", action="store_true", help="as JSON")
+    )
+    info.add_argument("names", nargs="*", metavar="NAME", help="weights; by default all")
+    info.add_argument("--json", action="store_true", help="as JSON")
     return parser
 
 

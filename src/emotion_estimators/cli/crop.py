@@ -10,13 +10,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from emotion_estimators._files import whole_file
-from emotion_estimators.analysis.rows import iterate_with_crops, table_columns
-from emotion_estimators.cli.console import FAILED, OK, UsageError
-from emotion_estimators.cli.models import open_classifier, open_cropper
+from emotion_estimators.analysis.columns import table_columns
+from emotion_estimators.cli.console import FAILED, OK, UsageError, report
+from emotion_estimators.cli.models import open_classifier, open_cropper, report_prior
 from emotion_estimators.cli.outputs import check_folder
 from emotion_estimators.cli.photographs import crop_targets, find_photographs, report_search
 from emotion_estimators.cli.predict import Run, estimate_prior
 from emotion_estimators.cli.tables import image_name, open_table
+from emotion_estimators.exceptions import counted
 
 __all__ = ["crop"]
 
@@ -41,10 +42,14 @@ def crop(arguments: argparse.Namespace) -> int:
     report_search("crop", found)
     if len(found.missing) == len(found.photographs):
         return FAILED  # and no folder was made
+    from emotion_estimators.analysis.rows import iterate_with_crops
+
     cropper = open_cropper(arguments)
     if arguments.size is not None:
         cropper.set_params(image_size=arguments.size)
     classifier, classes = open_classifier(arguments)  # which may be downloaded
+    if arguments.class_prior == "uniform":
+        report_prior("crop", classifier, f"uniform, 1/{len(classes)} for each emotion")
     if arguments.class_prior == "estimate":
         photographs = list(found.photographs)
         prior = estimate_prior("crop", photographs, cropper, classifier, classes)
@@ -62,6 +67,9 @@ def crop(arguments: argparse.Namespace) -> int:
     )
     run = Run("crop", pending, folder / _TABLE, held, {})
     status = run.write(table, _save(stream, (targets[path] for path in pending), folder))
+    report(
+        f"crop: {counted(run.emotions.total(), 'crop')} in {folder}, listed in {folder / _TABLE}."
+    )
     return max(status, FAILED if found.empty or found.unreadable else OK)
 
 

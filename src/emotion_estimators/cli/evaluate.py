@@ -35,7 +35,7 @@ from emotion_estimators.cli.models import (
 from emotion_estimators.cli.outputs import check_folder
 from emotion_estimators.cli.reports import check_report, report_settings
 from emotion_estimators.datasets import load_image_folder
-from emotion_estimators.exceptions import InvalidImagesError, shorten
+from emotion_estimators.exceptions import InvalidImagesError, counted, shorten
 from emotion_estimators.features.faces.cropper import FaceCropper
 from emotion_estimators.features.faces.prepared import PreparedCropper
 from emotion_estimators.images import read_image_size
@@ -113,11 +113,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
                       left_out.named, classifier, cut)  # fmt: skip
     _print(figures)
     for n, what in (
-        (left_out.n_faceless, "show no face that is found"),
-        (left_out.n_unreadable, "cannot be read"),
+        (left_out.n_faceless, "no face is found"),
+        (left_out.n_unreadable, "not readable"),
     ):
         if n:
-            report(f"evaluate: {n} of {len(is_read)} images {what} and were left out.")
+            report(f"evaluate: left out {n} of {counted(len(is_read), 'image')}: {what}.")
     return FAILED if left_out.n_unreadable else OK
 
 
@@ -163,7 +163,7 @@ def _check_crops(X: NDArray[Any], cropper: FaceCropper) -> None:
     if 2 * n_small > n_checked:
         raise UsageError(
             "expected face crops, and these look like whole photographs: no face covers a quarter "
-            f"of the image in {n_small} of {n_checked} images that were looked at. Cut the faces "
+            f"of the image in {n_small} of {counted(n_checked, 'image')} looked at. Cut the faces "
             "out with --crop, or go on with --no-check."
         )
 
@@ -275,7 +275,7 @@ def _write_report(
 def _print(figures: dict[str, Any]) -> None:
     classes: list[str] = figures["classes"]
     model = figures["model"] + (f", output {figures['output']}" if figures["output"] else "")
-    print_line(f"{figures['n']} images, model {model}; 95 % bootstrap intervals")
+    print_line(f"{counted(figures['n'], 'image')}, model {model}; 95 % bootstrap intervals")
     prior = figures["class_prior"]
     if prior is not None:
         shares = prior if isinstance(prior, str) else None
@@ -318,6 +318,6 @@ def _draw(figures: dict[str, Any], path: Path) -> None:
     for (i, j), share in np.ndenumerate(shares):
         color = "white" if share > 0.5 else "black"
         ax.text(j, i, f"{share:.2f}\n{counts[i, j]}", ha="center", va="center", color=color)
-    ax.set_title(f"{figures['n']} images, accuracy {figures['accuracy']:.3f}")
+    ax.set_title(f"{counted(figures['n'], 'image')}, accuracy {figures['accuracy']:.3f}")
     with whole_file(path, what="The confusion matrix") as file:
         figure.savefig(file, format="png", dpi=120)

@@ -6,6 +6,8 @@ import argparse
 import json
 import platform
 import re
+import shutil
+import textwrap
 from dataclasses import asdict
 from importlib import metadata
 from typing import Any
@@ -13,20 +15,37 @@ from typing import Any
 from emotion_estimators import __version__
 from emotion_estimators._downloads import cache_folder, is_offline
 from emotion_estimators.cli.console import OK, check_output, print_line
+from emotion_estimators.cli.weights import known_names
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.onnx.session import import_onnxruntime
 from emotion_estimators.weights import find_weights, list_cards
 
 __all__ = ["info"]
 
-_DISTRIBUTION = "emotion-estimators"
+_DISTRIBUTION = _COMMAND = "emotion-estimators"
+_WIDTH, _NARROWEST = 100, 40  # columns where there is no terminal, and at least
 
 
 def info(arguments: argparse.Namespace) -> int:
-    """Print it all."""
+    """Print it all, or what is known of some weights."""
     check_output("info")
+    names = known_names(arguments.names)
+    cards = [card for card in list_cards() if card.name in names or not names]
+    found: dict[str, Any] = {} if names else _installation()
+    found["weights"] = [{**asdict(card), "path": _path(card.name)} for card in cards]
+    if arguments.json:
+        print_line(json.dumps(found, indent=2))
+    else:
+        if not names:
+            _print_installation(found)
+        for card in found["weights"]:
+            _print_card(card, is_whole=bool(names))
+    return OK
+
+
+def _installation() -> dict[str, Any]:
     required, extras = _requirements()
-    found: dict[str, Any] = {
+    return {
         "version": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -37,13 +56,7 @@ def info(arguments: argparse.Namespace) -> int:
         "devices": _devices(),
         "cache": str(cache_folder("weights")),
         "offline": is_offline(),
-        "weights": [{**asdict(card), "path": _path(card.name)} for card in list_cards()],
     }
-    if arguments.json:
-        print_line(json.dumps(found, indent=2))
-    else:
-        _print(found)
-    return OK
 
 
 def _requirements() -> tuple[list[str], dict[str, list[str]]]:
@@ -89,32 +102,60 @@ def _path(name: str) -> str | None:
     return None if path is None else str(path)
 
 
-def _print(found: dict[str, Any]) -> None:
-    print_line(f"{_DISTRIBUTION} {found['version']}")
-    print_line(f"Python {found['python']} on {found['platform']}")
-    print_line(", ".join(f"{name} {version}" for name, version in found["packages"].items()))
+def _print_installation(found: dict[str, Any]) -> None:
+    _print(f"{_DISTRIBUTION} {found['version']}")
+    _print(f"Python {found['python']} on {found['platform']}")
+    _print(", ".join(f"{name} {version}" for name, version in found["packages"].items()))
     print_line("\nExtras")
     for extra, versions in found["extras"].items():
         missing = [name for name, version in versions.items() if version is None]
         state = f"no ({', '.join(missing)} missing)" if missing else "yes"
         there = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-        print_line(f"  {extra:10} {state}{': ' * bool(there)}{there}")
+        _print(f"  {extra:10} {state}{': ' * bool(there)}{there}")
     print_line("\nDevices")
     for engine, names in found["devices"].items():
-        print_line(f"  {engine:12} {', '.join(names) if isinstance(names, list) else names}")
-    print_line(f"\nWeights (cache: {found['cache']}{', offline' * found['offline']})")
-    for card in found["weights"]:
-        print_line(f"  {card['name']}: {card['task']}")
-        size = "" if card["size"] is None else f", {card['size'] / 1e6:.1f} MB"
-        print_line(f"    file: {_where(card)}{size}")
-        print_line(f"    licence: {card['licence']}")
-        print_line(f"    trained on: {card['training_data']} ({card['training_data_terms']})")
-        if card["measured_accuracy"] is not None:
-            print_line(f"    accuracy: {card['measured_accuracy']:.3f} on {card['measured_on']}")
-        if card["limits"]:
-            print_line(f"    limits: {card['limits']}")
+        _print(f"  {engine:12} {', '.join(names) if isinstance(names, list) else names}")
+    print_line()
+    _print(f"Weights (cache: {found['cache']}{', offline' * found['offline']})")
+
+
+def _print_card(card: dict[str, Any], *, is_whole: bool) -> None:
+    """Print what is known of weights; of many figures the main ones, unless it `is_whole`."""
+    _print(f"  {card['name']}: {card['task']}")
+    size = "" if card["size"] is None else f", {card['size'] / 1e6:.1f} MB"
+    _print(f"    file: {_where(card)}{size}")
+    _print(f"    licence: {card['licence']}")
+    _print(f"    trained on: {card['training_data']} ({card['training_data_terms']})")
+    figures = card["figures"]
+    if figures:
+        _print(f"    measured on: {card['measured_on']}; where n is another, on so many")
+        # those of single classes and settings have no interval, or compare with another model
+        main = [one for one in figures if one[2] is not None and not one[0].startswith("compare")]
+        for name, value, low, high in figures if is_whole else main:
+            bounds = "" if low is None else f" ({low:.3f} to {high:.3f})"
+            _print(f"      {name}: {value:.3f}{bounds}")
+        if not is_whole:
+            _print(f"      more: {_COMMAND} info {card['name']}")
+    elif card["measured_accuracy"] is not None:
+        _print(f"    accuracy: {card['measured_accuracy']:.3f} on {card['measured_on']}")
+    if card["limits"]:
+        _print(f"    limits: {card['limits']}")
+
+
+def _print(line: str) -> None:
+    """Print a line, wrapped to the terminal; what follows stands a little further in."""
+    indent = " " * (len(line) - len(line.lstrip(" ")))
+    wrapped = textwrap.fill(
+        line.strip(" "),
+        max(_NARROWEST, shutil.get_terminal_size((_WIDTH, 1)).columns),
+        initial_indent=indent,
+        subsequent_indent=f"{indent}    ",
+        break_long_words=False,  # paths
+        break_on_hyphens=False,
+    )
+    print_line(wrapped)
 
 
 def _where(card: dict[str, Any]) -> str:
     path: str | None = card["path"]
-    return path or f"not on this machine (emotion-estimators fetch {card['name']})"
+    return path or f"not on this machine ({_COMMAND} fetch {card['name']})"

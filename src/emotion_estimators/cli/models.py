@@ -5,23 +5,29 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators._progress import is_terminal
-from emotion_estimators.analysis.rows import standard_cropper
-from emotion_estimators.classifiers.pretrained_emotion_classifier import (
-    PretrainedEmotionClassifier,
-    open_classes,
-    open_output,
-)
-from emotion_estimators.cli.console import UsageError
+from emotion_estimators.cli.console import UsageError, report
 from emotion_estimators.exceptions import shorten
-from emotion_estimators.features.faces.cropper import FaceCropper
 from emotion_estimators.weights import fetch_weights, list_cards
 
-__all__ = ["learned_prior", "open_classifier", "open_cropper", "registered_classes"]
+if TYPE_CHECKING:
+    from emotion_estimators.classifiers.pretrained_emotion_classifier import (
+        PretrainedEmotionClassifier,
+    )
+    from emotion_estimators.features.faces.cropper import FaceCropper
+
+__all__ = [
+    "learned_prior",
+    "open_classifier",
+    "open_cropper",
+    "registered_classes",
+    "report_prior",
+]
 
 _FILE_SETTINGS = ("labels", "scaling", "color", "activation", "image_size")
 _SETTINGS = (*_FILE_SETTINGS, "output", "class_prior", "n_threads")
@@ -37,6 +43,11 @@ def open_classifier(
     Raises UsageError if there is no such model, or it needs other settings; ConnectionError if it
     cannot be downloaded.
     """
+    from emotion_estimators.classifiers.pretrained_emotion_classifier import (
+        PretrainedEmotionClassifier,
+        open_classes,
+    )
+
     model = arguments.model
     settings = {name: getattr(arguments, name) for name in _SETTINGS}
     if settings["class_prior"] == "estimate":
@@ -61,6 +72,8 @@ def open_classifier(
 
 def learned_prior(classifier: PretrainedEmotionClassifier) -> NDArray[np.float64]:
     """Return how common the classes were in the training; UsageError if the file does not say."""
+    from emotion_estimators.classifiers.pretrained_emotion_classifier import open_output
+
     _, prior = open_output(classifier)
     if prior is None:
         raise UsageError(
@@ -68,6 +81,17 @@ def learned_prior(classifier: PretrainedEmotionClassifier) -> NDArray[np.float64
             "say it: its metadata have no 'class_prior'. Leave --class-prior out."
         )
     return prior
+
+
+def report_prior(
+    command: str, classifier: PretrainedEmotionClassifier, prior: str, *, of: str = ""
+) -> None:
+    """Say which class prior the probabilities are given, and what that makes of them."""
+    from emotion_estimators.classifiers.pretrained_emotion_classifier import open_output
+
+    is_of_votes = open_output(classifier)[0] == "votes"
+    so = ". With it the output votes gives no shares of people any more." if is_of_votes else "."
+    report(f"{command}: class prior{of}: {prior}{so}")
 
 
 def registered_classes(model: str) -> list[str] | None:
@@ -80,6 +104,8 @@ def open_cropper(arguments: argparse.Namespace) -> FaceCropper:
 
     Raises UsageError if it is not.
     """
+    from emotion_estimators.analysis.rows import standard_cropper
+
     cropper = standard_cropper(detector=arguments.detector, n_threads=arguments.n_threads)
     try:
         cropper.prepare()

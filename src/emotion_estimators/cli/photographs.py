@@ -10,7 +10,7 @@ from pathlib import Path
 
 from emotion_estimators.cli.console import UsageError, report
 from emotion_estimators.datasets.folder_files import describe_kinds, find_images
-from emotion_estimators.exceptions import shorten
+from emotion_estimators.exceptions import counted, shorten
 from emotion_estimators.images.video import VIDEO_SUFFIXES
 
 __all__ = ["Found", "crop_targets", "drawing_targets", "find_photographs", "report_search"]
@@ -65,14 +65,15 @@ def report_search(command: str, found: Found) -> None:
     for path in found.missing[:_N_NAMED]:
         report(f"{command}: there is no file {shorten(path)}.")
     if len(found.missing) > _N_NAMED:
-        report(f"{command}: {len(found.missing) - _N_NAMED} more files do not exist.")
+        n_more = len(found.missing) - _N_NAMED
+        report(f"{command}: nor are there {counted(n_more, 'more file')} that were named.")
     for folder in found.empty:
         report(f"{command}: no image in the folder {folder}.")
     for name in found.unreadable:
         report(f"{command}: the folder {name} cannot be read and is left out.")
     if found.passed_over:
         n = found.passed_over.total()
-        report(f"{command}: passed over {n} files: {describe_kinds(found.passed_over)}")
+        report(f"{command}: passed over {counted(n, 'file')}: {describe_kinds(found.passed_over)}")
     videos = sorted(VIDEO_SUFFIXES & set(found.passed_over))
     if videos and command == "predict":
         report(

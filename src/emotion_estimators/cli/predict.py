@@ -1,4 +1,8 @@
-"""The command ``predict``: photographs or videos to a table of faces."""
+"""The command ``predict``: photographs or videos to a table of faces.
+
+What finds and classifies faces is imported once there is something to look at: scikit-learn takes
+a second.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +18,14 @@ from typing import Any
 from emotion_estimators import __version__
 from emotion_estimators._files import whole_file
 from emotion_estimators._progress import is_terminal
-from emotion_estimators.analysis.rows import iterate_faces, open_finder, table_columns
-from emotion_estimators.analysis.video import video_columns
-from emotion_estimators.classifiers.pretrained_emotion_classifier import open_output
+from emotion_estimators.analysis.columns import table_columns, video_columns
 from emotion_estimators.cli.console import FAILED, OK, UsageError, check_output, report, track
 from emotion_estimators.cli.models import (
     learned_prior,
     open_classifier,
     open_cropper,
     registered_classes,
+    report_prior,
 )
 from emotion_estimators.cli.outputs import check_folder, check_writable
 from emotion_estimators.cli.photographs import drawing_targets, find_photographs, report_search
@@ -44,9 +47,8 @@ from emotion_estimators.cli.videos import (
     look_at_videos,
     recall_videos,
 )
-from emotion_estimators.exceptions import InvalidImagesError, shorten
+from emotion_estimators.exceptions import InvalidImagesError, counted, shorten
 from emotion_estimators.images.loader import read_item
-from emotion_estimators.metrics import estimate_class_prior
 
 __all__ = ["Run", "VideoRun", "estimate_prior", "predict"]
 
@@ -75,12 +77,17 @@ def predict(arguments: argparse.Namespace) -> int:
     if classes is not None and len(found.missing) == len(found.photographs):
         rows: Any = partial(map, partial(_unreadable, table_columns(classes)))
     else:
+        from emotion_estimators.analysis.rows import iterate_faces
+        from emotion_estimators.classifiers.pretrained_emotion_classifier import open_output
+
         cropper = open_cropper(arguments)
         classifier, classes = open_classifier(arguments)  # which may be downloaded
         output, _ = open_output(classifier)
         # as quiet as the rest where nobody asks or looks
         if output is not None and (arguments.output or is_terminal(sys.stderr)):
             report(f"predict: {arguments.model} answers by its output {output}.")
+        if arguments.class_prior == "uniform":
+            report_prior("predict", classifier, f"uniform, 1/{len(classes)} for each emotion")
         if arguments.class_prior == "estimate":
             photographs = list(found.photographs)
             prior = estimate_prior("predict", photographs, cropper, classifier, classes)
@@ -109,6 +116,9 @@ def estimate_prior(
     command: str, photographs: list[str], cropper: Any, classifier: Any, classes: list[str]
 ) -> Any:
     """Return how common the classes are in all faces of photographs, (n_classes,), or None."""
+    from emotion_estimators.analysis.rows import iterate_faces
+    from emotion_estimators.metrics import estimate_class_prior
+
     learned = learned_prior(classifier)
     shares = []
     with track(len(photographs), "image") as bar:
@@ -120,7 +130,7 @@ def estimate_prior(
         return None
     prior = estimate_class_prior(shares, learned)
     told = ", ".join(f"{name} {share:.3f}" for name, share in zip(classes, prior, strict=True))
-    report(f"{command}: class prior of {len(shares)} faces: {told}")
+    report_prior(command, classifier, told, of=f" of {counted(len(shares), 'face')}")
     return prior
 
 
@@ -143,6 +153,8 @@ def _predict_videos(arguments: argparse.Namespace) -> int:
         check_table(arguments.out, video_columns(classes))
     if len(found.missing) == len(found.photographs):
         return FAILED
+    from emotion_estimators.analysis.rows import open_finder
+
     classifier, _ = open_classifier(arguments)
     finder = open_finder("predict", open_cropper(arguments), classifier)
     columns = video_columns(finder.classes)
@@ -255,18 +267,20 @@ class Run:
         where = "the table" if self.out is None else str(self.out)
         if is_interrupted:
             hint = "" if self.out is None else " Go on with --resume."
-            report(f"{self.command}: interrupted. {where} holds {self.n_done} of {n} images.{hint}")
+            done = f"{self.n_done} of {counted(n, 'image')}"
+            report(f"{self.command}: interrupted. {where} holds {done}.{hint}")
         if self.n_unreadable:
             report(
-                f"{self.command}: {self.n_unreadable} of {self.n_done} images cannot be read; "
-                f'their rows in {where} say "unreadable", and why.'
+                f"{self.command}: {self.n_unreadable} of {counted(self.n_done, 'image')} cannot be "
+                f'read; {where} says "unreadable" there, and why.'
             )
         if not is_interrupted:
             n_before = len(self.held.images)
             before = f" ({n_before} of them were there already)" if n_before else ""
             counts = ", ".join(f"{n} {name}" for name, n in self.emotions.most_common())
             report(
-                f"{self.command}: {self.emotions.total()} faces in {n_before + self.n_done} images"
+                f"{self.command}: {counted(self.emotions.total(), 'face')} in "
+                f"{counted(n_before + self.n_done, 'image')}"
                 f"{before}{': ' * bool(counts)}{counts}."
             )
 
@@ -281,16 +295,19 @@ class VideoRun(Run):
         n_frames = self.held.next_row + self.n_done
         if is_interrupted:
             hint = "" if self.out is None else " Go on with --resume."
-            report(f"{self.command}: interrupted. {where} holds {n_frames} frames.{hint}")
+            report(
+                f"{self.command}: interrupted. {where} holds {counted(n_frames, 'frame')}.{hint}"
+            )
         if self.n_unreadable:
             report(
                 f"{self.command}: of the frames and videos, {self.n_unreadable} cannot be read; "
-                f'their rows in {where} say "unreadable", and why.'
+                f'{where} says "unreadable" there, and why.'
             )
         if not is_interrupted:
             counts = ", ".join(f"{n} {name}" for name, n in self.emotions.most_common())
             report(
-                f"{self.command}: {self.emotions.total()} faces in {n_frames} frames"
+                f"{self.command}: {counted(self.emotions.total(), 'face')} in "
+                f"{counted(n_frames, 'frame')}"
                 f"{': ' * bool(counts)}{counts}."
             )
 

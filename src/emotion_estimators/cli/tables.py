@@ -25,7 +25,7 @@ from typing import Any, BinaryIO, Protocol
 from emotion_estimators import __version__
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
-from emotion_estimators.analysis.rows import BOX
+from emotion_estimators.analysis.columns import BOX
 from emotion_estimators.cli.console import UsageError, flush_output
 from emotion_estimators.exceptions import printable, shorten
 

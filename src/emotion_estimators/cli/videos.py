@@ -6,15 +6,17 @@ import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emotion_estimators.analysis.rows import FaceFinder
-from emotion_estimators.analysis.tracks import Tracks
-from emotion_estimators.analysis.video import MAX_GAP, SMOOTHING, look_at_video
+from emotion_estimators.analysis.columns import MAX_GAP, SMOOTHING
 from emotion_estimators.cli.console import UsageError
 from emotion_estimators.cli.tables import read_rows
 from emotion_estimators.exceptions import MissingDependencyError, shorten
 from emotion_estimators.images.video import VIDEO_SUFFIXES, estimate_frames, import_av
+
+if TYPE_CHECKING:
+    from emotion_estimators.analysis.rows import FaceFinder
+    from emotion_estimators.analysis.tracks import Tracks
 
 __all__ = [
     "Begun",
@@ -87,6 +89,8 @@ def look_at_videos(
     videos: Mapping[str, Begun | None], finder: FaceFinder, frame_step: int
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield the rows of each frame with the path of the video, from where they were begun."""
+    from emotion_estimators.analysis.video import look_at_video
+
     for path, begun in videos.items():
         begun = begun or Begun(_new_tracks(finder))
         for rows in look_at_video(
@@ -96,4 +100,6 @@ def look_at_videos(
 
 
 def _new_tracks(finder: FaceFinder) -> Tracks:
+    from emotion_estimators.analysis.tracks import Tracks
+
     return Tracks(finder.classes, smoothing=SMOOTHING, max_gap=MAX_GAP)

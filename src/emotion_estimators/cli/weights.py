@@ -10,7 +10,7 @@ from emotion_estimators.cli.console import FAILED, OK, UsageError, print_line, r
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.weights import fetch_weights, list_cards
 
-__all__ = ["fetch"]
+__all__ = ["fetch", "known_names"]
 
 
 def fetch(arguments: argparse.Namespace) -> int:
@@ -18,10 +18,7 @@ def fetch(arguments: argparse.Namespace) -> int:
     known = [card.name for card in list_cards()]
     if bool(arguments.names) == arguments.all:
         raise UsageError(f"expected either names of weights ({', '.join(known)}) or --all.")
-    names = known if arguments.all else list(dict.fromkeys(arguments.names))
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise UsageError(f"no weights are called {', '.join(unknown)}; known: {', '.join(known)}.")
+    names = known if arguments.all else known_names(arguments.names)
     status = OK
     for name in names:
         try:
@@ -32,3 +29,12 @@ def fetch(arguments: argparse.Namespace) -> int:
         else:
             print_line(f"{name}\t{path}")
     return status
+
+
+def known_names(names: list[str]) -> list[str]:
+    """Return names of weights, each once; UsageError if there are none of such a name."""
+    known = [card.name for card in list_cards()]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UsageError(f"no weights are called {', '.join(unknown)}; known: {', '.join(known)}.")
+    return list(dict.fromkeys(names))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from emotion_estimators._untrusted import Budget
-from emotion_estimators.exceptions import InvalidTableError
+from emotion_estimators.exceptions import InvalidTableError, counted
 
 __all__ = ["Table", "first_lines", "raise_rows", "read_table"]
 
@@ -86,7 +86,7 @@ def raise_rows(owner: str, table: Table, failures: list[tuple[int, str]]) -> Non
         lines[-1] += " (error.failures holds all)"
     n_rows = len({number for number, _ in failures})
     raise InvalidTableError(
-        f"{owner} cannot use {n_rows} of {len(table.numbers)} rows of {table.name}:\n  "
+        f"{owner} cannot use {n_rows} of {counted(len(table.numbers), 'row')} of {table.name}:\n  "
         + "\n  ".join(lines),
         failures,
     )

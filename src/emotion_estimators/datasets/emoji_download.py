@@ -30,7 +30,7 @@ from emotion_estimators.datasets._emoji_table import (
     read_emoji_table,
 )
 from emotion_estimators.datasets.emoji_folder import check_vendors, gather_emoji
-from emotion_estimators.exceptions import DownloadError
+from emotion_estimators.exceptions import DownloadError, counted
 from emotion_estimators.images.threads import count_threads
 
 __all__ = ["fetch_emoji"]
@@ -254,9 +254,9 @@ class _Server:
     def _refuse_offline(self, wanted: list[str]) -> None:
         if is_offline():
             raise ConnectionError(
-                f"fetch_emoji does not find {len(wanted)} files in {self.root}, the first of them "
-                f"{wanted[0]}, and EMOTION_ESTIMATORS_OFFLINE forbids to download them from "
-                f"{readable_address(self.url)}. load_emoji takes a folder as it is."
+                f"fetch_emoji does not find {counted(len(wanted), 'file')} in {self.root}, the "
+                f"first of them {wanted[0]}, and EMOTION_ESTIMATORS_OFFLINE forbids to download "
+                f"them from {readable_address(self.url)}. load_emoji takes a folder as it is."
             )
 
 

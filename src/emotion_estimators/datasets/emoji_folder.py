@@ -19,6 +19,7 @@ from emotion_estimators.datasets._emoji_table import (
     picture_folder,
     read_emoji_table,
 )
+from emotion_estimators.exceptions import counted
 
 __all__ = ["load_emoji"]
 
@@ -194,12 +195,13 @@ def gather_emoji(
                 lost.append(missing[-1])
     if not rows:
         raise ValueError(
-            f"{needed_by} found no image of an emoji with a class in {root}: all "
-            f"{len(missing)} are missing."
+            f"{needed_by} found no image of an emoji with a class in {root}, of "
+            f"{len(missing)} that there should be."
         )
     if lost:
         warnings.warn(
-            f"{needed_by}: {len(lost)} images are missing in {root}, the first of them {lost[0]}.",
+            f"{needed_by}: {root} lacks {counted(len(lost), 'image')}, the first of them "
+            f"{lost[0]}.",
             stacklevel=5,  # the caller of the public function, which scikit-learn wraps
         )
     columns = [np.array(column, dtype=object) for column in zip(*rows, strict=True)]

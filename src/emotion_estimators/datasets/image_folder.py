@@ -21,7 +21,7 @@ from emotion_estimators.datasets.folder_files import (
     split_images,
     walk_folder,
 )
-from emotion_estimators.exceptions import shorten
+from emotion_estimators.exceptions import counted, shorten
 from emotion_estimators.labels import canonical_emotion
 
 __all__ = ["load_image_folder"]
@@ -213,8 +213,8 @@ def _rows(images: list[str], top: str, class_names: dict[str, str]) -> list[tupl
 def _warn_of_gaps(ignored: list[str], empty: list[str]) -> None:
     if ignored:
         warnings.warn(
-            f"load_image_folder left out {len(ignored)} files that are not in a class folder or "
-            f"no images, the first of them {shorten(ignored[0])}: "
+            f"load_image_folder left out {counted(len(ignored), 'file')} as not in a class folder "
+            f"or no image, the first of them {shorten(ignored[0])}: "
             f"{describe_kinds(count_kinds(ignored))}",
             stacklevel=5,
         )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from emotion_estimators._optional import import_optional
 from emotion_estimators._sklearn import constraints, validate_params
 from emotion_estimators.datasets._table import Table, first_lines, raise_rows, read_table
-from emotion_estimators.exceptions import InvalidTableError, shorten
+from emotion_estimators.exceptions import InvalidTableError, counted, shorten
 from emotion_estimators.labels import VOTE_COLUMNS
 
 __all__ = ["USAGES", "Votes", "load_votes", "read_votes", "votes_of_files"]
@@ -213,8 +213,8 @@ def votes_of_files(votes: Votes, files: Iterable[Any] | None, *, owner: str) -> 
             counts[place] = votes.counts[found]
     if lost:
         warnings.warn(
-            f"{owner} found no votes for {len(lost)} of {len(paths)} files in {votes.table.name}, "
-            f"the first of them {shorten(lost[0])}: their rows are zeros.",
+            f"{owner} found no votes for {len(lost)} of {counted(len(paths), 'file')} in "
+            f"{votes.table.name}, the first of them {shorten(lost[0])}: their rows are zeros.",
             stacklevel=5,
         )
     return _frame(counts, paths, owner)

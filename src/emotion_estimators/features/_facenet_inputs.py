@@ -18,7 +18,9 @@ from emotion_estimators.networks.facenet.engine import (
     random_state,
     state_fingerprint,
 )
+from emotion_estimators.networks.facenet.layers import state_shapes
 from emotion_estimators.networks.facenet.weights import FACE_SUFFIXES, read_face_weights
+from emotion_estimators.networks.torch_file import without_wrapper
 from emotion_estimators.weights import fetch_weights, file_sha256, list_cards
 
 __all__ = ["check_face_size", "find_face_weights", "standardize_faces"]
@@ -69,10 +71,8 @@ def find_face_weights(owner: str, weights: Any, *, verbose: bool) -> Weights:
     if weights is None:
         return Weights(f"random {_SEED}", partial(random_state, _SEED))
     if hasattr(weights, "state_dict"):
-        state = {
-            name: tensor.detach().cpu().float().numpy()
-            for name, tensor in weights.state_dict().items()
-        }
+        tensors = without_wrapper(weights.state_dict(), state_shapes())
+        state = {name: tensor.detach().cpu().float().numpy() for name, tensor in tensors.items()}
         return Weights(state_fingerprint(state), lambda: state)
     name = os.fspath(weights)
     names = [card.name for card in list_cards(task="face embedding")]

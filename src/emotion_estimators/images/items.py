@@ -14,6 +14,7 @@ from PIL import Image
 from emotion_estimators.exceptions import (
     ImageReadError,
     InvalidImagesError,
+    counted,
     printable,
     shorten,
 )
@@ -214,7 +215,8 @@ def raise_any(owner: str, failures: Failures, n_samples: int) -> None:
         lines.append(line)
     if len(named) > len(lines):
         lines.append(f"and {len(named) - len(lines)} more (error.failures holds all)")
-    message = f"{owner} cannot use {len(named)} of {n_samples} images:\n  " + "\n  ".join(lines)
+    said = f"{owner} cannot use {len(named)} of {counted(n_samples, 'image')}"
+    message = f"{said}:\n  " + "\n  ".join(lines)
     if any(isinstance(error, ImageReadError) for _, error in failures):
         raise ImageReadError(message, named)
     raise InvalidImagesError(message, named)

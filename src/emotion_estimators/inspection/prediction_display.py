@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length
 
 from emotion_estimators._sklearn import safe_indexing
+from emotion_estimators.exceptions import shorten
 from emotion_estimators.inspection._axes import open_axes
 from emotion_estimators.inspection._class_scores import find_response_method, score_classes
 from emotion_estimators.validation import check_images, check_votes
@@ -18,6 +19,11 @@ __all__ = ["PredictionDisplay"]
 _CELL_INCHES = 1.15
 _WRONG, _RIGHT = "#b3261e", "#1b6e3c"
 _PEOPLE, _MODEL = "#444444", "#4a90d9"
+_CONFIDENCES = {
+    "predict_proba": "probability of the predicted class",
+    "decision_function": "decision value of the predicted class, which is no probability",
+    None: "score of the predicted class",
+}
 _N_BARS = 3  # classes of an image whose shares are drawn
 _BAR_HEIGHT = 0.6  # of their space below an image of height 1
 
@@ -34,7 +40,9 @@ class PredictionDisplay:
     y_true, y_pred : ndarray of shape (n_images,)
         Their labels, and what was predicted.
     confidence : ndarray of shape (n_images,) or None, default=None
-        Score of the predicted class, written under each image; None writes nothing.
+        Score of the predicted class, written over each image; None writes nothing.
+    response_method : {"predict_proba", "decision_function"} or None, default=None
+        What gave that score, which the heading says; None says "score" only.
     shares, y_proba : ndarray of shape (n_images, n_classes), default=None
         Share of people who voted for each class, and probability that the model gives it: two
         bars under each image for the classes where one of both is largest. None draws none.
@@ -69,6 +77,7 @@ class PredictionDisplay:
         y_true: NDArray[Any],
         y_pred: NDArray[Any],
         confidence: NDArray[Any] | None = None,
+        response_method: str | None = None,
         shares: NDArray[Any] | None = None,
         y_proba: NDArray[Any] | None = None,
         labels: NDArray[Any] | None = None,
@@ -77,6 +86,7 @@ class PredictionDisplay:
         self.y_true = y_true
         self.y_pred = y_pred
         self.confidence = confidence
+        self.response_method = response_method
         self.shares = shares
         self.y_proba = y_proba
         self.labels = labels
@@ -143,6 +153,7 @@ class PredictionDisplay:
             y,
             estimator.predict(X),
             confidence=None if scores is None else scores.max(axis=1),
+            response_method=method,
             votes=votes,
             y_proba=None if votes is None else scores,
             labels=None if votes is None else estimator.classes_,
@@ -161,6 +172,7 @@ class PredictionDisplay:
         y_pred: ArrayLike,
         *,
         confidence: ArrayLike | None = None,
+        response_method: str | None = None,
         votes: Any = None,
         y_proba: ArrayLike | None = None,
         labels: ArrayLike | None = None,
@@ -181,6 +193,8 @@ class PredictionDisplay:
         confidence : array-like of shape (n_samples,) or None, default=None
             Score of the predicted class. Errors are sorted by it, the largest first; None
             keeps the order of X. The right ones shown are spread evenly over X.
+        response_method : {"predict_proba", "decision_function"} or None, default=None
+            What gave `confidence`, which the heading says; None says "score" only.
         votes : array-like, DataFrame or None, default=None
             What people voted, a row for each image. Counts or shares in the order of `labels`, or
             a frame as from `emotion_estimators.datasets.load_votes`: their shares are drawn beside
@@ -207,11 +221,17 @@ class PredictionDisplay:
         Raises
         ------
         ValueError
-            If the lengths differ, a number is negative, nothing is to be shown, votes are negative
-            or of other classes, or there are only some of `votes`, `y_proba` and `labels`.
+            If the lengths differ, a number is negative, `response_method` is unknown, nothing is
+            to be shown, votes are negative or of other classes, or there are only some of `votes`,
+            `y_proba` and `labels`.
         InvalidImagesError
             If images that are to be shown cannot be read.
         """
+        if response_method not in _CONFIDENCES:
+            raise ValueError(
+                f"{cls.__name__} expected response_method to be 'predict_proba', "
+                f"'decision_function' or None, got {shorten(response_method)}."
+            )
         for name, number in (("n_wrong", n_wrong), ("n_right", n_right)):
             if number < 0:
                 raise ValueError(f"{cls.__name__} expected {name} to be 0 or more, got {number}.")
@@ -243,6 +263,7 @@ class PredictionDisplay:
             y_true=true[rows],
             y_pred=predicted[rows],
             confidence=None if scores is None else scores[rows],
+            response_method=response_method,
             **{key: part[rows] for key, part in beside.items() if key != "labels"},
             labels=beside.get("labels"),
         )
@@ -327,6 +348,8 @@ class PredictionDisplay:
         for i, cell in enumerate(axes.flat[places]):
             self._draw(cell, i)
         told = f"{is_wrong.sum()} wrong (true label → predicted), {(~is_wrong).sum()} right"
+        if self.confidence is not None:
+            told += f"\nnumbers: {_CONFIDENCES[self.response_method]}"
         if self.shares is not None:
             told += "\nbars: share of people (dark), probability of the model (blue)"
         heading.set_title(told, fontsize=10)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from emotion_estimators._sklearn import Interval, StrOptions, validate_params
+from emotion_estimators.exceptions import counted
 from emotion_estimators.validation import check_class_prior
 
 __all__ = ["adjust_class_prior", "check_probabilities", "estimate_class_prior"]
@@ -203,8 +204,8 @@ def check_probabilities(owner: str, y_proba: ArrayLike) -> NDArray[Any]:
         row = int(is_good.argmin())
         raise ValueError(
             f"{owner} expected probabilities in 0..1 whose sum is 1 in each row, got others in "
-            f"{int((~is_good).sum())} of {len(proba)} rows, the first of them row {row}, with a "
-            f"sum of {sums[row]:.6g}."
+            f"{int((~is_good).sum())} of {counted(len(proba), 'row')}, the first of them row "
+            f"{row}, with a sum of {sums[row]:.6g}."
         )
     return proba
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emotion_estimators.exceptions import counted
 from emotion_estimators.metrics.class_prior import check_probabilities
 from emotion_estimators.metrics.probabilities import draw_bounds
 from emotion_estimators.validation import count_votes
@@ -92,7 +93,7 @@ def measure_votes(
     counts, totals = count_votes(votes, names, n_samples=n, name="measure_votes")
     has_votes = counts.sum(axis=1) > 0
     if not has_votes.any():
-        raise ValueError(f"measure_votes got no votes for a class in any of {n} rows.")
+        raise ValueError(f"measure_votes got no votes for a class in any of {counted(n, 'row')}.")
     counts, totals, proba = counts[has_votes], totals[has_votes], proba[has_votes]
     shares = counts / counts.sum(axis=1, keepdims=True)
     predicted, confidence = proba.argmax(axis=1), proba.max(axis=1)

@@ -21,7 +21,7 @@ from emotion_estimators.networks.residual import (
     ResidualNetwork,
     check_residual_settings,
 )
-from emotion_estimators.networks.torch_file import read_torch_state
+from emotion_estimators.networks.torch_file import read_torch_state, without_wrapper
 
 __all__ = [
     "BACKBONES",
@@ -138,8 +138,8 @@ def make_backbone(
 
 def _load_file(module: nn.Module, path: Path) -> None:
     """Give a module the weights of a file, which may hold more, such as a head."""
-    found = read_torch_state(path)
     own = module.state_dict()
+    found = without_wrapper(read_torch_state(path), own)
     missing = [name for name in own if name not in found and not name.endswith(_COUNTER)]
     if missing:
         raise WeightsError(

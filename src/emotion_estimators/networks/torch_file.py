@@ -1,6 +1,6 @@
 """A state dict in a file of ``torch.save``, read without torch and without running its pickle.
 
-Imports NumPy and the door of untrusted files; for `face_weights`.
+Imports NumPy and the door of untrusted files; for the face network and backbones.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import pickle
 import pickletools
 import struct
 import zipfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,12 @@ from numpy.typing import NDArray
 from emotion_estimators._untrusted import Budget, failed_download, open_zip
 from emotion_estimators.exceptions import WeightsError
 
-__all__ = ["read_torch_state"]
+__all__ = ["read_torch_state", "without_wrapper"]
+
+# What stands before all names in the state dict of torch's DataParallel, and of torch.compile.
+_WRAPPERS = ("module.", "_orig_mod.")
+
+_Value = TypeVar("_Value")
 
 # One instruction a byte, each of which may make an object: 2 seconds and 400 MB. A network of a
 # thousand layers takes 0.2 MB.
@@ -64,6 +70,19 @@ def read_torch_state(path: str | Path) -> dict[str, NDArray[Any]]:
             raise WeightsError(
                 f"{path}: is damaged ({type(error).__name__}: {error}); fetch it again."
             ) from error
+
+
+def without_wrapper(state: Mapping[str, _Value], names: Collection[str]) -> Mapping[str, _Value]:
+    """Return a state dict under the names of the network, where a wrapper of it was saved.
+
+    `names` are those that are wanted: where the state dict has one of them it stays as it is.
+    """
+    while state and not any(name in state for name in names):
+        prefix = next((one for one in _WRAPPERS if all(key.startswith(one) for key in state)), None)
+        if prefix is None:
+            break
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
 
 
 def _read_archive(archive: zipfile.ZipFile, budget: Budget) -> dict[str, NDArray[Any]]:

@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from emotion_estimators.exceptions import counted
 from emotion_estimators.model_selection._iterative_stratification import (
     are_label_sets,
     missing_as_nan,
@@ -53,8 +54,8 @@ def check_label_sets(
         targets = _targets_of_matrix(owner, matrix, names)
     if len(targets) != n_samples:
         raise ValueError(
-            f"{owner} expected labels for each image, got {n_samples} images and labels of "
-            f"{len(targets)}: inconsistent numbers of samples."
+            f"{owner} expected labels for each image, got {counted(n_samples, 'image')} and labels "
+            f"of {len(targets)}: inconsistent numbers of samples."
         )
     return names, targets
 
@@ -207,7 +208,7 @@ def _targets_of_matrix(
 ) -> NDArray[np.float32]:
     if matrix.shape[1] != len(names):
         raise ValueError(
-            f"{owner} expected one column of y for each of the {len(names)} labels, got "
+            f"{owner} expected one column of y for each of {counted(len(names), 'label')}, got "
             f"{matrix.shape[1]}."
         )
     wrong = ~(np.isnan(matrix) | (matrix == 0) | (matrix == 1))

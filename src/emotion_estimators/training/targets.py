@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_sample_weight
 
+from emotion_estimators.exceptions import counted
 from emotion_estimators.images.collection import Images
 from emotion_estimators.images.threads import count_threads
 
@@ -82,7 +83,8 @@ def hold_out(
     n_trained = n_samples - n_held_out
     if n_held_out < 1 or n_trained < 2:
         raise ValueError(
-            f"{owner} cannot hold out validation_fraction={fraction} of {n_samples} images. Pass "
+            f"{owner} cannot hold out validation_fraction={fraction} of "
+            f"{counted(n_samples, 'image')}. Pass "
             "more images, or set validation_fraction=None."
         )
     rows = np.arange(n_samples)

@@ -16,7 +16,7 @@ from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from emotion_estimators._sklearn import get_feature_names, validate_data
-from emotion_estimators.exceptions import InvalidImagesError, shorten
+from emotion_estimators.exceptions import InvalidImagesError, counted, shorten
 from emotion_estimators.images.collection import Images, Photograph
 from emotion_estimators.images.items import (
     Failures,
@@ -258,8 +258,8 @@ def check_labels(
     check_classification_targets(labels)
     if len(labels) != n_samples:
         raise ValueError(
-            f"{name} expected one label per image, got {n_samples} images and {len(labels)} "
-            "labels: inconsistent numbers of samples."
+            f"{name} expected one label per image, got {counted(n_samples, 'image')} and "
+            f"{counted(len(labels), 'label')}: inconsistent numbers of samples."
         )
     classes, codes = np.unique(labels, return_inverse=True)
     return classes, codes.astype(np.int64)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from emotion_estimators.exceptions import shorten
+from emotion_estimators.exceptions import counted, shorten
 from emotion_estimators.labels import OTHER_VOTES
 
 __all__ = ["check_class_prior", "check_votes", "count_votes"]
@@ -243,7 +243,8 @@ def _numbers_of_votes(values: NDArray[Any], columns: list[Any], name: str) -> ND
         for row in rows[:_N_NAMED].tolist():
             column = int(is_good[row].argmin())
             named.append(f"row {row}: {shorten(str(values[row, column]))} for {columns[column]!r}")
-        more = f" and {len(rows) - len(named)} more rows" if len(rows) > len(named) else ""
+        n_more = len(rows) - len(named)
+        more = f" and {counted(n_more, 'more row')}" if n_more else ""
         raise ValueError(
             f"{name} expected votes to be finite and 0 or more, got in {'; '.join(named)}{more}."
         )

@@ -94,7 +94,8 @@ def test_few_rows_are_no_channels_where_the_layout_is_known(
     network = OnnxNetwork.from_bytes(*given, channels_last=channels_last)
 
     images = np.arange(2 * n_few * 4, dtype=np.float32).reshape(2, *size)
-    assert (network.layout, network.image_size) == ("nhwc" if channels_last else "nchw", size)
+    layout = "nhwc" if channels_last else "nchw"
+    assert (network.images.layouts, network.image_size) == ((layout,), size)
     np.testing.assert_array_equal(network.run(images, batch_size=1), images.reshape(2, -1))
 
 
@@ -134,7 +135,9 @@ def test_one_of_several_outputs(tmp_path: Path) -> None:
     expected = exponentials / exponentials.sum(axis=1, keepdims=True)
     # one softmax in single precision
     np.testing.assert_allclose(three.run(images, batch_size=1), expected, rtol=1e-6)
-    with pytest.raises(WeightsError, match=r"n\.onnx: expected an output of shape \(n, n_classes"):
+    with pytest.raises(
+        WeightsError, match=r"n\.onnx: expected its output 'pixels' of shape \(n, n_cl"
+    ):
         network.at("pixels")
     with pytest.raises(KeyError, match="four"):
         network.at("four")

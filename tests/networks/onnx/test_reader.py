@@ -13,9 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.onnx import reader as onnx_reader
 from emotion_estimators.networks.onnx.reader import (
+    Ending,
     check_self_contained,
     data_files,
-    last_activations,
+    look_at_graph,
     read_onnx_file,
     stored_arrays,
 )
@@ -282,21 +283,27 @@ def test_how_a_model_ends(operators, expected):
         for i, operator in enumerate(operators)
     ]
     nodes.append(helper.make_node("Identity", [names[-1]], ["y"]))
-    assert last_activations(model(nodes).SerializeToString(), Path("n.onnx")) == {"y": expected}
+    assert look_at_graph(model(nodes).SerializeToString(), Path("n.onnx")).endings == {
+        "y": Ending(expected)
+    }
 
 
 def test_how_a_model_ends_in_functions_and_parts():
     nodes = [helper.make_node("Sigmoid", ["x"], [f"s{i}"]) for i in range(3)]
     joined = helper.make_node("Concat", [f"s{i}" for i in range(3)], ["y"], axis=1)
     whole = model([*nodes, joined]).SerializeToString()
-    assert last_activations(whole, Path("n.onnx")) == {"y": "sigmoid"}
+    assert look_at_graph(whole, Path("n.onnx")).endings == {"y": Ending("sigmoid")}
     mixed = [*nodes[:2], helper.make_node("Relu", ["x"], ["s2"]), joined]
-    assert last_activations(model(mixed).SerializeToString(), Path("n.onnx")) == {"y": None}
+    assert look_at_graph(model(mixed).SerializeToString(), Path("n.onnx")).endings == {
+        "y": Ending(None)
+    }
 
     body = helper.make_node("Softmax", ["x"], ["y"], axis=1)
     made = helper.make_function("own", "f", ["x"], ["y"], [body], [helper.make_opsetid("", 17)])
     calls = model([helper.make_node("f", ["x"], ["y"], domain="own")], functions=[made])
-    assert last_activations(calls.SerializeToString(), Path("n.onnx")) == {"y": "softmax"}
+    assert look_at_graph(calls.SerializeToString(), Path("n.onnx")).endings == {
+        "y": Ending("softmax")
+    }
 
 
 def test_arrays_and_metadata() -> None:

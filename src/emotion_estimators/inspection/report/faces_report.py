@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, TypeAlias, cast
 import numpy as np
 
 from emotion_estimators._files import whole_file
-from emotion_estimators.analysis.rows import BOX
+from emotion_estimators.analysis.columns import BOX
 from emotion_estimators.exceptions import InvalidImagesError
 from emotion_estimators.images.threads import count_threads, map_in_threads
 from emotion_estimators.inspection.report.about import ABOUT, describe_classifier, write_about

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from emotion_estimators.analysis.rows import BOX
+from emotion_estimators.analysis.columns import BOX
 from emotion_estimators.inspection.report.marks import (
     bar,
     color_of,

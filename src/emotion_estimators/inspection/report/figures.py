@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, BinaryIO
 
-from emotion_estimators.analysis.rows import BOX
+from emotion_estimators.analysis.columns import BOX
 from emotion_estimators.inspection.report.marks import color_of, shown_share
 from emotion_estimators.inspection.report.page import Element, Page, element, plain_table
 from emotion_estimators.inspection.report.thumbnails import Thumbnail

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.facenet.keras_weights import read_keras_facenet
-from emotion_estimators.networks.facenet.layers import State, check_state
-from emotion_estimators.networks.torch_file import read_torch_state
+from emotion_estimators.networks.facenet.layers import State, check_state, state_shapes
+from emotion_estimators.networks.torch_file import read_torch_state, without_wrapper
 
 __all__ = ["FACE_SUFFIXES", "read_face_weights"]
 
@@ -33,4 +33,4 @@ def read_face_weights(path: str | Path) -> State:
             f"{path}: expected a file {', '.join(FACE_SUFFIXES)} with the weights of an "
             f"InceptionResnetV1, got {path.suffix or 'no suffix'}."
         )
-    return check_state(reader(path), str(path))
+    return check_state(without_wrapper(reader(path), state_shapes()), str(path))

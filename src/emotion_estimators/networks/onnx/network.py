@@ -15,11 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks.onnx.reader import last_activations
+from emotion_estimators.networks.onnx.layout import (
+    ImageInput,
+    as_rows,
+    count_values,
+    free_sizes,
+    untrained_switches,
+)
+from emotion_estimators.networks.onnx.reader import Ending, look_at_graph
 from emotion_estimators.networks.onnx.session import (
     CPU,
     TwoThreadSession,
     first_words,
+    quiet_run,
     start_session,
 )
 
@@ -27,6 +35,7 @@ __all__ = ["FEATURES", "OnnxNetwork", "check_rows"]
 
 FEATURES = "features"  # the output that is what stands before the last layer
 
+_UNKNOWN = Ending()
 _CUDA_BATCH = 64
 _MAX_BATCH = 4096  # images that a file fixes
 _MAX_VALUES = 1 << 27  # of an input of fixed size, 512 MiB
@@ -38,7 +47,7 @@ class _Output:
 
     kind: str
     shape: tuple[int | None, ...]
-    activation: str | None
+    ending: Ending
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,20 +58,18 @@ class OnnxNetwork:
     """
 
     path: Path
-    layout: str
-    image_size: tuple[int | None, int | None]
-    n_channels: int
-    batch_size: int | None
+    images: ImageInput
     metadata: Mapping[str, str]
     on_device: bool
     n_bytes: int
     _session: Any = field(repr=False)
-    _input: str = field(repr=False)
     _two_threads: TwoThreadSession | None = field(repr=False)
     _outputs: Mapping[str, _Output] = field(repr=False)
+    _mixes_images: bool = field(repr=False)  # that go through it at once
+    _switches: Mapping[str, NDArray[np.bool_]] = field(repr=False)  # inputs beside the images
     output: str | None = None
     n_outputs: int | None = None
-    activation: str | None = None
+    ending: Ending = _UNKNOWN
 
     @classmethod
     def from_bytes(
@@ -80,7 +87,7 @@ class OnnxNetwork:
 
         Raises WeightsError if it does not take a batch of images and give one row for each.
         """
-        activations = last_activations(serialised, path)
+        facts = look_at_graph(serialised, path)
         # Whole images side by side, a thread each, are faster than small images shared by threads.
         session = start_session(serialised, path, providers)
         try:
@@ -88,17 +95,15 @@ class OnnxNetwork:
             metadata = dict(session.get_modelmeta().custom_metadata_map)
         except UnicodeDecodeError as error:
             raise WeightsError(f"{path}: holds text that is not UTF-8; it is damaged.") from error
+        switches = untrained_switches(inputs)
+        inputs = [one for one in inputs if one.name not in switches]
         if len(inputs) != 1 or not outputs:
             raise WeightsError(
                 f"{path}: expected a network with one input, got {len(inputs)} inputs and "
                 f"{len(outputs)} outputs."
             )
-        if inputs[0].type != "tensor(float)":
-            raise WeightsError(
-                f"{path}: expected a network that takes float32, got {inputs[0].type}."
-            )
-        shape = _sizes(inputs[0])
-        layout, image_size, n_channels = _read_shape(shape, path, channels_last=channels_last)
+        images = ImageInput.read(inputs[0], path, channels_last=channels_last)
+        shape = images.shape
         n_values = math.prod(size or 1 for size in shape)
         if n_values > _MAX_VALUES or (shape[0] or 1) > _MAX_BATCH:
             raise WeightsError(
@@ -109,22 +114,42 @@ class OnnxNetwork:
         on_device = session.get_providers()[0] != CPU
         network = cls(
             path=path,
-            layout=layout,
-            image_size=image_size,
-            n_channels=n_channels,
-            batch_size=shape[0],
+            images=images,
             metadata=metadata,
             on_device=on_device,
             n_bytes=3 * len(serialised),
             _session=session,
-            _input=inputs[0].name,
             _two_threads=None if on_device else TwoThreadSession(start_two),
             _outputs={
-                output.name: _Output(output.type, _sizes(output), activations.get(output.name))
+                output.name: _Output(
+                    output.type, free_sizes(output.shape), facts.endings.get(output.name, _UNKNOWN)
+                )
                 for output in outputs
             },
+            _mixes_images=facts.mixes_images,
+            _switches=switches,
         )
         return network.at(outputs[0].name) if len(outputs) == 1 else network
+
+    @property
+    def image_size(self) -> tuple[int | None, int | None]:
+        """Height and width of the images that it takes, None for any."""
+        return self.images.image_size
+
+    @property
+    def n_channels(self) -> int | None:
+        """The channels of the images that it takes, None where its file does not tell."""
+        return self.images.n_channels
+
+    @property
+    def batch_size(self) -> int | None:
+        """How many images one run takes, None for any number."""
+        return self.images.shape[0]
+
+    @property
+    def activation(self) -> str | None:
+        """From which activation the output comes, "softmax" or "sigmoid"."""
+        return self.ending.activation
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -138,21 +163,46 @@ class OnnxNetwork:
         each image.
         """
         described = self._outputs[output]
-        if described.kind != "tensor(float)":
+        try:
+            n_outputs = count_values(described.kind, described.shape, self.batch_size)
+        except ValueError as error:
+            raise WeightsError(f"{self.path}: expected its output {output!r} {error}.") from error
+        return replace(self, output=output, n_outputs=n_outputs, ending=described.ending)
+
+    def for_images(self, image_size: tuple[int, int], color: Any) -> OnnxNetwork:
+        """Return the same network, whose layout and channels are known.
+
+        Where its file leaves them open, they are those with which it runs on a black image. `color`
+        is "grey", "rgb", or anything else where it is not known; grey images may have 3 channels.
+
+        Raises WeightsError if it runs with none, or with several.
+        """
+        forms = self.images.forms(image_size, color)
+        if len(forms) == 1:
+            settled = replace(self, images=forms[0])
+            return settled if self.n_outputs is not None else settled._tried(image_size)
+        running, problems = [], [f"its input has shape {self.images.shape}"]
+        for form in forms:
+            try:
+                running.append(replace(self, images=form)._tried(image_size))
+            except WeightsError as error:
+                problems.append(str(error))
+        if color == "grey":  # the fewest channels with which it runs
+            running = [one for one in running if one.n_channels == running[0].n_channels]
+        if len(running) != 1:
             raise WeightsError(
-                f"{self.path}: expected its output {output!r} to be float32, got {described.kind}."
+                f"{self.path}: its shape leaves open where the channels of an image are and how "
+                f"many, and with {'several ways' if running else 'none'} to lay out images of "
+                f"{image_size}, color {color!r:.80}, the network runs: {problems[-1]}"
             )
-        shape = described.shape
-        if len(shape) != 2:
-            raise WeightsError(
-                f"{self.path}: expected an output of shape (n, n_classes), got {shape}."
-            )
-        if None not in (self.batch_size, shape[0]) and self.batch_size != shape[0]:
-            raise WeightsError(
-                f"{self.path}: expected a network that gives a row for each image, got "
-                f"{shape[0]} rows for {self.batch_size} images."
-            )
-        return replace(self, output=output, n_outputs=shape[1], activation=described.activation)
+        return running[0]
+
+    def _tried(self, image_size: tuple[int, int]) -> OnnxNetwork:
+        """Return the network with what a run on a black image tells of its output."""
+        black = self.images.zeros(image_size)
+        return replace(
+            self, n_outputs=self.run(black, batch_size=self.default_batch_size()).shape[1]
+        )
 
     def default_batch_size(self) -> int:
         """Return how many images one run takes unless told otherwise."""
@@ -171,8 +221,15 @@ class OnnxNetwork:
         Raises WeightsError if the network cannot take images of that size, or gives something else
         than a row for each.
         """
-        inputs = self._arrange(images)
+        if len(self.images.layouts) != 1:
+            raise WeightsError(
+                f"{self.path}: its input of shape {self.images.shape} does not tell where the "
+                "channels are; for_images finds out."
+            )
+        inputs = self.images.arrange(images)
         n = len(inputs)
+        if self._mixes_images:
+            batch_size = 1
         starts = range(0, n, batch_size)
         session = self._session
         if len(starts) == 1 and n_threads > 1 and self._two_threads is not None:
@@ -181,18 +238,22 @@ class OnnxNetwork:
         def run_from(start: int) -> NDArray[np.float32]:
             batch = inputs[start : start + batch_size]
             n_real = len(batch)
-            if n_real < batch_size:
-                padding = np.zeros((batch_size - n_real, *batch.shape[1:]), np.float32)
+            if self._mixes_images:  # with copies of itself
+                batch = np.repeat(batch, self.batch_size or 1, axis=0)
+            elif n_real < batch_size:
+                padding = np.zeros((batch_size - n_real, *batch.shape[1:]), batch.dtype)
                 batch = np.concatenate([batch, padding])
             try:
-                outputs: NDArray[np.float32] = session.run([self.output], {self._input: batch})[0]
+                values = {self.images.name: batch, **self._switches}
+                given = session.run([self.output], values, quiet_run())[0]
             except Exception as error:  # its errors share no base class
                 raise WeightsError(
                     f"ONNX Runtime cannot run the network on an input of shape {batch.shape}: "
                     f"{first_words(error)}"
                 ) from error
-            check_rows(outputs, (len(batch), self.n_outputs), "The network")
-            return outputs[:n_real]
+            rows = as_rows(given, len(batch))
+            check_rows(rows, (len(batch), self.n_outputs), "The network")
+            return rows[:n_real]
 
         if len(starts) == 1:
             return run_from(0)
@@ -207,15 +268,6 @@ class OnnxNetwork:
         # No pool outlives the call, so that forked processes find none without its threads.
         with ThreadPoolExecutor(n_threads) as pool:
             return np.concatenate([part for parts in pool.map(run_some, shares) for part in parts])
-
-    def _arrange(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self.layout == "nhw":
-            return images
-        if images.ndim == 3:
-            return images[..., np.newaxis] if self.layout == "nhwc" else images[:, np.newaxis]
-        if self.layout == "nchw":
-            return np.ascontiguousarray(np.moveaxis(images, 3, 1))  # (n, c, h, w)
-        return images
 
 
 def check_rows(outputs: Any, expected: tuple[int | None, ...], owner: str) -> None:
@@ -233,26 +285,3 @@ def check_rows(outputs: Any, expected: tuple[int | None, ...], owner: str) -> No
             f"{owner} gave outputs of shape {shape} for a batch of {expected[0]}, expected "
             f"({wanted}): a row for each image."
         )
-
-
-def _sizes(value: Any) -> tuple[int | None, ...]:
-    """Return the shape of an input or output; axes of free size have a name or None there."""
-    return tuple(size if isinstance(size, int) else None for size in value.shape)
-
-
-def _read_shape(
-    shape: tuple[int | None, ...], path: Path, *, channels_last: bool | None
-) -> tuple[str, tuple[int | None, int | None], int]:
-    """Return layout, height and width, and the number of channels."""
-    if len(shape) == 3:
-        return "nhw", (shape[1], shape[2]), 1
-    last = len(shape) == 4 and shape[3] in (1, 3) and channels_last is not False
-    first = len(shape) == 4 and shape[1] in (1, 3) and not channels_last
-    if last == first:
-        raise WeightsError(
-            f"{path}: expected an input of shape (n, height, width, channels), (n, channels, "
-            f"height, width) or (n, height, width), with 1 or 3 channels, got {shape}."
-        )
-    if last:
-        return "nhwc", (shape[1], shape[2]), shape[3] or 0
-    return "nchw", (shape[2], shape[3]), shape[1] or 0

@@ -30,9 +30,10 @@ from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.onnx.format import length_delimited
 
 __all__ = [
+    "Ending",
     "check_self_contained",
     "data_files",
-    "last_activations",
+    "look_at_graph",
     "read_onnx_file",
     "stored_arrays",
 ]
@@ -81,7 +82,10 @@ _PASSING = {
     "Squeeze",
     "Transpose",
     "Unsqueeze",
+    "ZipMap",
 }
+_DYNAMIC = "DynamicQuantize"
+_ROUNDING = {"DequantizeLinear", "QLinearSigmoid", "QLinearSoftmax"}
 _ACTIVATIONS = {
     "Softmax": "softmax",
     "QLinearSoftmax": "softmax",
@@ -129,8 +133,24 @@ def check_self_contained(serialised: bytes, path: Path) -> None:
         )
 
 
-def last_activations(serialised: bytes, path: Path) -> dict[str, str | None]:
-    """Return "softmax" or "sigmoid" for each output of a model that comes out of one, by name."""
+@dataclass(frozen=True)
+class Ending:
+    """Out of which activation an output comes; `is_rounded` to 8 bits after it."""
+
+    activation: str | None = None  # "softmax" or "sigmoid"
+    is_rounded: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """How the outputs of a graph end, by name, and whether images of a batch change each other."""
+
+    endings: dict[str, Ending]
+    mixes_images: bool
+
+
+def look_at_graph(serialised: bytes, path: Path) -> Facts:
+    """Return what the nodes of a model say of its outputs."""
     walk = _Walk(path)
     bodies = {}
     graph = memoryview(b"")
@@ -144,7 +164,14 @@ def last_activations(serialised: bytes, path: Path) -> dict[str, str | None]:
         key: _Body(walk, body, nodes=7, outputs=5, named=False) for key, body in bodies.items()
     }
     body = _Body(walk, graph, nodes=1, outputs=12, named=True)
-    return {name: _ending(body, name, functions) for name in body.results[:MAX_OUTPUTS]}
+    # the range of values by which a tensor is rounded is then that of all images in it
+    mixes_images = any(
+        operator[1].startswith(_DYNAMIC)
+        for one in (body, *functions.values())
+        for operator, _, _ in one.makers.values()
+    )
+    endings = {name: _ending(body, name, functions) for name in body.results[:MAX_OUTPUTS]}
+    return Facts(endings, mixes_images)
 
 
 def stored_arrays(serialised: bytes, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -188,8 +215,9 @@ class _Body:
                 self.makers |= {name: (operator, inputs, i) for i, name in enumerate(names)}
 
 
-def _ending(graph: _Body, result: str, functions: Mapping[tuple[str, str], _Body]) -> str | None:
+def _ending(graph: _Body, result: str, functions: Mapping[tuple[str, str], _Body]) -> Ending:
     """Return the activation from which a result comes, through what leaves it as it is."""
+    is_rounded = False
     todo = [(graph, result)]
     seen = set()
     found = set()
@@ -200,6 +228,7 @@ def _ending(graph: _Body, result: str, functions: Mapping[tuple[str, str], _Body
         seen.add((id(body), name))
         operator, inputs, place = body.makers.get(name, (("", ""), [], 0))
         called = functions.get(operator)
+        is_rounded = is_rounded or operator[1] in _ROUNDING
         if called is not None:
             todo += [(called, result) for result in called.results[place : place + 1]]
         elif operator[1] in _PASSING and inputs:
@@ -207,7 +236,7 @@ def _ending(graph: _Body, result: str, functions: Mapping[tuple[str, str], _Body
             todo += [(body, one) for one in every]
         else:
             found.add(_ACTIVATIONS.get(operator[1]))
-    return found.pop() if len(found) == 1 else None
+    return Ending(found.pop() if len(found) == 1 else None, is_rounded)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ __all__ = [
     "choose_providers",
     "first_words",
     "import_onnxruntime",
+    "quiet_run",
     "start_session",
 ]
 
@@ -107,6 +108,13 @@ def start_session(
         raise WeightsError(
             f"{path}: ONNX Runtime cannot load the network: {first_words(error)}"
         ) from error
+
+
+def quiet_run() -> Any:
+    """Return options of a run whose failure is raised only, not written to standard error."""
+    options = import_onnxruntime().RunOptions()
+    options.log_severity_level = 4  # fatal errors only
+    return options
 
 
 def first_words(error: Exception) -> str:
