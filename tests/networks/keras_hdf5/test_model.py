@@ -72,7 +72,7 @@ def assert_same_as_keras(model, path, rng, sizes=(9, 7), scale=1.0):
     # Single precision: both engines round sums of up to thousands of terms, in other orders.
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
     assert network.input_shape == tuple(model.input_shape[1:])
-    assert network.output_shape == tuple(model.output_shape[1:])
+    assert network.output_shapes == {"output": tuple(model.output_shape[1:])}
     assert network.n_parameters == model.count_params()
     # A batch of one keeps its batch axis, and no image depends on its neighbours.
     np.testing.assert_allclose(run_onnx(network.onnx, images[:1]), expected[:1], 1e-5, 1e-5)
