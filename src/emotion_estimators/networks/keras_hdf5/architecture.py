@@ -14,7 +14,6 @@ from typing import Any
 
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.keras_hdf5.graph import Shape
-from emotion_estimators.networks.keras_hdf5.operations import operation_name
 from emotion_estimators.networks.keras_hdf5.settings import Origin, Settings
 
 __all__ = ["KerasLayer", "KerasModel", "modern_layer", "parse_model"]
@@ -171,7 +170,7 @@ class _Parser:
                 "code of others, so only Keras' own layers can be converted"
             )
         number = next(self.numbers)
-        operation = operation_name(entry)
+        operation = _operation(entry)
         if operation is not None:
             settings = Settings(here, config, self.origin)
             return KerasLayer(name, class_name, number, settings, operation=operation)
@@ -180,6 +179,16 @@ class _Parser:
             settings = Settings(here, config if isinstance(config, dict) else {}, self.origin)
             return KerasLayer(name, class_name, number, settings, model)
         return KerasLayer(name, class_name, number, Settings(here, config, self.origin))
+
+
+def _operation(entry: Mapping[str, Any]) -> str | None:
+    """Return what an entry of a model's layers computes, None of one that is a layer."""
+    module, class_name, config = (entry.get(key) for key in ("module", "class_name", "config"))
+    if isinstance(module, str) and module.startswith(("keras.src.ops.", "keras.ops")):
+        return str(class_name)
+    if class_name not in ("TFOpLambda", "SlicingOpLambda"):
+        return None
+    return str(config.get("function")) if isinstance(config, dict) else ""
 
 
 def _references(node: Any, settings: Settings) -> Iterator[TensorKey]:
@@ -325,13 +334,23 @@ def _in_order(model: KerasModel, calls: dict[tuple[str, int], LayerCall]) -> lis
 
 
 CLASS_NAMES = {
+    "Convolution1D": "Conv1D",
     "Convolution2D": "Conv2D",
     "AtrousConvolution2D": "Conv2D",
     "SeparableConvolution2D": "SeparableConv2D",
     "Container": "Model",
+    "Custom>CustomScaleLayer": "CustomScaleLayer",
+    # of TensorFlow 1
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "SyncBatchNormalization": "BatchNormalization",
 }
 SETTING_NAMES = {
     "nb_filter": "filters",
+    "filter_length": "kernel_size",
+    "subsample_length": "strides",
+    "pool_length": "pool_size",
+    "stride": "strides",
     "output_dim": "units",
     "border_mode": "padding",
     "subsample": "strides",

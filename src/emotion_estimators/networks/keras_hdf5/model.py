@@ -116,6 +116,9 @@ def _read(saved: SavedModel) -> KerasNetwork:
     tensors = Conversion(graph, arrays).run(model, [source])
     names = model.output_names if len(tensors) > 1 else ["output"]
     results = dict(zip(names, tensors, strict=True))
+    taken = {source.name, *graph.names()} & set(results)
+    if taken:
+        raise WeightsError(f"{path}: no output may be called {min(taken)!r:.80}; rename that layer")
     return KerasNetwork(
         onnx=graph.to_bytes(source, results),
         input_shape=shape,
@@ -154,9 +157,7 @@ class Conversion:
             if layer.model is not None:
                 outputs = self.run(layer.model, arguments)
             elif layer.operation is not None:
-                outputs = [
-                    operate(self.graph, layer.settings, layer.operation, arguments, call.constants)
-                ]
+                outputs = [operate(self.graph, layer, arguments, call.constants)]
             else:
                 weights = self.arrays.get(layer.number, {})
                 outputs = [convert_layer(self.graph, layer, weights, arguments)]

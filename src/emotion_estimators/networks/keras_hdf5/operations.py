@@ -6,16 +6,18 @@ construction and the settings; for the layer converters.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from emotion_estimators.networks.keras_hdf5.architecture import KerasLayer
 from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Tensor
 from emotion_estimators.networks.keras_hdf5.merging import MERGING_LAYERS
 from emotion_estimators.networks.keras_hdf5.settings import Settings
 
-__all__ = ["operate", "operation_name"]
+__all__ = ["operate"]
 
 # By the names of Keras 3, and of functions of TensorFlow.
 _ARITHMETIC = {
@@ -37,27 +39,20 @@ _SELECTIONS = ("GetItem", "__operators__.getitem")
 _ALL = {"start": None, "stop": None, "step": None}
 
 
-def operation_name(entry: Mapping[str, Any]) -> str | None:
-    """Return what an entry of a model's layers computes, None of one that is a layer."""
-    module, class_name, config = (entry.get(key) for key in ("module", "class_name", "config"))
-    if isinstance(module, str) and module.startswith(("keras.src.ops.", "keras.ops")):
-        return str(class_name)
-    if class_name not in ("TFOpLambda", "SlicingOpLambda"):
-        return None
-    return str(config.get("function")) if isinstance(config, dict) else ""
-
-
 def operate(
     graph: KerasGraph,
-    settings: Settings,
-    name: str,
+    layer: KerasLayer,
     tensors: Sequence[Tensor],
     constants: Mapping[int, Any],
 ) -> Tensor:
-    """Add the nodes of one operation; `constants` are its other arguments, by their place."""
+    """Add the nodes of one operation; `constants` are its other arguments, by their place.
+
+    Raises WeightsError where it is none of those that can be converted.
+    """
+    settings, name = layer.settings, layer.operation
     if name in _SELECTIONS and len(tensors) == 1 and list(constants) == [1]:
         return _select(graph, settings, tensors[0], constants[1])
-    operator = _ARITHMETIC.get(name)
+    operator = _ARITHMETIC.get(name or "")
     if operator is None or len(tensors) + len(constants) != 2 or not tensors:
         raise settings.error(
             f"the operation {name!r:.80} cannot be converted; files are read without running code "
@@ -77,8 +72,10 @@ def operate(
         size = tensor.shape[-1] if tensor.shape else None
         if size is None:
             raise settings.error(f"needs a fixed size on the last axis, got {tensor.shape}")
-        values = np.array(Settings(settings.where, {"values": value}).numbers("values", size))
-        operand = graph.constant(f"{settings.where} operand", values.astype(np.float32))
+        numbers = Settings(settings.where, {"values": value}).numbers("values", size)
+        values = np.array(numbers, dtype=np.float32)
+        digest = hashlib.sha256(values.tobytes()).hexdigest()[:16]  # other calls have other values
+        operand = graph.constant(f"{layer.number} {layer.name} operand {digest}", values)
     else:
         operand = graph.scalar(Settings(settings.where, {"operand": value}).number("operand"))
     operands = [operand, tensor.name] if place == 0 else [tensor.name, operand]
