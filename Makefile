@@ -9,7 +9,7 @@ ifneq ($(wildcard ../shared/data/README.md),)
 export EMOTION_ESTIMATORS_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test test-slow test-extras test-lowest lint docs bench fuzz dist clean
+.PHONY: help demo test test-slow test-extras test-lowest test-neighbours lint docs bench fuzz dist clean
 .DEFAULT_GOAL := help
 # stamps say what is installed; they are kept, so a second run installs nothing
 .SECONDARY:
@@ -20,6 +20,7 @@ help:
 	@echo "make test-slow    run the tests that take minutes and gigabytes: real faces, all of them"
 	@echo "make test-extras  install each extra alone into an empty environment and use it"
 	@echo "make test-lowest  run the tests with the lowest supported versions"
+	@echo "make test-neighbours  put tools of other people around models of images"
 	@echo "make lint         ruff, mypy, import contract"
 	@echo "make docs         build the documentation, warnings are errors"
 	@echo "make bench        print the benchmark tables"
@@ -59,6 +60,14 @@ test-slow: $(VENV)/.installed-test
 
 test-lowest:
 	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt
+
+# an environment of its own: many tools with many requirements
+NEIGHBOURS_VENV := .venv-neighbours
+
+test-neighbours:
+	$(MAKE) VENV=$(NEIGHBOURS_VENV) $(NEIGHBOURS_VENV)/.installed-neighbours
+	NEIGHBOURS_REQUIRED=1 OMP_NUM_THREADS=1 $(NEIGHBOURS_VENV)/bin/python -m pytest \
+		tests/test_neighbours.py
 
 # timm is left out: torchvision, which it needs, has no build for every torch
 EXTRAS := plot table parquet cascade heif video torch keras lightning
@@ -126,4 +135,4 @@ dist: $(VENV)/.installed-dist
 	$(PY) benchmarks/install.py dist/*.whl
 
 clean:
-	rm -rf .venv .venv-extra .venv-lowest .venv-keras demo_output build dist docs/_build docs/api/generated docs/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache src/emotion_estimators/features/hog/*.native.*
+	rm -rf .venv .venv-extra .venv-lowest .venv-neighbours .venv-keras demo_output build dist docs/_build docs/api/generated docs/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache src/emotion_estimators/features/hog/*.native.*
