@@ -65,10 +65,9 @@ test-lowest:
 	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt
 
 # Without networks: continuous integration has a torch of reasonable size for Python 3.11 alone.
-# What needs one is skipped, and its doctests are.
+# What needs one is skipped (conftest.py).
 test-python:
-	PYTEST_ADDOPTS=--doctest-ignore-import-errors \
-		$(MAKE) test GROUP=test-core VENV=.venv-$(notdir $(PYTHON))
+	$(MAKE) test GROUP=test-core VENV=.venv-$(notdir $(PYTHON))
 
 # an environment of its own: many tools with many requirements
 NEIGHBOURS_VENV := .venv-neighbours
