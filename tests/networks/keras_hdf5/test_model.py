@@ -454,7 +454,7 @@ def calculated(keras):
     images = keras.Input((6, 6, 3))
     x = images[..., ::-1] / 127.5 - 1.0
     x = keras.applications.resnet50.preprocess_input(x, data_format="channels_last")
-    x = L.Conv2D(3, 3)(x * [0.01, 0.02, 0.03])
+    x = L.Conv2D(3, 3)(x * 0.01)
     y = L.Conv2D(3, 3, padding="same")(x)
     return keras.Model(images, L.Flatten()(1.0 - (x + y) * x))
 
