@@ -452,7 +452,7 @@ def calculated(keras):
     """Arithmetic outside of layers, as preprocess_input of many networks has it."""
     L = keras.layers
     images = keras.Input((6, 6, 3))
-    x = images[..., ::-1] / 127.5 - 1.0
+    x = images / 127.5 - 1.0
     x = keras.applications.resnet50.preprocess_input(x, data_format="channels_last")
     x = L.Conv2D(3, 3)(x * 0.01)
     y = L.Conv2D(3, 3, padding="same")(x)

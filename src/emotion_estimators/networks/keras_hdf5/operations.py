@@ -125,5 +125,5 @@ def _part(part: Any) -> Any:
         return "..." if part == "..." else part
     if part.get("class_name") in ("__ellipsis__", "Ellipsis"):
         return "..."
-    inner = part.get("config") if isinstance(part.get("config"), dict) else part
+    inner = part["config"] if isinstance(part.get("config"), dict) else part
     return {key: inner.get(key) for key in _ALL}
