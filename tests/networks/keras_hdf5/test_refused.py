@@ -267,7 +267,7 @@ CODE = ["4wEAAAAAAAAA", None, None]  # what Keras writes of a Python function: m
         (layer("Normalization", "x", invert=True, mean=0, variance=1), "inverted cannot"),
         (layer("Permute", "x", dims=[2]), r"dims=\[2\] is no order of the axes"),
         (layer("RepeatVector", "x"), "'n' must be a whole number"),
-        (layer("Conv1D", "x", filters=2, kernel_size=3), r"needs series .*, got shape \(3,\)"),
+        (layer("MaxPooling1D", "x"), r"needs series .*, got shape \(3,\)"),
         (layer("Add", "x"), "takes several tensors"),
     ],
 )
