@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import onnx
 import onnxruntime
@@ -1124,6 +1125,84 @@ def test_forked_processes_open_networks_of_their_own(classifier, faces):
     process.join()
     assert process.exitcode == 0
     np.testing.assert_array_equal(got, expected)
+
+
+def write_keras(folder, names):
+    """Write networks of the means of 4 x 4 images, one softmax for each name; an h5 and a JSON."""
+    rng = np.random.default_rng(0)
+    layers = [
+        {"class_name": "InputLayer", "config": {"batch_input_shape": [None, 4, 4, 1]}},
+        {"class_name": "Flatten", "config": {}, "inbound_nodes": [[["images", 0, 0, {}]]]},
+    ]
+    settings = {"units": 3, "activation": "softmax"}
+    layers += [
+        {"class_name": "Dense", "config": settings, "inbound_nodes": [[["rows", 0, 0, {}]]]}
+        for _ in names
+    ]
+    for layer, name in zip(layers, ["images", "rows", *names], strict=True):
+        layer |= {"name": name, "config": layer["config"] | {"name": name}}
+    ends = {"input_layers": [["images", 0, 0]], "output_layers": [[name, 0, 0] for name in names]}
+    config = {"class_name": "Model", "config": {"name": "model", "layers": layers, **ends}}
+    with h5py.File(folder / "weights.h5", "w") as file:
+        file.attrs["layer_names"] = [name.encode() for name in names]
+        for name in names:
+            group = file.create_group(name)
+            group.attrs["weight_names"] = [b"kernel", b"bias"]
+            group["kernel"], group["bias"] = rng.normal(size=(16, 3)), rng.normal(size=3)
+    (folder / "model.json").write_text(json.dumps(config), "utf-8")
+    return folder / "model.json", folder / "weights.h5"
+
+
+def test_weights_of_keras_beside_their_architecture(tmp_path):
+    pair = write_keras(tmp_path, ["scores"])
+    X = np.random.default_rng(1).integers(0, 256, (5, 4, 4), dtype=np.uint8)
+    classifier = PretrainedEmotionClassifier(model=pair, labels=LABELS).fit(X)
+    told = classifier.predict_proba(X)
+    with pytest.raises(
+        WeightsError, match=r"model\.to_json\(\) gives beside it, as 'weights\.json'"
+    ):
+        PretrainedEmotionClassifier(model=pair[1], labels=LABELS).predict(X)
+    beside = pair[0].with_name("weights.json")
+    beside.write_bytes(pair[0].read_bytes())
+    found = clone(classifier).set_params(model=pair[1]).fit(X)
+    np.testing.assert_array_equal(found.predict_proba(X), told)
+    # both files are those of the fit
+    beside.write_text(beside.read_text("utf-8").replace("softmax", "sigmoid"), "utf-8")
+    with pytest.raises(WeightsError, match="was fitted with weights of SHA-256"):
+        found.predict(X)
+    np.testing.assert_array_equal(classifier.predict_proba(X), told)
+
+
+def test_outputs_of_keras_have_their_names(tmp_path):
+    pair = write_keras(tmp_path, ["mood", "pose"])
+    X = np.random.default_rng(1).integers(0, 256, (5, 4, 4), dtype=np.uint8)
+    with h5py.File(pair[1]) as file:
+        scores = X.reshape(5, -1) / 255 @ file["pose/kernel"][()] + file["pose/bias"][()]
+    expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    classifier = PretrainedEmotionClassifier(model=pair, labels=LABELS, output="pose")
+    # single precision in the network
+    np.testing.assert_allclose(
+        classifier.predict_proba(X), expected[:, np.argsort(LABELS)], atol=1e-6
+    )
+    with pytest.raises(ValueError, match=r"output to be one of those of .*'mood', 'pose'.*None"):
+        classifier.set_params(output=None).predict(X)
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "match"),
+    [
+        (["absent.json", "weights.h5"], FileNotFoundError, r"first of model .* no file .*absent"),
+        (["model.json", "absent.h5"], FileNotFoundError, r"there is no file .*absent\.h5"),
+        (["model.json", "n.onnx"], ValueError, r"the weights in a file \.h5 or \.hdf5 of Keras"),
+        (["model.json"], ValueError, r"or \(architecture, weights\), a \.json and a file of Keras"),
+    ],
+)
+def test_pairs_that_are_none(tmp_path, names, error, match):
+    write_keras(tmp_path, ["scores"])
+    pair = tuple(tmp_path / name for name in names)
+    classifier = PretrainedEmotionClassifier(model=pair, labels=LABELS)
+    with pytest.raises(error, match=match):
+        classifier.predict(np.zeros((1, 4, 4), np.uint8))
 
 
 def test_progress_only_when_verbose(classifier, faces, capfd):

@@ -291,6 +291,26 @@ CASES = {
         ],
     ),
     "series, channels first": ((6, 5), lambda L: [L.Flatten(data_format="channels_first")]),
+    "series": (
+        (12, 4),
+        lambda L: [
+            L.Conv1D(4, 3, activation="relu"),
+            L.MaxPooling1D(2, strides=1, padding="same"),
+            L.SeparableConv1D(5, 2, padding="same", depth_multiplier=2),
+            L.Conv1D(4, 3, padding="causal", dilation_rate=2),
+            L.AveragePooling1D(2),
+            L.UpSampling1D(3),
+            L.ZeroPadding1D((1, 2)),
+            L.Cropping1D(1),
+            L.BatchNormalization(),
+            L.SpatialDropout1D(0.5),
+            L.GlobalMaxPooling1D(),
+        ],
+    ),
+    "series, all channels": ((None, 4), lambda L: [L.GlobalAveragePooling1D(), L.Dense(2)]),
+    "resized": (IMAGE, lambda L: [L.Resizing(5, 11), L.Conv2D(2, 3)]),
+    "resized to the nearest": (IMAGE, lambda L: [L.Resizing(4, 8, interpolation="nearest")]),
+    "centre": (IMAGE, lambda L: [L.CenterCrop(4, 4), L.Conv2D(2, 3)]),
     "nothing at inference": (
         IMAGE,
         lambda L: [
@@ -432,9 +452,9 @@ def calculated(keras):
     """Arithmetic outside of layers, as preprocess_input of many networks has it."""
     L = keras.layers
     images = keras.Input((6, 6, 3))
-    x = images[..., ::-1] / 127.5 - 1.0
+    x = images / 127.5 - 1.0
     x = keras.applications.resnet50.preprocess_input(x, data_format="channels_last")
-    x = L.Conv2D(3, 3)(x * [0.01, 0.02, 0.03])
+    x = L.Conv2D(3, 3)(x * 0.01)
     y = L.Conv2D(3, 3, padding="same")(x)
     return keras.Model(images, L.Flatten()(1.0 - (x + y) * x))
 
@@ -485,7 +505,7 @@ def in_words_of_keras_1(entry, *, first=False):
     }
     if "kernel_size" in config:
         old["nb_row"], old["nb_col"] = old.pop("kernel_size")
-    if old.pop("data_format", None):
+    if old.pop("data_format", None) and name != "Flatten":
         old["dim_ordering"] = "th" if first else "tf"
     if name in KERAS_1_MERGES or name == "Concatenate":
         old |= {"mode": KERAS_1_MERGES.get(name, "concat"), "concat_axis": old.pop("axis", -1)}

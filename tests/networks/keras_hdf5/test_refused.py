@@ -262,6 +262,12 @@ CODE = ["4wEAAAAAAAAA", None, None]  # what Keras writes of a Python function: m
         (layer("LeakyReLU", "x", alpha="much"), "'alpha' must be a number"),
         (layer("LeakyReLU", "x", alpha=float("nan")), "'alpha' must be a finite number"),
         (layer("Rescaling", "x"), "'scale' must be a number"),
+        (layer("Rescaling", "x", scale=[1, 2]), "'scale' must be 3 numbers, got 2"),
+        (layer("Normalization", "x", mean=[0], variance=[[1, 1]]), "'mean' must be 3 numbers"),
+        (layer("Normalization", "x", invert=True, mean=0, variance=1), "inverted cannot"),
+        (layer("Permute", "x", dims=[2]), r"dims=\[2\] is no order of the axes"),
+        (layer("RepeatVector", "x"), "'n' must be a whole number"),
+        (layer("MaxPooling1D", "x"), r"needs series .*, got shape \(3,\)"),
         (layer("Add", "x"), "takes several tensors"),
     ],
 )
@@ -326,7 +332,6 @@ KERAS_3_CALL["inbound_nodes"] = [{"args": [3.0], "kwargs": {}}]
         (functional(INPUT, KERAS_3_CALL), "is called with 3.0; tensors are expected"),
         (functional(INPUT, relu("scores", "images", "images")), "takes one tensor, got 2"),
         (functional(INPUT, relu("scores", "images"), inputs=("images",) * 2), "has 2 inputs"),
-        (functional(INPUT, relu("scores", "images"), outputs=("scores",) * 2), "and 2 outputs"),
         (
             functional(layer("InputLayer", "images", []), relu("scores", "images")),
             "does not say the shape of the input",

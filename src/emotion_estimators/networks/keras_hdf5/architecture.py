@@ -186,9 +186,16 @@ def _operation(entry: Mapping[str, Any]) -> str | None:
     module, class_name, config = (entry.get(key) for key in ("module", "class_name", "config"))
     if isinstance(module, str) and module.startswith(("keras.src.ops.", "keras.ops")):
         return str(class_name)
-    if class_name not in ("TFOpLambda", "SlicingOpLambda"):
+    if not isinstance(config, dict):
         return None
-    return str(config.get("function")) if isinstance(config, dict) else ""
+    if class_name in ("TFOpLambda", "SlicingOpLambda"):
+        return str(config.get("function"))
+    # In HDF5 Keras 3 leaves the module out; a layer says whether it is trainable.
+    is_by_keras_3 = isinstance(entry.get("inbound_nodes"), list) and any(
+        isinstance(node, dict) for node in entry["inbound_nodes"]
+    )
+    is_bare = is_by_keras_3 and "trainable" not in config
+    return str(class_name) if is_bare and class_name in OPERATIONS else None
 
 
 def _references(node: Any, settings: Settings) -> Iterator[TensorKey]:
@@ -224,6 +231,8 @@ def _operands(node: Any, settings: Settings) -> tuple[tuple[TensorKey, ...], dic
         if not isinstance(arguments, list):
             raise settings.error("a call of it has no arguments")
         options = node.get("kwargs") or {}
+        if len(arguments) == 1 and isinstance(arguments[0], list) and options in ({}, _LAST):
+            arguments, options = arguments[0], {}  # to be stacked along the last axis
     else:  # tf.keras: the first argument as a reference, the others by their names
         if not isinstance(node, list) or len(node) != 4 or not isinstance(node[3], dict):
             raise settings.error(f"a call of it must be a list of four, got {node!r:.80}")
@@ -241,6 +250,8 @@ def _operands(node: Any, settings: Settings) -> tuple[tuple[TensorKey, ...], dic
             case {"class_name": "__keras_tensor__", "config": config}:
                 history = Settings(settings.where, config).items("keras_history")
                 tensors.append(_tensor_key(history, settings))
+            case {"class_name": "__tensor__", "config": {"value": value}}:
+                constants[place] = value
             case [str(), int(), int()]:
                 tensors.append(_tensor_key(argument, settings))
             case _:
@@ -252,7 +263,9 @@ def _check_call_options(options: Any, settings: Settings) -> None:
     if not isinstance(options, dict | None):
         raise settings.error(f"options of a call must be an object, got {options!r:.80}")
     for name, value in (options or {}).items():
-        if name not in {"training", "mask"} or value not in (None, False):
+        # what a prediction of Keras 3 says of training goes before what a call says
+        told = {"training": (None, False), "mask": (None,)}.get(name, ())
+        if value not in told and not (name == "training" and settings.origin.major >= 3):
             raise settings.error(
                 f"is called with {name}={value!r:.80}; only plain calls for inference can be "
                 "converted"
@@ -358,6 +371,8 @@ SETTING_NAMES = {
     "bias": "use_bias",
 }
 DATA_FORMATS = {"tf": "channels_last", "th": "channels_first"}
+OPERATIONS = ("Add", "Divide", "GetItem", "Multiply", "Stack", "Subtract", "TrueDivide")
+_LAST = {"axis": -1}
 MERGE_MODES = {
     "sum": "Add",
     "mul": "Multiply",

@@ -52,6 +52,8 @@ def operate(
     settings, name = layer.settings, layer.operation
     if name in _SELECTIONS and len(tensors) == 1 and list(constants) == [1]:
         return _select(graph, settings, tensors[0], constants[1])
+    if name == "Stack" and tensors and not constants:
+        return _stack(graph, settings, tensors)
     operator = _ARITHMETIC.get(name or "")
     if operator is None or len(tensors) + len(constants) != 2 or not tensors:
         raise settings.error(
@@ -83,26 +85,38 @@ def operate(
 
 
 def _select(graph: KerasGraph, settings: Settings, tensor: Tensor, chosen: Any) -> Tensor:
-    """Turn the channels round, as x[..., ::-1] makes BGR of RGB; nothing else is selected."""
+    """Turn the channels round, as x[..., ::-1] makes BGR of RGB, or take one of them."""
     parts = [_part(part) for part in chosen] if isinstance(chosen, list) else []
-    turned = {**_ALL, "step": -1}
-    whole = [part for part in parts[:-1] if part != "..."]
     size = tensor.shape[-1] if tensor.shape else None
-    fits = len(parts) - 1 == len(tensor.shape) or "..." in parts
-    if (
-        not parts
-        or parts[-1] != turned
-        or any(part != _ALL for part in whole)
-        or not fits
-        or not size
-    ):
-        raise settings.error(
-            f"selects {chosen!r:.80}; only the order of the channels can be turned round"
-        )
-    tensor = graph.channels_last(tensor)
-    order = graph.integers(range(size - 1, -1, -1))
-    name = graph.node("Gather", [tensor.name, order], axis=len(tensor.shape))
-    return Tensor(name, tensor.shape)
+    before = [part for part in parts[:-1] if part != "..."]
+    is_last = len(parts) == len(tensor.shape) + 1 or len(before) < len(parts) - 1
+    if size is not None and is_last and all(part == _ALL for part in before):
+        tensor = graph.channels_last(tensor)
+        axis = len(tensor.shape)
+        if parts[-1] == {**_ALL, "step": -1}:
+            order = graph.integers(range(size - 1, -1, -1))
+            return Tensor(graph.node("Gather", [tensor.name, order], axis=axis), tensor.shape)
+        if isinstance(parts[-1], int) and -size <= parts[-1] < size:
+            place = graph.integers([parts[-1]])
+            name = graph.node("Gather", [tensor.name, place], axis=axis)
+            name = graph.node("Squeeze", [name, graph.integers([axis])])
+            return Tensor(name, tensor.shape[:-1])
+    raise settings.error(
+        f"selects {chosen!r:.80}; only one channel, or all of them in the opposite order, can be"
+    )
+
+
+def _stack(graph: KerasGraph, settings: Settings, tensors: Sequence[Tensor]) -> Tensor:
+    """Lay tensors of one shape beside each other along a new last axis."""
+    shape = tensors[0].shape
+    if any(tensor.shape != shape for tensor in tensors):
+        raise settings.error(f"stacks {[tensor.shape for tensor in tensors]!r:.80}")
+    axis = graph.integers([len(shape) + 1])
+    names = [
+        graph.node("Unsqueeze", [graph.channels_last(tensor).name, axis]) for tensor in tensors
+    ]
+    name = graph.node("Concat", names, axis=len(shape) + 1)
+    return Tensor(name, (*shape, len(tensors)))
 
 
 def _part(part: Any) -> Any:
@@ -111,5 +125,5 @@ def _part(part: Any) -> Any:
         return "..." if part == "..." else part
     if part.get("class_name") in ("__ellipsis__", "Ellipsis"):
         return "..."
-    inner = part.get("config") if isinstance(part.get("config"), dict) else part
+    inner = part["config"] if isinstance(part.get("config"), dict) else part
     return {key: inner.get(key) for key in _ALL}

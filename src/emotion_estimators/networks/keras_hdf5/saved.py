@@ -75,7 +75,10 @@ def open_saved(path: Path, architecture: Path | None) -> Iterator[SavedModel]:
             config = _read_json(architecture)
             words = (config.get(key) for key in ("keras_version", "backend"))
             version, backend = (word if isinstance(word, str) else "" for word in words)
-            origin = Origin(origin.version or version, origin.backend or backend)
+            version = origin.version or version
+            if not version and file.variables_root() is not None:
+                version = "3"  # which says it in archives only
+            origin = Origin(version, origin.backend or backend)
         yield SavedModel(config, origin, file)
 
 
