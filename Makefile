@@ -9,7 +9,7 @@ ifneq ($(wildcard ../shared/data/README.md),)
 export EMOTION_ESTIMATORS_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test test-slow test-extras test-lowest test-python lint docs bench fuzz dist clean
+.PHONY: help demo test test-slow test-extras test-lowest test-neighbours test-python lint docs bench fuzz dist clean
 .DEFAULT_GOAL := help
 # stamps say what is installed; they are kept, so a second run installs nothing
 .SECONDARY:
@@ -20,6 +20,7 @@ help:
 	@echo "make test-slow    run the tests that take minutes and gigabytes: real faces, all of them"
 	@echo "make test-extras  install each extra alone into an empty environment and use it"
 	@echo "make test-lowest  run the tests with the lowest supported versions"
+	@echo "make test-neighbours  put tools of other people around models of images"
 	@echo "make test-python  run the core's tests on another Python, PYTHON=python3.13"
 	@echo "make lint         ruff, mypy, import contract"
 	@echo "make docs         build the documentation, warnings are errors"
@@ -64,10 +65,17 @@ test-lowest:
 	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt
 
 # Without networks: continuous integration has a torch of reasonable size for Python 3.11 alone.
-# What needs one is skipped, and its doctests are.
+# What needs one is skipped (conftest.py).
 test-python:
-	PYTEST_ADDOPTS=--doctest-ignore-import-errors \
-		$(MAKE) test GROUP=test-core VENV=.venv-$(notdir $(PYTHON))
+	$(MAKE) test GROUP=test-core VENV=.venv-$(notdir $(PYTHON))
+
+# an environment of its own: many tools with many requirements
+NEIGHBOURS_VENV := .venv-neighbours
+
+test-neighbours:
+	$(MAKE) VENV=$(NEIGHBOURS_VENV) $(NEIGHBOURS_VENV)/.installed-neighbours
+	NEIGHBOURS_REQUIRED=1 OMP_NUM_THREADS=1 $(NEIGHBOURS_VENV)/bin/python -m pytest \
+		tests/test_neighbours.py tests/docs/test_blocks.py -k "neighbours or recipes"
 
 EXTRAS := plot table parquet cascade heif video torch keras lightning timm all
 
@@ -146,4 +154,4 @@ dist: $(VENV)/.installed-dist
 	$(PY) benchmarks/install.py dist/*.whl
 
 clean:
-	rm -rf .venv .venv-extra .venv-lowest .venv-python* .venv-keras demo_output build dist docs/_build docs/api/generated docs/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache src/emotion_estimators/features/hog/*.native.*
+	rm -rf .venv .venv-extra .venv-lowest .venv-neighbours .venv-python* .venv-keras demo_output build dist docs/_build docs/api/generated docs/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache src/emotion_estimators/features/hog/*.native.*

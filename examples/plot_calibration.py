@@ -24,7 +24,7 @@ from emotion_estimators import HOGTransformer
 from emotion_estimators.datasets import make_faces
 from emotion_estimators.metrics import expected_calibration_error
 
-X, y = make_faces(600, random_state=0)
+X, y = make_faces(500, random_state=0)
 X_train, y_train, X_test, y_test = X[:200], y[:200], X[200:], y[200:]
 
 modest = make_pipeline(HOGTransformer(pixels_per_cell=(12, 12)), LogisticRegression(max_iter=500))

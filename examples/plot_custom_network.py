@@ -35,7 +35,7 @@ def build(_image_size, n_classes):
     )
 
 
-X, y = make_faces(450, image_size=32, emotions=["happy", "sad", "surprise"], random_state=0)
+X, y = make_faces(300, image_size=32, emotions=["happy", "sad", "surprise"], random_state=0)
 own = EmotionCNNClassifier(
     network=build,
     image_size=32,

@@ -34,9 +34,9 @@ for row, (pictures, title) in enumerate([(X_train, "to learn from"), (X_test, "t
 # %%
 # Training
 # --------
-# Thirty epochs instead of the 240 of the default, so that this page is built in seconds.
+# Twenty epochs instead of the 240 of the default, so that this page is built in seconds.
 
-network = EmojiCNNClassifier(max_epochs=30, random_state=0)
+network = EmojiCNNClassifier(max_epochs=20, random_state=0)
 network.fit(X_train, y_train)
 
 figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")

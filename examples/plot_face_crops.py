@@ -38,7 +38,7 @@ for row, picture in zip(axes, (photograph, turned), strict=True):
     row[0].set_title("the photograph" if picture is photograph else "turned")
     for ax, (name, cropper) in zip(row[1:], crops.items(), strict=True):
         ax.imshow(cropper.transform([picture])[0])
-        ax.set_title(f"face crop: {name}", fontsize=9)
+        ax.set_title("face crop:\n" + name.replace(", ", ",\n"), fontsize=9)
 for ax in axes.flat:
     ax.set_axis_off()
 

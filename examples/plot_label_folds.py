@@ -36,10 +36,10 @@ folds = {
     "KFold": KFold(5, shuffle=True, random_state=0),
     "IterativeStratifiedKFold": IterativeStratifiedKFold(5, shuffle=True, random_state=0),
 }
-figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained", sharey=True)
 for ax, (name, splitter) in zip(axes, folds.items(), strict=True):
     counts = np.array([Y[test].sum(axis=0) for _, test in splitter.split(X, Y)])
-    ax.imshow(counts.T, cmap="Blues", vmin=0, vmax=16)
+    ax.imshow(counts.T, cmap="Blues", vmin=0, vmax=24, aspect="auto")
     for (fold, label), count in np.ndenumerate(counts):
         ax.text(fold, label, count, ha="center", va="center", fontsize=8)
     ax.set(title=f"Images of each label in each fold:\n{name}", xlabel="fold", xticks=range(5))

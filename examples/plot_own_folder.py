@@ -42,7 +42,7 @@ print(Path(train[0]).relative_to(folder), len(train), len(test))
 # Ask
 # ---
 # Rows are what the faces show, columns what is said; each row sums to 1. The network learned from
-# photographs of people: it says "surprise" and "angry" of drawings of nearly everything.
+# photographs of people: of drawings it takes fear and anger for surprise, and disgust for anger.
 
 answers = {
     "the trained network": PretrainedEmotionClassifier().predict(test),

@@ -28,7 +28,7 @@ from emotion_estimators.model_selection import multilabel_train_test_split
 X, Y = make_scenes(500, image_size=32, random_state=0)
 X_train, X_test, Y_train, Y_test = multilabel_train_test_split(X, Y, random_state=0)
 
-figure, axes = plt.subplots(1, 5, figsize=(9, 2.4), layout="constrained")
+figure, axes = plt.subplots(1, 5, figsize=(9, 3.2), layout="constrained")
 for ax, picture, labels in zip(axes, X_train, Y_train, strict=False):
     ax.imshow(picture)
     ax.set_axis_off()

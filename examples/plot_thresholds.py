@@ -25,7 +25,7 @@ from emotion_estimators import HOGTransformer
 from emotion_estimators.datasets import SCENE_LABELS, make_scenes
 from emotion_estimators.model_selection import multilabel_train_test_split
 
-X, Y = make_scenes(500, image_size=32, random_state=0)
+X, Y = make_scenes(450, image_size=32, random_state=0)
 X_train, X_test, Y_train, Y_test = multilabel_train_test_split(X, Y, random_state=0)
 
 # %%
@@ -36,7 +36,7 @@ X_train, X_test, Y_train, Y_test = multilabel_train_test_split(X, Y, random_stat
 
 def on_hog(single):
     """Return a pipeline of HOG features and one classifier for each label."""
-    features = HOGTransformer(pixels_per_cell=(4, 4), cells_per_block=(2, 2))
+    features = HOGTransformer(pixels_per_cell=(4, 4), cells_per_block=(1, 1))
     return make_pipeline(features, StandardScaler(), MultiOutputClassifier(single))
 
 

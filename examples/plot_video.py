@@ -49,8 +49,7 @@ table[["time", "track", "x", "emotion", "smoothed"]].iloc[[0, 20, 21, 60]]
 figure, axes = plt.subplots(2, 1, figsize=(9, 6), layout="constrained")
 TimelineDisplay.from_predictions(table, ax=axes[0])
 TimelineDisplay.from_predictions(table, smoothed=False, ax=axes[1])
-axes[0].set_title("Emotions of two tracks over time, smoothed")
-_ = axes[1].set_title("the same, frame by frame")
+_ = figure.suptitle("Emotions over time: smoothed above, frame by frame below")
 
 # %%
 # Beside a baseline

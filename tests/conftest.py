@@ -22,45 +22,6 @@ import pytest
 _BESIDE_CHECKOUT = Path(__file__).parents[1].parent / "shared" / "data"
 
 
-# what the dependency group test brings beside test-core
-NETWORKS = {
-    "dask", "distributed", "keras", "pytorch_lightning", "scikeras", "skorch", "tensorflow", "torch"
-}  # fmt: skip
-
-
-def _needed(error):
-    """Return the library of networks for lack of which an error was raised, or None."""
-    while error is not None:
-        package = (getattr(error, "name", None) or "").partition(".")[0]
-        if isinstance(error, ImportError) and package in NETWORKS:
-            return None if importlib.util.find_spec(package) else package
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _skip(report, path, error):
-    """Let a report say that it was skipped, if a library of networks is not installed."""
-    package = _needed(error)
-    if package is not None:
-        report.outcome = "skipped"
-        report.longrepr = (str(path), 0, f"Skipped: needs {package}")
-    return report
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector):
-    report = yield
-    if report.failed and report.call.excinfo is not None:
-        _skip(report, collector.path, report.call.excinfo.value)
-    return report
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    report = yield
-    return report if call.excinfo is None else _skip(report, item.path, call.excinfo.value)
-
-
 @pytest.fixture(autouse=True, scope="session")
 def interrupts():
     """Let SIGINT reach the tests that send it: a shell's background jobs are born deaf to it."""

@@ -207,7 +207,7 @@ def test_certainty_and_which_output_answers(photos, tmp_path, capsys):
         out = tmp_path / f"{name}.csv"
         assert run("predict", photos / "a.png", photos / "b.jpg", "--out", out, *options) == 0
         tables[name] = pd.read_csv(out)
-        told = "the output labels of embedded answers" in capsys.readouterr().err
+        told = "embedded answers by its output labels" in capsys.readouterr().err
         assert told == (name == "labels")
     shares = tables["votes"][[f"emotion_{name}" for name in EMOTIONS]]
     np.testing.assert_array_equal(tables["votes"]["certainty"], shares.max(axis=1))

@@ -89,7 +89,7 @@ class ImageEstimator(BaseEstimator):
 def _documentation() -> str:
     """Return the address of the documentation, nothing if it has none."""
     links = (link.split(", ", 1) for link in metadata(_DISTRIBUTION).get_all("Project-URL") or ())
-    return dict(links).get("Documentation", "")
+    return str(dict(links).get("Documentation", ""))
 
 
 # One word, one constraint: the table of the glossary in code.

@@ -31,7 +31,8 @@ _DOWNLOADS = {
     b"{": "JSON, as servers answer with: the download went wrong",
 }
 _MODELS = {
-    b"PK": "a zip file, such as a .keras archive or a .pt file: save the model as .h5 or .onnx",
+    b"PK": "a zip file, such as a .keras archive, whose name should end so, or a .pt file: save "
+    "the model as .keras, .h5 or .onnx",
     b"\x89HDF": "an HDF5 file: its name should end in .h5",
 }
 _BEFORE_TEXT = b"\xef\xbb\xbf \t\r\n"  # a mark of UTF-8, and blanks

@@ -860,8 +860,8 @@ def test_a_network_of_timm_is_trained_without_a_download(squares):
         scores = network(torch.from_numpy(X.astype(np.float32) / 255).permute(0, 3, 1, 2))
     # float32, in batches of other sizes
     assert_allclose(net.predict_proba(X), torch.sigmoid(scores).numpy(), atol=1e-5)
-    with pytest.raises(ValueError, match=r"takes 160 x 160 px only: set image_size=\(160, 160\)"):
-        net.set_params(image_size=64).fit(X, Y)
+    with pytest.raises(ValueError, match=r"takes 224 x 224 px only: set image_size=\(224, 224\)"):
+        net.set_params(network="timm:vit_tiny_patch16_224").fit(X, Y)
     with pytest.raises(ValueError, match=r"timm knows no 'r160_in1kk' of test_vit.* r160_in1k"):
         net.set_params(network="timm:test_vit.r160_in1kk").fit(X, Y)
     original = make_multilabel_classifier(weights=None, max_epochs=1, batch_size=2, image_size=64)

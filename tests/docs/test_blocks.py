@@ -210,7 +210,7 @@ def test_nothing_is_overlooked() -> None:
 def test_what_is_to_be_typed_exists(path: Path) -> None:
     """Plain blocks that are no output are calls of make."""
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    text = re.sub(r"```python\n.*?```(\n\n```\n.*?```)?", "", path.read_text(), flags=re.DOTALL)
+    text = re.sub(r"```python\n.*?```(\n{1,2}```\n.*?```)?", "", path.read_text(), flags=re.DOTALL)
     typed = [
         line
         for block in re.findall(r"```\n(.*?)```", text, re.DOTALL)

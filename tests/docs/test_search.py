@@ -40,7 +40,9 @@ QUESTIONS = {
     "install": "getting_started",
     "which estimator": "which_estimator",
     "original scripts": "original_scripts",
-    "video": "guide/videos",
+    "camera": "guide/videos",
+    "license": "questions",
+    "fork": "questions",
     "command line": "guide/photographs",
 }
 

@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emotion_estimators.networks import yunet
+from emotion_estimators.networks.onnx.reader import stored_arrays
 from emotion_estimators.networks.yunet import open_yunet
+from emotion_estimators.networks.yunet_graph import write_yunet
 
 
 def resident_bytes() -> int:
@@ -31,3 +34,24 @@ def test_the_same_faces_whether_memory_is_kept_or_not(data_dir, monkeypatch):
     monkeypatch.setattr(sys.modules[open_yunet.__module__], "_LARGE", 0)
     assert len(expected) > 0
     np.testing.assert_array_equal(detector.candidates(image, 0.01), expected)
+
+
+def test_the_graph_that_is_written_finds_what_the_file_finds(data_dir, monkeypatch):
+    path = data_dir / "weights/face_detection_yunet_2026may.onnx"
+    written = open_yunet(path, "written")
+    monkeypatch.setattr(yunet, "write_yunet", lambda _: None)
+    as_it_is = open_yunet(path, "as it is")
+    for height, width in ((64, 96), (75, 130), (33, 31)):
+        image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        expected = as_it_is.candidates(image, 0)
+        assert len(expected) > 10
+        # sums in another order: places are coordinates of up to some hundred pixels
+        np.testing.assert_allclose(written.candidates(image, 0), expected, rtol=1e-5, atol=1e-3)
+
+
+def test_weights_that_are_not_all_of_the_detectors_are_run_as_they_are(data_dir):
+    path = data_dir / "weights/face_detection_yunet_2026may.onnx"
+    arrays, _ = stored_arrays(path.read_bytes(), path)
+    assert write_yunet(arrays) is not None
+    for name in ("420", "421", "462", "neck.lateral_convs.1.conv1.bias"):
+        assert write_yunet({key: arrays[key] for key in arrays if key != name}) is None

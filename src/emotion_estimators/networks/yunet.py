@@ -1,6 +1,6 @@
 """The face detector YuNet on ONNX Runtime: pixels in, boxes, landmarks and scores out.
 
-Imports the session of `network` and NumPy; for features.
+Imports `yunet_graph`, the session of `onnx` and NumPy; for features.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.onnx.network import check_rows
-from emotion_estimators.networks.onnx.reader import read_onnx_file
+from emotion_estimators.networks.onnx.reader import read_onnx_file, stored_arrays
 from emotion_estimators.networks.onnx.session import start_session
 from emotion_estimators.networks.pool import pool
+from emotion_estimators.networks.yunet_graph import RESULTS, write_yunet
 
 __all__ = ["YuNet", "box_overlaps", "keep_best", "open_yunet"]
 
@@ -35,11 +36,12 @@ _Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class YuNet:
-    """YuNet, ready to run in several threads."""
+    """YuNet, ready to run in several threads; `_joins` says whether as `write_yunet` writes it."""
 
     _session: Any = field(repr=False)
     _input: str = field(repr=False)
     _open: Callable[..., Any] = field(repr=False)
+    _joins: bool = False
 
     @cached_property
     def _releasing_session(self) -> Any:
@@ -51,24 +53,23 @@ class YuNet:
 
         `image` (height, width, 3) uint8; returns (n, 15) float32.
         """
-        network_input = _as_input(image)
+        network_input = _as_rows(image) if self._joins else _as_input(image)
         session = self._session if network_input.size <= _LARGE else self._releasing_session
-        results = session.run(_OUTPUTS, {self._input: network_input})
-        outputs = dict(zip(_OUTPUTS, results, strict=True))
+        names = [name for pair in RESULTS for name in pair] if self._joins else _OUTPUTS
+        results = session.run(names, {self._input: network_input})
         # Rows and columns of the grid, which is that of the padded image.
         n_rows, n_columns = _padded(image.shape[0]), _padded(image.shape[1])
-        for part, n_values in zip(_PARTS, _VALUES, strict=True):
-            for stride in _STRIDES:
-                n_cells = (n_rows // stride) * (n_columns // stride)
-                check_rows(outputs[f"{part}_{stride}"], (1, n_cells, n_values), "YuNet")
+        if not self._joins:
+            cells = [(n_rows // stride) * (n_columns // stride) for stride in _STRIDES]
+            results = _join(dict(zip(_OUTPUTS, results, strict=True)), cells)
         parts = [
             _decode(
-                *(outputs[f"{part}_{stride}"][0] for part in _PARTS),
+                *(part[0] for part in results[2 * level : 2 * level + 2]),
                 stride=stride,
                 n_columns=n_columns // stride,
                 min_score=min_score,
             )
-            for stride in _STRIDES
+            for level, stride in enumerate(_STRIDES)
         ]
         return np.concatenate(parts)
 
@@ -109,9 +110,13 @@ def box_overlaps(face: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
 
 
 def _read(path: Path) -> YuNet:
-    start = partial(start_session, read_onnx_file(path), path, ("CPUExecutionProvider",))
+    content = read_onnx_file(path)
+    quicker = write_yunet(stored_arrays(content, path)[0])
+    start = partial(start_session, quicker or content, path, ("CPUExecutionProvider",))
     session = start()
     inputs = session.get_inputs()
+    if quicker:
+        return YuNet(session, inputs[0].name, start, True)
     names = {output.name for output in session.get_outputs()}
     free = len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].shape[1] == 3
     if not free or not names >= set(_OUTPUTS):
@@ -139,25 +144,42 @@ def _as_input(image: NDArray[np.uint8]) -> _Floats:
     return network_input
 
 
+def _as_rows(image: NDArray[np.uint8]) -> _Floats:
+    """Return rows of pixels as they lie, (1, 1, height, width * 3), padded with black."""
+    height, width = image.shape[:2]
+    rows = np.empty((1, 1, _padded(height), _padded(width) * 3), np.float32)
+    rows[0, 0, height:] = 0
+    rows[0, 0, :height, width * 3 :] = 0
+    rows[0, 0, :height, : width * 3] = image.reshape(height, -1)
+    return rows
+
+
+def _join(outputs: dict[str, _Floats], cells: list[int]) -> list[_Floats]:
+    """Return what a file gives in parts as `write_yunet` gives it."""
+    joined = []
+    for stride, n_cells in zip(_STRIDES, cells, strict=True):
+        for part, n_values in zip(_PARTS, _VALUES, strict=True):
+            check_rows(outputs[f"{part}_{stride}"], (1, n_cells, n_values), "YuNet")
+        of_stride = [outputs[f"{part}_{stride}"] for part in _PARTS]
+        joined += [np.concatenate(parts, axis=2) for parts in (of_stride[:2], of_stride[2:])]
+    return joined
+
+
 def _decode(
-    classes: _Floats,
-    objects: _Floats,
-    boxes: _Floats,
-    points: _Floats,
-    *,
-    stride: int,
-    n_columns: int,
-    min_score: float,
+    scores: _Floats, places: _Floats, *, stride: int, n_columns: int, min_score: float
 ) -> _Floats:
-    """Return the faces at the cells of one grid, (n, 15)."""
-    scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objects[:, 0], 0, 1))  # (cells,)
-    (found,) = np.nonzero(scores >= min_score)
+    """Return the faces at the cells of one grid, (n, 15).
+
+    `scores` (cells, 2) of class and object, `places` (cells, 14) of box and landmarks.
+    """
+    both = np.sqrt(np.clip(scores[:, 0], 0, 1) * np.clip(scores[:, 1], 0, 1))  # (cells,)
+    (found,) = np.nonzero(both >= min_score)
     cells = np.stack([found % n_columns, found // n_columns], axis=1).astype(np.float32)  # x, y
     faces = np.empty((len(found), 15), np.float32)
-    centres = (cells + boxes[found, :2]) * stride
-    sides = np.exp(boxes[found, 2:]) * stride
+    centres = (cells + places[found, :2]) * stride
+    sides = np.exp(places[found, 2:4]) * stride
     faces[:, :2] = centres - sides / 2
     faces[:, 2:4] = sides
-    faces[:, 4:14] = (points[found] + np.tile(cells, 5)) * stride
-    faces[:, 14] = scores[found]
+    faces[:, 4:14] = (places[found, 4:] + np.tile(cells, 5)) * stride
+    faces[:, 14] = both[found]
     return faces

@@ -72,7 +72,7 @@ def assert_same_as_keras(model, path, rng, sizes=(9, 7), scale=1.0):
     # Single precision: both engines round sums of up to thousands of terms, in other orders.
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
     assert network.input_shape == tuple(model.input_shape[1:])
-    assert network.output_shape == tuple(model.output_shape[1:])
+    assert network.output_shapes == {"output": tuple(model.output_shape[1:])}
     assert network.n_parameters == model.count_params()
     # A batch of one keeps its batch axis, and no image depends on its neighbours.
     np.testing.assert_allclose(run_onnx(network.onnx, images[:1]), expected[:1], 1e-5, 1e-5)
@@ -229,6 +229,16 @@ CASES = {
     "softmax on channels": (IMAGE, lambda L: [L.Conv2D(3, 3), L.Softmax()]),
     "softmax on height": (IMAGE, lambda L: [L.Conv2D(3, 3), L.Softmax(axis=1)]),
     "softmax on width": (IMAGE, lambda L: [L.Conv2D(3, 3), L.Softmax(axis=-2)]),
+    "rescaling by channel": (
+        IMAGE,
+        lambda L: [L.Rescaling([1.0, 2.0, 3.0, 4.0], offset=[0.0, -1.0, 1.0, 2.0])],
+    ),
+    "standardised": (
+        IMAGE,
+        lambda L: [L.Normalization(mean=[0.1, 0.2, 0.3, 0.4], variance=[1.0, 2.0, 3.0, 0.0])],
+    ),
+    "permuted": (IMAGE, lambda L: [L.Conv2D(3, 3), L.Permute((3, 1, 2)), L.Flatten()]),
+    "repeated": ((5,), lambda L: [L.RepeatVector(3), L.Dense(2)]),
     "rescaling": (IMAGE, lambda L: [L.Rescaling(1 / 127.5, offset=-1), L.Conv2D(2, 3)]),
     "transposed same": (
         IMAGE,
@@ -418,7 +428,18 @@ def merged(keras):
     return keras.Model(images, L.Concatenate()(flat))
 
 
-@pytest.mark.parametrize("build", [nested_and_shared, squeezed, merged])
+def calculated(keras):
+    """Arithmetic outside of layers, as preprocess_input of many networks has it."""
+    L = keras.layers
+    images = keras.Input((6, 6, 3))
+    x = images[..., ::-1] / 127.5 - 1.0
+    x = keras.applications.resnet50.preprocess_input(x, data_format="channels_last")
+    x = L.Conv2D(3, 3)(x * [0.01, 0.02, 0.03])
+    y = L.Conv2D(3, 3, padding="same")(x)
+    return keras.Model(images, L.Flatten()(1.0 - (x + y) * x))
+
+
+@pytest.mark.parametrize("build", [nested_and_shared, squeezed, merged, calculated])
 def test_functional_model_gives_what_keras_gives(keras, tmp_path, build):
     assert_same_as_keras(build(keras), tmp_path / "model.h5", np.random.default_rng(3))
 
@@ -453,7 +474,7 @@ KERAS_1_WEIGHTS = {
 }
 
 
-def in_words_of_keras_1(entry):
+def in_words_of_keras_1(entry, *, first=False):
     """Say a layer of today as Keras 1 said it."""
     config = entry["config"]
     name = entry["class_name"]
@@ -465,7 +486,7 @@ def in_words_of_keras_1(entry):
     if "kernel_size" in config:
         old["nb_row"], old["nb_col"] = old.pop("kernel_size")
     if old.pop("data_format", None):
-        old["dim_ordering"] = "tf"
+        old["dim_ordering"] = "th" if first else "tf"
     if name in KERAS_1_MERGES or name == "Concatenate":
         old |= {"mode": KERAS_1_MERGES.get(name, "concat"), "concat_axis": old.pop("axis", -1)}
         name = "Merge"
@@ -500,6 +521,28 @@ def test_words_of_keras_1_are_understood(keras, tmp_path):
             for array, name in zip(arrays, names, strict=True):
                 group[name] = array
             group.attrs["weight_names"] = [name.encode() for name in names]
+    assert read_keras_hdf5(path) == today
+
+
+def test_kernels_of_keras_1_with_channels_first(keras, tmp_path):
+    # (filters, channels, rows, columns), where Keras has (rows, columns, channels, filters) today
+    L = keras.layers
+    path = tmp_path / "model.h5"
+    layers = [L.Conv2D(5, (3, 2), data_format="channels_first"), L.Flatten(), L.Dense(2)]
+    model = keras.Sequential([L.Input((4, 9, 7)), *layers])
+    assert_same_as_keras(model, path, np.random.default_rng(6))
+    today = read_keras_hdf5(path)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        entries = config["config"]["layers"]
+        config["config"] = [in_words_of_keras_1(entry, first=True) for entry in entries]
+        file.attrs["model_config"] = json.dumps(config)
+        file.attrs["keras_version"] = "1.1.0"
+        group = file[f"model_weights/{layers[0].name}"]
+        name = group.attrs["weight_names"][0]
+        kernel = group[name][()]
+        del group[name]
+        group[name] = kernel.transpose(3, 2, 0, 1)
     assert read_keras_hdf5(path) == today
 
 

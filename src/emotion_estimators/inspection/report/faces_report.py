@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import groupby
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -100,14 +101,7 @@ def write_faces_report(
     ...     os.path.getsize(path) < 50_000
     True
     """
-    if hasattr(table, "to_dict"):
-        rows = table.astype(object).where(table.notna(), None).to_dict("records")
-    else:
-        rows = [
-            {name: None if cell != cell else cell for name, cell in row.items()}  # NaN
-            for row in table
-        ]
-    names = list(table.columns) if hasattr(table, "columns") else list(rows[0] if rows else _NEEDED)
+    names, rows = _records(table)
     missing = [name for name in _NEEDED if name not in names]
     if missing:
         raise ValueError(
@@ -115,22 +109,40 @@ def write_faces_report(
             f"{', '.join(missing)} is missing."
         )
     items = None if X is None else list(iterate_images(X, "write_faces_report"))
-
-    def find(row: dict[str, Any]) -> Any:
-        if items is None:
-            return row["image"]
-        return items[row["row"]] if row["row"] < len(items) else None
-
-    def read() -> Iterator[Rows]:
-        return (
-            list(group) for _, group in groupby(rows, key=lambda row: (row["image"], row["row"]))
-        )
-
     card, told = describe_classifier(classifier)
     write_report(
-        path, read, names, find=find if thumbnails else None, card=card,
+        path,
+        partial(_grouped, rows),
+        names,
+        find=partial(_find, items) if thumbnails else None,
+        card=card,
         settings={**(settings or {}), **told},
-    )  # fmt: skip
+    )
+
+
+def _records(table: Any) -> tuple[list[str], Rows]:
+    """Return the names of the columns, and the rows, in which None is what is missing."""
+    if hasattr(table, "to_dict"):
+        rows = table.astype(object).where(table.notna(), None).to_dict("records")
+        return list(table.columns), rows
+    rows = [
+        {name: None if cell != cell else cell for name, cell in row.items()}  # NaN
+        for row in table
+    ]
+    return list(rows[0] if rows else _NEEDED), rows
+
+
+def _grouped(rows: Rows) -> Iterator[Rows]:
+    """Yield the rows of each photograph, or frame."""
+    groups = groupby(rows, key=lambda row: (row["image"], row["row"]))
+    return (list(group) for _, group in groups)
+
+
+def _find(items: list[Any] | None, row: dict[str, Any]) -> Any:
+    """Return the photograph of a row: one of the items, or, without any, its file."""
+    if items is None:
+        return row["image"]
+    return items[row["row"]] if row["row"] < len(items) else None
 
 
 def write_report(

@@ -58,7 +58,7 @@ class FacesTable:
             "caption",
             "Faces in the order of the table. Boxes are x, y, width and height in pixels.",
         )
-        kind = "faces" if self._has_pictures else "faces plain"
+        kind = "faces" + " plain" * (not self._has_pictures) + " of-video" * is_video
         scrolled = {"tabindex": 0, "role": "region", "aria_label": "Table of faces"}
         with (
             page.within("div", class_="wide tall", **scrolled),

@@ -121,7 +121,7 @@ class Timelines:
             rows.append(
                 [
                     str(number),
-                    f"{track.first:.1f} to {track.last:.1f} s",
+                    element("span", f"{track.first:.1f} to {track.last:.1f} s", class_="whole"),
                     f"{track.n_frames:,}",
                     [swatch(emotion, self._classes), emotion],
                     shown_share(track.certainty / track.n_frames),

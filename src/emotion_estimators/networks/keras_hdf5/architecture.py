@@ -6,8 +6,8 @@ Imports the neighbours that check settings and translate Keras 1; for `keras_hdf
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from itertools import count
 from typing import Any
@@ -34,7 +34,7 @@ class KerasLayer:
     number: int
     settings: Settings
     model: KerasModel | None = None
-    is_operation: bool = False  # a function of Keras 3, which is no layer
+    operation: str | None = None  # what it computes, where it is no layer but arithmetic
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class LayerCall:
     layer: KerasLayer
     index: int
     inputs: tuple[TensorKey, ...]
+    constants: Mapping[int, Any] = field(default_factory=dict)  # of an operation, by their place
 
 
 @dataclass
@@ -128,8 +129,11 @@ class _Parser:
             model.layers.append(layer)
             nodes = Settings(layer.settings.where, entry).items("inbound_nodes")
             for index, node in enumerate(nodes):
-                inputs = tuple(_references(node, layer.settings))
-                calls[layer.name, index] = LayerCall(layer, index, inputs)
+                if layer.operation is None:
+                    call = LayerCall(layer, index, tuple(_references(node, layer.settings)))
+                else:
+                    call = LayerCall(layer, index, *_operands(node, layer.settings))
+                calls[layer.name, index] = call
         model.inputs = _endpoints(settings, "input_layers")
         outputs = settings.get("output_layers")
         if isinstance(outputs, dict):
@@ -140,8 +144,7 @@ class _Parser:
         )
         shifted = _shifted_layers(model, calls)
         calls = {
-            key: LayerCall(call.layer, call.index, _unshift(call.inputs, shifted))
-            for key, call in calls.items()
+            key: replace(call, inputs=_unshift(call.inputs, shifted)) for key, call in calls.items()
         }
         model.outputs = list(_unshift(model.outputs, shifted))
         for name, _, _ in model.inputs:
@@ -167,11 +170,25 @@ class _Parser:
                 "code of others, so only Keras' own layers can be converted"
             )
         number = next(self.numbers)
+        operation = _operation(entry)
+        if operation is not None:
+            settings = Settings(here, config, self.origin)
+            return KerasLayer(name, class_name, number, settings, operation=operation)
         if class_name in MODEL_CLASSES:
             model = self.model(class_name, config, here, depth + 1)
             settings = Settings(here, config if isinstance(config, dict) else {}, self.origin)
             return KerasLayer(name, class_name, number, settings, model)
         return KerasLayer(name, class_name, number, Settings(here, config, self.origin))
+
+
+def _operation(entry: Mapping[str, Any]) -> str | None:
+    """Return what an entry of a model's layers computes, None of one that is a layer."""
+    module, class_name, config = (entry.get(key) for key in ("module", "class_name", "config"))
+    if isinstance(module, str) and module.startswith(("keras.src.ops.", "keras.ops")):
+        return str(class_name)
+    if class_name not in ("TFOpLambda", "SlicingOpLambda"):
+        return None
+    return str(config.get("function")) if isinstance(config, dict) else ""
 
 
 def _references(node: Any, settings: Settings) -> Iterator[TensorKey]:
@@ -198,6 +215,37 @@ def _references(node: Any, settings: Settings) -> Iterator[TensorKey]:
         if len(reference) > 3:
             _check_call_options(reference[3], settings)
         yield _tensor_key(reference[:3], settings)
+
+
+def _operands(node: Any, settings: Settings) -> tuple[tuple[TensorKey, ...], dict[int, Any]]:
+    """Return the tensors that an operation takes, and its other arguments by their place."""
+    if isinstance(node, dict):  # Keras 3
+        arguments = node.get("args")
+        if not isinstance(arguments, list):
+            raise settings.error("a call of it has no arguments")
+        options = node.get("kwargs") or {}
+    else:  # tf.keras: the first argument as a reference, the others by their names
+        if not isinstance(node, list) or len(node) != 4 or not isinstance(node[3], dict):
+            raise settings.error(f"a call of it must be a list of four, got {node!r:.80}")
+        arguments = [node[2] if node[0] == "_CONSTANT_VALUE" else node[:3]]
+        known = ("y", "bias", "slice_spec")
+        arguments += [node[3][word] for word in known if word in node[3]]
+        rest = {*node[3]} - {*known, "name"}
+        options = {word: node[3][word] for word in rest if node[3][word] not in (None, "NHWC")}
+    if options:
+        raise settings.error(f"is called with {options!r:.80}, which cannot be converted")
+    tensors: list[TensorKey] = []
+    constants: dict[int, Any] = {}
+    for place, argument in enumerate(arguments):
+        match argument:
+            case {"class_name": "__keras_tensor__", "config": config}:
+                history = Settings(settings.where, config).items("keras_history")
+                tensors.append(_tensor_key(history, settings))
+            case [str(), int(), int()]:
+                tensors.append(_tensor_key(argument, settings))
+            case _:
+                constants[place] = argument
+    return tuple(tensors), constants
 
 
 def _check_call_options(options: Any, settings: Settings) -> None:
@@ -286,13 +334,23 @@ def _in_order(model: KerasModel, calls: dict[tuple[str, int], LayerCall]) -> lis
 
 
 CLASS_NAMES = {
+    "Convolution1D": "Conv1D",
     "Convolution2D": "Conv2D",
     "AtrousConvolution2D": "Conv2D",
     "SeparableConvolution2D": "SeparableConv2D",
     "Container": "Model",
+    "Custom>CustomScaleLayer": "CustomScaleLayer",
+    # of TensorFlow 1
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "SyncBatchNormalization": "BatchNormalization",
 }
 SETTING_NAMES = {
     "nb_filter": "filters",
+    "filter_length": "kernel_size",
+    "subsample_length": "strides",
+    "pool_length": "pool_size",
+    "stride": "strides",
     "output_dim": "units",
     "border_mode": "padding",
     "subsample": "strides",

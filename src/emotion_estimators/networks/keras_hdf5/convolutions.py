@@ -19,9 +19,10 @@ from emotion_estimators.networks.keras_hdf5.windows import (
     check_images,
     convolve,
     convolve_transposed,
+    last_size,
 )
 
-__all__ = ["CONVOLUTION_LAYERS", "Arrays", "LayerConverter", "add_weight", "last_size"]
+__all__ = ["CONVOLUTION_LAYERS", "Arrays", "LayerConverter", "add_weight"]
 
 Arrays = dict[str, StoredArray]  # role in the layer -> array
 LayerConverter = Callable[[KerasGraph, KerasLayer, Arrays, Tensor], Tensor]
@@ -31,13 +32,6 @@ def add_weight(graph: KerasGraph, layer: KerasLayer, role: str, values: np.ndarr
     """Add a layer's array once; returns its name."""
     add = graph.weight if role.endswith("kernel") else graph.constant
     return add(f"{layer.number} {layer.name} {role}", values)
-
-
-def last_size(layer: KerasLayer, tensor: Tensor) -> int:
-    """Return the size of the last axis, which must be fixed."""
-    if not tensor.shape or tensor.shape[-1] is None:
-        raise layer.settings.error(f"needs a fixed size on the last axis, got {tensor.shape}")
-    return tensor.shape[-1]
 
 
 def _conv2d(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
@@ -82,7 +76,7 @@ def _separable_conv2d(
     settings = layer.settings
     filters = settings.integer("filters")
     deep = _depthwise(graph, layer, arrays, tensor, with_bias=False)
-    channels = last_size(layer, deep)
+    channels = last_size(deep, settings)
     kernel = arrays["pointwise_kernel"].read((1, 1, channels, filters))
     weight = add_weight(graph, layer, "pointwise_kernel", kernel.transpose(3, 2, 0, 1))
     bias = _bias(graph, layer, arrays, filters)
@@ -127,7 +121,7 @@ def _bias(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, filters: int) ->
 
 def _image_channels(layer: KerasLayer, tensor: Tensor) -> int:
     check_images(tensor, layer.settings)
-    return last_size(layer, tensor)
+    return last_size(tensor, layer.settings)
 
 
 CONVOLUTION_LAYERS: dict[str, LayerConverter] = {

@@ -46,6 +46,11 @@ class StoredArray:
     budget: Budget
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+        return tuple(self.dataset.shape)
+
+    @property
     def size(self) -> int:
         """Number of values."""
         return math.prod(self.dataset.shape)

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.onnx.graph import OnnxGraph
 
 __all__ = ["OPSET", "KerasGraph", "Shape", "Tensor"]
@@ -82,12 +81,9 @@ class KerasGraph(OnnxGraph):
     def to_bytes(self, source: Tensor, results: Mapping[str, Tensor]) -> bytes:
         """Serialise the model; its input is called "input", its outputs as the keys are.
 
-        Raises WeightsError where an output is called as something else in the graph.
+        No output may be called as something else in the graph.
         """
         last = {name: self.channels_last(result) for name, result in results.items()}
-        taken = {source.name, *self.names()} & set(last)
-        if taken:
-            raise WeightsError(f"no output may be called {min(taken)!r:.80}; rename that layer")
         return self.serialise(
             "keras",
             (source.name, _sizes(source.name, source.shape)),

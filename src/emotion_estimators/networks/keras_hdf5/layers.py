@@ -18,11 +18,16 @@ from emotion_estimators.networks.keras_hdf5.convolutions import (
     Arrays,
     LayerConverter,
     add_weight,
-    last_size,
 )
 from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Shape, Tensor
 from emotion_estimators.networks.keras_hdf5.merging import MERGING_LAYERS
-from emotion_estimators.networks.keras_hdf5.windows import WINDOW_LAYERS
+from emotion_estimators.networks.keras_hdf5.series import (
+    SERIES_LAYERS,
+    as_image,
+    as_series,
+    layer_of_images,
+)
+from emotion_estimators.networks.keras_hdf5.windows import WINDOW_LAYERS, last_size
 
 __all__ = ["convert_layer", "weight_roles"]
 
@@ -53,6 +58,8 @@ INERT_LAYERS = frozenset(
         "RandomTranslation",
         "RandomWidth",
         "RandomZoom",
+        "SpatialDropout1D",
+        "StochasticDepth",
         "SpatialDropout2D",
     }
 )
@@ -61,7 +68,8 @@ INERT_LAYERS = frozenset(
 def weight_roles(layer: KerasLayer) -> tuple[list[str], list[str]]:
     """Name the weights of a layer in Keras' order."""
     settings = layer.settings
-    match layer.class_name:
+    name = layer.class_name
+    match name.replace("1D", "2D") if name in SERIES_LAYERS else name:
         case "Dense" | "Conv2D" | "Conv2DTranspose":
             trainable = ["kernel"]
         case "DepthwiseConv2D":
@@ -70,6 +78,8 @@ def weight_roles(layer: KerasLayer) -> tuple[list[str], list[str]]:
             trainable = ["depthwise_kernel", "pointwise_kernel"]
         case "PReLU":
             return ["alpha"], []
+        case "LayerScale":  # of ConvNeXt
+            return ["gamma"], []
         case "BatchNormalization":
             scale = ["gamma"] if settings.flag("scale", default=True) else []
             shift = ["beta"] if settings.flag("center", default=True) else []
@@ -103,6 +113,11 @@ def convert_layer(
         return tensor
     if name in ACTIVATION_LAYERS:
         return ACTIVATION_LAYERS[name](graph, tensor, layer.settings)
+    if name in SERIES_LAYERS:
+        wide, wide_arrays = layer_of_images(layer, arrays)
+        image = as_image(graph, tensor, layer.settings)
+        result = convert_layer(graph, wide, wide_arrays, [image])
+        return as_series(graph, result, layer.settings)
     if name not in WINDOW_LAYERS and name not in WEIGHTED_LAYERS:
         raise layer.settings.error(_unknown_layer(name))
     is_first = _is_channels_first(layer, tensor)
@@ -133,7 +148,14 @@ def _unknown_layer(name: str) -> str:
             "running code of others"
         )
     known = sorted(
-        {*MERGING_LAYERS, *INERT_LAYERS, *ACTIVATION_LAYERS, *WINDOW_LAYERS, *WEIGHTED_LAYERS}
+        {
+            *MERGING_LAYERS,
+            *INERT_LAYERS,
+            *ACTIVATION_LAYERS,
+            *SERIES_LAYERS,
+            *WINDOW_LAYERS,
+            *WEIGHTED_LAYERS,
+        }
     )
     return f"layers of class {name!r:.80} cannot be converted; known: {', '.join(known)}"
 
@@ -141,7 +163,7 @@ def _unknown_layer(name: str) -> str:
 def _dense(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
     units = layer.settings.integer("units")
     tensor = graph.channels_last(tensor)
-    features = last_size(layer, tensor)
+    features = last_size(tensor, layer.settings)
     kernel = add_weight(graph, layer, "kernel", arrays["kernel"].read((features, units)))
     shape: Shape = (*tensor.shape[:-1], units)
     if "bias" not in arrays:
@@ -240,13 +262,19 @@ def _rescaling(graph: KerasGraph, layer: KerasLayer, _arrays: Arrays, tensor: Te
     settings = layer.settings
     if isinstance(settings.get("scale"), list) or isinstance(settings.get("offset"), list):
         tensor = graph.channels_last(tensor)
-        size = last_size(layer, tensor)
+        size = last_size(tensor, layer.settings)
         scale = np.array(settings.numbers("scale", size), dtype=np.float32)
         offset = np.array(settings.numbers("offset", size, 0.0), dtype=np.float32)
         names = add_weight(graph, layer, "scale", scale), add_weight(graph, layer, "offset", offset)
     else:
         names = graph.scalar(settings.number("scale")), graph.scalar(settings.number("offset", 0.0))
     return graph.elementwise("Add", graph.elementwise("Mul", tensor, names[0]), names[1])
+
+
+def _layer_scale(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
+    tensor = graph.channels_last(tensor)
+    gamma = arrays["gamma"].read((last_size(tensor, layer.settings),))
+    return graph.elementwise("Mul", tensor, add_weight(graph, layer, "gamma", gamma))
 
 
 def _normalization(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor: Tensor) -> Tensor:
@@ -258,7 +286,7 @@ def _normalization(graph: KerasGraph, layer: KerasLayer, arrays: Arrays, tensor:
     axes = axes if isinstance(axes, list) else [axes]
     if axes not in ([-1], [len(tensor.shape)]):
         raise settings.error(f"axis={axes!r:.80} cannot be converted; it must be the last one")
-    size = last_size(layer, tensor)
+    size = last_size(tensor, layer.settings)
     if "mean" in arrays:
         mean, variance = arrays["mean"].read((size,)), arrays["variance"].read((size,))
     else:
@@ -318,6 +346,7 @@ WEIGHTED_LAYERS: dict[str, LayerConverter] = {
     "BatchNormalization": _batch_normalization,
     "LayerNormalization": _layer_normalization,
     "PReLU": _prelu,
+    "LayerScale": _layer_scale,
     "Normalization": _normalization,
     "Permute": _permute,
     "RepeatVector": _repeat_vector,

@@ -37,6 +37,10 @@ class _HeldArray:
     values: NDArray[Any]
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    @property
     def size(self) -> int:
         return math.prod(self.values.shape)
 

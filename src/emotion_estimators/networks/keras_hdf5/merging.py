@@ -88,6 +88,15 @@ def _concatenate(graph: KerasGraph, settings: Settings, inputs: Sequence[Tensor]
     return Tensor(name, tuple(shape), first.channels_first)
 
 
+def _scaled_residual(graph: KerasGraph, settings: Settings, inputs: Sequence[Tensor]) -> Tensor:
+    """Add a branch times a constant, as InceptionResNetV2 of Keras does."""
+    if len(inputs) != 2:
+        raise settings.error(f"takes two tensors, got {len(inputs)}")
+    scaled = graph.elementwise("Mul", inputs[1], graph.scalar(settings.number("scale")))
+    added: Tensor = MERGING_LAYERS["Add"](graph, settings, [inputs[0], scaled])
+    return added
+
+
 MERGING_LAYERS: dict[str, Callable[[KerasGraph, Settings, Sequence[Tensor]], Tensor]] = {
     "Add": _merge("Add"),
     "Subtract": _merge("Sub"),
@@ -96,4 +105,5 @@ MERGING_LAYERS: dict[str, Callable[[KerasGraph, Settings, Sequence[Tensor]], Ten
     "Maximum": _merge("Max"),
     "Minimum": _merge("Min"),
     "Concatenate": _concatenate,
+    "CustomScaleLayer": _scaled_residual,
 }

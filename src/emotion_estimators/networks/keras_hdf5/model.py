@@ -17,6 +17,7 @@ from emotion_estimators.networks.keras_hdf5.architecture import KerasLayer, Kera
 from emotion_estimators.networks.keras_hdf5.file import KerasFile, StoredArray
 from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Shape, Tensor
 from emotion_estimators.networks.keras_hdf5.layers import convert_layer, weight_roles
+from emotion_estimators.networks.keras_hdf5.operations import operate
 from emotion_estimators.networks.keras_hdf5.saved import SavedModel, open_saved
 
 __all__ = [
@@ -115,6 +116,9 @@ def _read(saved: SavedModel) -> KerasNetwork:
     tensors = Conversion(graph, arrays).run(model, [source])
     names = model.output_names if len(tensors) > 1 else ["output"]
     results = dict(zip(names, tensors, strict=True))
+    taken = {source.name, *graph.names()} & set(results)
+    if taken:
+        raise WeightsError(f"{path}: no output may be called {min(taken)!r:.80}; rename that layer")
     return KerasNetwork(
         onnx=graph.to_bytes(source, results),
         input_shape=shape,
@@ -152,6 +156,8 @@ class Conversion:
             arguments = [values[key] for key in call.inputs]
             if layer.model is not None:
                 outputs = self.run(layer.model, arguments)
+            elif layer.operation is not None:
+                outputs = [operate(self.graph, layer, arguments, call.constants)]
             else:
                 weights = self.arrays.get(layer.number, {})
                 outputs = [convert_layer(self.graph, layer, weights, arguments)]
@@ -233,7 +239,7 @@ def _assign_variables(
 ) -> dict[int, dict[str, StoredArray]]:
     """Give each layer its arrays in the layout of Keras 3: those of each in a place of its own."""
     assigned: dict[int, dict[str, StoredArray]] = {}
-    layers = [layer for layer in model.layers if not layer.is_operation]
+    layers = [layer for layer in model.layers if layer.operation is None]
     for name, layer in zip(_path_names(layers), layers, strict=True):
         if layer.model is not None:
             inner = f"{root}/{name}/{root.rpartition('/')[2]}"

@@ -6,7 +6,7 @@ Imports the errors and the word for shapes; for the readers and converters of th
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,10 @@ class Settings:
         self.where = where
         self.origin = origin
         self._values = values
+
+    def changed(self, values: Mapping[str, Any]) -> Settings:
+        """Return these settings with others in place of some."""
+        return Settings(self.where, {**self._values, **values}, self.origin)
 
     def error(self, message: str) -> WeightsError:
         """Return the error to raise, its message completed by the place."""
@@ -112,6 +116,12 @@ class Settings:
     def integers(self, key: str, *, minimum: int) -> list[int]:
         """Return a list of whole numbers."""
         return [self._integer(key, value, minimum) for value in self.items(key)]
+
+    def integers_or_one(self, key: str) -> list[int]:
+        """Return whole numbers of at least 1, given as one or as a list; [1] where unsaid."""
+        value = self.get(key, 1)
+        values = value if isinstance(value, list) and value else [value]
+        return [self._integer(key, each, 1) for each in values]
 
     def pair(self, key: str, default: Any = None, *, minimum: int = 1) -> tuple[int, int]:
         """Return (height, width), given as two whole numbers or as one for both."""

@@ -13,7 +13,14 @@ import numpy as np
 from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Shape, Tensor
 from emotion_estimators.networks.keras_hdf5.settings import MAX_INTEGER, Settings
 
-__all__ = ["WINDOW_LAYERS", "Pair", "check_images", "convolve", "convolve_transposed"]
+__all__ = [
+    "WINDOW_LAYERS",
+    "Pair",
+    "check_images",
+    "convolve",
+    "convolve_transposed",
+    "last_size",
+]
 
 Pair = tuple[int, int]
 
@@ -147,6 +154,13 @@ def _theano_pool_before(extent: int) -> int:
     return extent - 2 if extent > 2 and extent % 2 else extent - 1
 
 
+def last_size(tensor: Tensor, settings: Settings) -> int:
+    """Return the size of the last axis, which must be fixed."""
+    if not tensor.shape or tensor.shape[-1] is None:
+        raise settings.error(f"needs a fixed size on the last axis, got {tensor.shape}")
+    return tensor.shape[-1]
+
+
 def _pool(operator: str, **attributes: Any) -> Callable[[KerasGraph, Tensor, Settings], Tensor]:
     def convert(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
         check_images(tensor, settings)
@@ -226,6 +240,43 @@ def _upsampling(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor
     return Tensor(name, (*spatial, tensor.shape[2]), channels_first=True)
 
 
+def _resizing(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
+    check_images(tensor, settings)
+    for key in ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias"):
+        if settings.flag(key, default=False):
+            raise settings.error(f"{key}=True cannot be converted")
+    how = settings.choice("interpolation", {"nearest", "bilinear"}, "bilinear")
+    height, width = settings.integer("height"), settings.integer("width")
+    channels = last_size(tensor, settings)
+    tensor = graph.channels_first(tensor)
+    batch = graph.node("Shape", [tensor.name], start=0, end=1)
+    sizes = graph.node("Concat", [batch, graph.integers([channels, height, width])], axis=0)
+    name = graph.node(
+        "Resize",
+        [tensor.name, "", "", sizes],
+        mode="nearest" if how == "nearest" else "linear",
+        coordinate_transformation_mode="half_pixel",
+        **({"nearest_mode": "round_prefer_ceil"} if how == "nearest" else {}),
+    )
+    return Tensor(name, (height, width, channels), channels_first=True)
+
+
+def _center_crop(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
+    check_images(tensor, settings)
+    wanted = settings.integer("height"), settings.integer("width")
+    lengths = tensor.shape[:2]
+    if any(have is None or have < want for have, want in zip(lengths, wanted, strict=True)):
+        raise settings.error(
+            f"cuts {wanted} out of images of shape {tensor.shape}, which must be larger"
+        )
+    sides = [
+        [(have - want) // 2, have - want - (have - want) // 2]
+        for have, want in zip(lengths, wanted, strict=True)
+        if have is not None
+    ]
+    return _cropping(graph, tensor, settings.changed({"cropping": sides}))
+
+
 def _zero_padding(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
     check_images(tensor, settings)
     sides = _sides(settings, "padding", 1)
@@ -246,7 +297,9 @@ WINDOW_LAYERS: dict[str, Callable[[KerasGraph, Tensor, Settings], Tensor]] = {
     "AveragePooling2D": _pool("AveragePool", count_include_pad=0),
     "GlobalMaxPooling2D": _global_pool("GlobalMaxPool"),
     "GlobalAveragePooling2D": _global_pool("GlobalAveragePool"),
+    "CenterCrop": _center_crop,
     "Cropping2D": _cropping,
+    "Resizing": _resizing,
     "UpSampling2D": _upsampling,
     "ZeroPadding2D": _zero_padding,
 }

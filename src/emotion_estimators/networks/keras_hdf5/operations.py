@@ -1,0 +1,115 @@
+"""Arithmetic on tensors outside of layers, as ``x / 127.5 - 1``, to ONNX nodes.
+
+Keras 3 writes such a step as an operation, tf.keras as a layer TFOpLambda. Imports the graph under
+construction and the settings; for the layer converters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from emotion_estimators.networks.keras_hdf5.architecture import KerasLayer
+from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Tensor
+from emotion_estimators.networks.keras_hdf5.merging import MERGING_LAYERS
+from emotion_estimators.networks.keras_hdf5.settings import Settings
+
+__all__ = ["operate"]
+
+# By the names of Keras 3, and of functions of TensorFlow.
+_ARITHMETIC = {
+    "Add": "Add",
+    "Subtract": "Sub",
+    "Multiply": "Mul",
+    "Divide": "Div",
+    "TrueDivide": "Div",
+    "__operators__.add": "Add",
+    "math.add": "Add",
+    "math.subtract": "Sub",
+    "math.multiply": "Mul",
+    "math.divide": "Div",
+    "math.truediv": "Div",
+    "nn.bias_add": "Add",
+}
+_LAYERS = {"Add": "Add", "Sub": "Subtract", "Mul": "Multiply"}
+_SELECTIONS = ("GetItem", "__operators__.getitem")
+_ALL = {"start": None, "stop": None, "step": None}
+
+
+def operate(
+    graph: KerasGraph,
+    layer: KerasLayer,
+    tensors: Sequence[Tensor],
+    constants: Mapping[int, Any],
+) -> Tensor:
+    """Add the nodes of one operation; `constants` are its other arguments, by their place.
+
+    Raises WeightsError where it is none of those that can be converted.
+    """
+    settings, name = layer.settings, layer.operation
+    if name in _SELECTIONS and len(tensors) == 1 and list(constants) == [1]:
+        return _select(graph, settings, tensors[0], constants[1])
+    operator = _ARITHMETIC.get(name or "")
+    if operator is None or len(tensors) + len(constants) != 2 or not tensors:
+        raise settings.error(
+            f"the operation {name!r:.80} cannot be converted; files are read without running code "
+            "of others. Arithmetic of tensors and numbers can be"
+        )
+    if len(tensors) == 2:
+        first, second = tensors
+        if len(first.shape) != len(second.shape):
+            raise settings.error(f"takes tensors of shapes {first.shape} and {second.shape}")
+        if operator == "Div":
+            second, operator = graph.elementwise("Reciprocal", second), "Mul"
+        return MERGING_LAYERS[_LAYERS[operator]](graph, settings, [first, second])
+    tensor = tensors[0]
+    ((place, value),) = constants.items()
+    if isinstance(value, list):
+        tensor = graph.channels_last(tensor)
+        size = tensor.shape[-1] if tensor.shape else None
+        if size is None:
+            raise settings.error(f"needs a fixed size on the last axis, got {tensor.shape}")
+        numbers = Settings(settings.where, {"values": value}).numbers("values", size)
+        values = np.array(numbers, dtype=np.float32)
+        digest = hashlib.sha256(values.tobytes()).hexdigest()[:16]  # other calls have other values
+        operand = graph.constant(f"{layer.number} {layer.name} operand {digest}", values)
+    else:
+        operand = graph.scalar(Settings(settings.where, {"operand": value}).number("operand"))
+    operands = [operand, tensor.name] if place == 0 else [tensor.name, operand]
+    return Tensor(graph.node(operator, operands), tensor.shape, tensor.channels_first)
+
+
+def _select(graph: KerasGraph, settings: Settings, tensor: Tensor, chosen: Any) -> Tensor:
+    """Turn the channels round, as x[..., ::-1] makes BGR of RGB; nothing else is selected."""
+    parts = [_part(part) for part in chosen] if isinstance(chosen, list) else []
+    turned = {**_ALL, "step": -1}
+    whole = [part for part in parts[:-1] if part != "..."]
+    size = tensor.shape[-1] if tensor.shape else None
+    fits = len(parts) - 1 == len(tensor.shape) or "..." in parts
+    if (
+        not parts
+        or parts[-1] != turned
+        or any(part != _ALL for part in whole)
+        or not fits
+        or not size
+    ):
+        raise settings.error(
+            f"selects {chosen!r:.80}; only the order of the channels can be turned round"
+        )
+    tensor = graph.channels_last(tensor)
+    order = graph.integers(range(size - 1, -1, -1))
+    name = graph.node("Gather", [tensor.name, order], axis=len(tensor.shape))
+    return Tensor(name, tensor.shape)
+
+
+def _part(part: Any) -> Any:
+    """Return one index as "...", or start, stop and step."""
+    if not isinstance(part, dict):
+        return "..." if part == "..." else part
+    if part.get("class_name") in ("__ellipsis__", "Ellipsis"):
+        return "..."
+    inner = part.get("config") if isinstance(part.get("config"), dict) else part
+    return {key: inner.get(key) for key in _ALL}
