@@ -1230,7 +1230,7 @@ def test_progress_only_when_verbose(classifier, faces, capfd):
             ValueError,
             r"int or \(height, width\), each at least 1, got \(8, 0\)",
         ),
-        ({"color": "rgb"}, ValueError, "for a network of 1 channels, got 'rgb'"),
+        ({"color": "rgb"}, ValueError, "for a network of 1 channel, got 'rgb'"),
         ({"scaling": (0, 1, 2)}, ValueError, r"expected scaling to be \(low, high\)"),
         ({"scaling": ([0, 0], 1)}, ValueError, r"expected scaling to be \(low, high\)"),
         ({"device": ["NoProvider"]}, ValueError, "that are installed .*CPUExecutionProvider"),

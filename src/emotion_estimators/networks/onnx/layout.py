@@ -153,7 +153,7 @@ def count_values(kind: str, shape: _Sizes, n_images: int | None) -> int | None:
         raise ValueError(f"to be floating point numbers, got {kind}")
     if len(shape) == 1 and (n_images or 1) == 1 and shape[0] is not None:
         return shape[0]  # of the one image
-    if None not in (n_images, shape[0]) and n_images != shape[0]:
+    if n_images is not None and shape[0] not in (None, n_images):
         raise ValueError(
             f"to give a row for each image, got {shape[0]} for {counted(n_images, 'image')}"
         )
