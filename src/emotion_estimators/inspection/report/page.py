@@ -159,6 +159,8 @@ def _text(value: object) -> str:
 
 def _harmless(text: str) -> str:
     """Return a text in which what has no shape, or turns the line around, is escaped."""
+    if text.isprintable():  # as pictures are, which are long
+        return text
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
