@@ -74,7 +74,7 @@ def _write(arrays: _Arrays) -> bytes:
             halved.append(values)
         if halves:
             values = graph.node("MaxPool", [values], kernel_shape=[2, 2], strides=[2, 2])
-    neck = {}
+    neck: dict[int, str] = {}
     for level in (2, 1, 0):
         if level < 2:
             scales = graph.constant("scales", np.array([1, 1, 2, 2], np.float32))
