@@ -63,6 +63,22 @@ def test_the_readme_says_what_the_files_say() -> None:
     assert [figure for figure in rows if f"| {figure} |" not in known] == []
 
 
+def test_getting_started_says_what_the_extras_bring() -> None:
+    page = (ROOT / "docs" / "getting_started.rst").read_text(encoding="utf-8")
+    table = page.partition("* - core")[2].partition("\nMeasured")[0]
+    rows = re.findall(
+        r"^\| `(\w+)` \| (\d+) \| (\d+) \|", (RESULTS / "extras.md").read_text(), re.MULTILINE
+    )
+
+    assert len(rows) >= 5
+    for extra, packages, size in rows:
+        if extra != "all":  # the sum of the others
+            (row,) = (row for row in table.split("   * - ") if f"``{extra}``" in row.split("\n")[0])
+            numbers = re.findall(r"\d+", row.split("\n", 1)[1])
+            assert packages in numbers, extra
+            assert size in numbers, extra
+
+
 def test_a_benchmark_that_is_recorded(tmp_path: Path) -> None:
     script = tmp_path / "small.py"
     lines = ["import sys", r"print('first\n| a |\n|---|\n| 1 |')", "sys.exit(len(sys.argv) - 1)"]
