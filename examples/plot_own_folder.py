@@ -50,7 +50,7 @@ answers = {
     .fit(train, y_train)
     .predict(test),
 }
-figure, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(10, 6), layout="constrained")
 for ax, (name, y_pred) in zip(axes, answers.items(), strict=True):
     ConfusionMatrixDisplay.from_predictions(
         y_test,
@@ -62,7 +62,7 @@ for ax, (name, y_pred) in zip(axes, answers.items(), strict=True):
         colorbar=False,
         ax=ax,
     )
-    ax.set_title(f"Confusion matrix: {name}")
+    ax.set_title(f"Confusion matrix:\n{name}")
 
 # %%
 # Beside a baseline
