@@ -346,7 +346,7 @@ def study(images: Any, X: Any, y: Any) -> Any:
 def logged_by_mlflow(images: Any, X: Any, y: Any) -> Any:
     import mlflow.sklearn
 
-    mlflow.set_tracking_uri("sqlite:///mlflow.db")  # in the folder of the test
+    mlflow.set_tracking_uri("sqlite:///mlflow.db")
     trusted = ["emotion_estimators.features.hog.hog_transformer.HOGTransformer"]
     settings = {"pip_requirements": ["scikit-learn"], "skops_trusted_types": trusted}
     with mlflow.start_run():
@@ -507,13 +507,12 @@ def test_neighbour(
     neighbour: Neighbour,
     form: str,
     forms: dict[str, Any],
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if importlib.util.find_spec(neighbour.package) is None:
         assert "NEIGHBOURS_REQUIRED" not in os.environ, f"{neighbour.package} is not installed"
         pytest.skip(f"{neighbour.package} is not installed: make test-neighbours")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(Path(forms["paths"][0]).parent)  # one database of mlflow for all forms
     _, y = _faces()
     images, X = _hog(), forms[form]
     if form == "rows":

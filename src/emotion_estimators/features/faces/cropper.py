@@ -35,7 +35,9 @@ from emotion_estimators.validation import Images, check_images, compare_table, r
 __all__ = ["FaceCropper"]
 
 
-class FaceCropper(TransformerMixin, ImageEstimator, auto_wrap_output_keys=None):
+class FaceCropper(  # type: ignore[call-arg]  # scikit-learn's keyword, whose types are not known
+    TransformerMixin, ImageEstimator, auto_wrap_output_keys=None
+):
     """Find the face in each photograph and cut it out.
 
     The first step of a pipeline that is given whole photographs, where all other estimators
