@@ -32,7 +32,7 @@ QUESTIONS = {
     "reproducibility": "questions",
     "calibration": "questions",
     "thresholds": "questions",
-    "citation": "questions",
+    "citation": "citing",
     "licence": "questions",
     "responsible use": "questions",
     "neutral": "questions",
