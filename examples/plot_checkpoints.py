@@ -77,7 +77,7 @@ losses = [epoch["train_loss"] for epoch in resumed.history_]
 ax.plot(range(1, 9), losses, "x--", label="stopped and resumed")
 ax.axvline(3, color="grey", linestyle=":", label="stopped here")
 ax.set(title="Training loss of two trainings", xlabel="epoch", ylabel="training loss")
-_ = ax.legend()
+_ = ax.legend(loc="upper right")
 
 # %%
 # Beside a baseline

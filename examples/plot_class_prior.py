@@ -85,7 +85,7 @@ for number, (name, heights) in enumerate(shares.items()):
     ax.bar(np.arange(4) + 0.2 * number - 0.3, heights, 0.18, label=name)
 ax.set(title="Shares of the classes", ylabel="share", ylim=(0, 0.55))
 ax.set_xticks(range(4), labels=emotions)
-_ = ax.legend(ncols=4, fontsize=9)
+_ = ax.legend(loc="upper center", ncols=4, fontsize=9)
 
 # %%
 # What this does not show

@@ -70,7 +70,7 @@ ax.set_xscale("log")
 ax.set_xticks(sizes, labels=[str(n) for n in sizes])
 ax.set_xticks([], minor=True)
 ax.set(title="Accuracy by faces to learn from", xlabel="faces", ylabel="accuracy")
-ax.legend()
+ax.legend(loc="lower right")
 print(f"always the same class: {dummy:.3f}")
 for name, line in scores.items():
     print(f"{name}, 20 faces: {line[2]:.3f}")

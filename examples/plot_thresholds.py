@@ -66,12 +66,12 @@ left.plot(Y_train.mean(axis=0), places, "x", label="share of images")
 left.axvline(0.5, color="grey", linestyle="--")
 left.set(title="Tuned thresholds", xlabel="probability", xlim=(0, 1))
 left.set_yticks(places, labels=SCENE_LABELS)
-left.legend()
+left.legend(loc="upper right")
 for shift, name in ((0.2, "at 0.5"), (-0.2, "tuned")):
     scores = f1_score(Y_test, answers[name], average=None, zero_division=0)
     right.barh(places + shift, scores, 0.38, label=name)
 right.set(title="F1 of each label", xlabel="F1")
-_ = right.legend()
+_ = right.legend(loc="lower right")
 
 # %%
 # The network does the same with ``threshold="tune"``: see

@@ -85,7 +85,7 @@ ax.set(
     ylabel="share of people who agree",
     title="Certainty of a model, and share of people",
 )
-_ = ax.legend()
+_ = ax.legend(loc="upper left")
 
 # %%
 # Face by face

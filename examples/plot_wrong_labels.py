@@ -68,7 +68,7 @@ for name, p in (("HOG", probabilities), ("a dummy", dummy)):
     ax.plot(np.arange(1, len(X) + 1), found(p), label=name)
     print(f"{name:10}{found(p)[59]} of 30 wrong labels among the first 60 faces")
 ax.set(title="Wrong labels found", xlabel="faces looked at", ylabel="wrong labels found")
-_ = ax.legend()
+_ = ax.legend(loc="lower right")
 
 # %%
 # What this does not show
