@@ -567,7 +567,7 @@ def test_evaluate_leaves_out_what_cannot_be_read(tmp_path, capsys):
     captured = capsys.readouterr()
     assert "12 images" in captured.out
     assert "broken.png" in captured.err
-    assert "1 of 13 images cannot be read" in captured.err
+    assert "left out 1 of 13 images: not readable" in captured.err
 
 
 def test_misuse_of_evaluate_and_fetch(tmp_path, capsys):
@@ -1117,7 +1117,7 @@ def test_evaluate_names_some_of_many(tmp_path, capsys):
         (tmp_path / "faces" / EMOTIONS[0] / f"broken{i}.png").write_bytes(b"no image")
     assert run("evaluate", tmp_path / "faces") == 1
     said = capsys.readouterr().err
-    assert "300 of 312 images cannot be read" in said
+    assert "left out 300 of 312 images: not readable" in said
     assert said.count("\n") < 20
 
 
