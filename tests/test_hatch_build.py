@@ -203,7 +203,7 @@ def test_links_are_made_of_the_address_of_the_source(project):
         "Changelog": f"{source}/blob/main/CHANGELOG.md",
     }
     targets = re.findall(r"\]\(([^)\s]+)\)", found.core.readme)
-    assert f"{source}/blob/v{found.version}/CONTRIBUTING.md" in targets
+    assert f"{source}/blob/v{found.version}/THIRD_PARTY.md" in targets
     assert [target for target in targets if not target.startswith("https://")] == []
 
 

@@ -70,8 +70,8 @@ def test_the_option_that_is_missing_is_named(faces, tmp_path, run, capsys):
     path = write_model(tmp_path / "model.onnx", n_channels=3, last="Identity")
     given = []
     for option, values in (
-        ("--labels", ["happy,sad,fear"]),
         ("--image-size", ["48"]),
+        ("--labels", ["happy,sad,fear"]),
         ("--activation", ["softmax"]),
     ):
         for command in (["evaluate", faces], ["predict", faces / "sad" / "0.png"]):

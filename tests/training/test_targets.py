@@ -78,7 +78,7 @@ def test_hold_out_of_classes_too_small_to_stratify(codes, fraction, n_held_out):
 
 @pytest.mark.parametrize(("n", "fraction"), [(4, 0.1), (10, 0.95), (1, 0.5)])
 def test_nothing_to_hold_out(n, fraction):
-    match = rf"Net cannot hold out validation_fraction={fraction} of {n} images\. Pass more"
+    match = rf"Net cannot hold out validation_fraction={fraction} of {n} images?\. Pass more"
     with pytest.raises(ValueError, match=match):
         hold_out("Net", _targets(np.zeros(n, dtype=np.int64)), fraction, np.random.RandomState(0))
 
