@@ -25,7 +25,7 @@ def test_whole_photographs_are_told_from_crops(portrait, tmp_path, run, capsys):
     assert run("evaluate", photos) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "in 3 of 3 images that were looked at" in captured.err
+    assert "in 3 of 3 images looked at" in captured.err
     assert "--crop, or go on with --no-check" in captured.err
     assert run("evaluate", photos, "--no-check") == 0
     assert "3 images" in capsys.readouterr().out
