@@ -123,18 +123,19 @@ def main(argv: list[str] | None = None) -> None:
     folder = Path(os.environ.get("EMOTION_ESTIMATORS_DATA", "."))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=folder / "facial_emotions" / "test")
-    table = folder / "ferplus" / "public_test_votes.csv"
     parser.add_argument(
         "--votes",
         type=Path,
-        default=table if table.is_file() else None,
-        help="table of votes, as load_votes reads it",
+        help="table of votes, as load_votes reads it; for other --data there is none by itself",
     )
     parser.add_argument("--model", action="append", help="name or file; embedded by default")
     parser.add_argument("--classes", nargs="+", help="the classes that the faces have")
     parser.add_argument("--class-prior", choices=["uniform"], help="that of the faces")
     parser.add_argument("--out", type=Path, help="write all figures into this file of JSON")
     arguments = parser.parse_args(argv)
+    table = folder / "ferplus" / "public_test_votes.csv"
+    if arguments.votes is None and arguments.data == parser.get_default("data") and table.is_file():
+        arguments.votes = table
 
     bunch = load_image_folder(arguments.data)
     X, y = bunch.data, np.asarray(bunch.target).astype(str)
