@@ -124,5 +124,10 @@ def table_lines(cards: tuple[WeightCard, ...]) -> list[str]:
     lines += [".. list-table::", "   :class: wide", "   :header-rows: 1", ""]
     for cells in (COLUMNS, *map(table_row, cards)):
         lines += [f"   {'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(cells)]
-    where = {f"{plain(card.milliseconds_on)}." for card in cards if card.milliseconds is not None}
-    return [*lines, "", *sorted(where), ""]
+    where: dict[str, list[str]] = {}  # by how it was measured, the names
+    for card in cards:
+        if card.milliseconds is not None:
+            where.setdefault(plain(card.milliseconds_on), []).append(card.name)
+    lines += ["", "Times of"]
+    lines += [f"{', '.join(names)}: {how}." for how, names in where.items()]
+    return [*lines, ""]

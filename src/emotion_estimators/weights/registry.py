@@ -267,7 +267,7 @@ _CARDS = (
             "whose it is."
         ),
         milliseconds=4.6,
-        milliseconds_on=f"{_TIMED}; for YuNet of photographs of 320 x 320 px",
+        milliseconds_on=_TIMED.replace("image of 32", "of 32 photographs, 320 x 320 px"),
     ),
 )
 
