@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import time
 from itertools import product
 from pathlib import Path
@@ -33,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators import PretrainedEmotionClassifier
-from emotion_estimators.classifiers.pretrained_emotion_classifier import open_classes
+from emotion_estimators.classifiers.pretrained_emotion_classifier import open_classes, open_output
 from emotion_estimators.datasets import load_image_folder, load_votes
 from emotion_estimators.metrics import measure_probabilities, measure_votes
 from emotion_estimators.validation import check_images, count_votes
@@ -41,14 +40,16 @@ from emotion_estimators.weights import list_cards
 
 N_TIMED = 512  # faces
 ROUNDS = 5
-COLUMNS = ("label", "majority", "plurality", "share error", "gap")
+COLUMNS = ("label", "clear majority", "plurality", "error of shares", "gap")
+VOTES_AND_LABELS = ("votes", "labels")
 
 
 def variants(model: str, settings: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Return a name and the parameters of each way to ask a model."""
     card = next((card for card in list_cards("emotion") if card.name == model), None)
     precisions: tuple[str | None, ...] = (None,) if card is None else card.precisions
-    outputs: tuple[str | None, ...] = (card.outputs if card is not None else ()) or (None,)
+    first = open_output(PretrainedEmotionClassifier(model=model))[0]
+    outputs = VOTES_AND_LABELS if first in VOTES_AND_LABELS else (first,)
     ways = []
     for precision, mirrored, output in product(precisions, (False, True), outputs):
         parameters = {
@@ -101,20 +102,18 @@ def faces_per_second(
 
 def shown(figures: dict[str, Any]) -> list[str]:
     """Return the cells of a row, in the order of COLUMNS."""
-    labels, votes = figures["labels"], figures.get("votes")
-    cells = [(labels["accuracy"], labels["bootstrap_95"]["accuracy"], labels["n"])]
-    if votes is not None:
-        bounds = votes["bootstrap_95"]
-        for key, n in (
-            ("majority_agreement", votes["n_majority"]),
-            ("plurality_agreement", votes["n"]),
-            ("share_error", votes["n"]),
-            ("reliability_gap", votes["n"]),
-        ):
-            cells.append((votes[key], bounds[key], n))
+    measures = [(figures["labels"], ("accuracy",))]
+    if "votes" in figures:
+        names = ("majority_agreement", "plurality_agreement", "share_error", "reliability_gap")
+        measures.append((figures["votes"], names))
+    cells = [
+        (measured[name], measured["bootstrap_95"][name])
+        for measured, names in measures
+        for name in names
+    ]
     return [
-        "-" if value is None else f"{value:.4f} ({low:.4f} to {high:.4f})"
-        for value, (low, high), _ in cells
+        "-" if value is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
+        for value, (low, high) in cells
     ]
 
 
@@ -145,9 +144,8 @@ def main(argv: list[str] | None = None) -> None:
     settings = {"classes": arguments.classes, "class_prior": arguments.class_prior}
     ways = [way for model in arguments.model or ["embedded"] for way in variants(model, settings)]
     table = {}
-    width = max(len(name) for name, _ in ways)
-    print(f"{len(X)} faces of {arguments.data}, 95 % bootstrap intervals")
-    print(f"{'':{width}}  {'  '.join(f'{name:25}' for name in COLUMNS)}  faces/s")
+    print(f"| {len(X)} faces | {' | '.join(COLUMNS)} | faces/s |")
+    print(f"|---{len(COLUMNS) * '|---'}|---|")
     faces = check_images(X[:N_TIMED], name="faces", image_size=(48, 48), color="grey")
     array = np.concatenate([batch for _, batch in faces.batches(N_TIMED, n_threads=1)])
     classifiers = [PretrainedEmotionClassifier(**parameters) for _, parameters in ways]
@@ -155,20 +153,17 @@ def main(argv: list[str] | None = None) -> None:
     for (name, _), classifier, speed in zip(ways, classifiers, speeds, strict=True):
         figures = measure(classifier, X, y, votes)
         cells = shown(figures)
-        print(f"{name:{width}}  {'  '.join(f'{cell:25}' for cell in cells)}  {speed:7.0f}")
-        sys.stdout.flush()
+        print(f"| {name} | {' | '.join(cells)} | {speed:,.0f} |", flush=True)
         table[name] = {**figures, "faces_per_second": speed}
-    first = next(iter(table.values()))
     if votes is not None:
-        of = first["votes"]
-        print(
-            f"label: n = {first['labels']['n']}; majority: n = {of['n_majority']}; the rest: "
-            f"n = {of['n']}"
-        )
+        first = next(iter(table.values()))
         label, person = agreement_of_people(y, votes, open_classes(classifiers[0]))
-        print(
-            f"the label agrees with the majority in {label:.4f}, one of the people in {person:.4f}"
-        )
+        n, n_clear = first["votes"]["n"], first["votes"]["n_majority"]
+        print(f"\n| of {n} faces, {n_clear} with a clear majority | agrees with it |\n|---|---|")
+        print(f"| FER2013's own label | {label:.3f} |")
+        print(f"| one of the ten people, on average | {person:.3f} |")
+        for name, figures in table.items():
+            print(f"| {name} | {shown(figures)[1]} |")
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(table, indent=1))
 

@@ -196,7 +196,7 @@ def main(argv: list[str] | None = None) -> None:
         "data": {path.name: sha256(path) for path in (arguments.data, arguments.votes)},
         "teacher": taught,
         "training": training,
-        **write_files(weights, stem, X, y, votes, seed=arguments.seed),
+        **write_files([weights], stem, X, y, votes, seed=arguments.seed),
     }
     ours = ("emotion-estimators", "skorch", "scikit-learn")
     provenance["versions"] |= {name: version(name) for name in ours}

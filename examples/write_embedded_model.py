@@ -26,7 +26,7 @@ import os
 import platform
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -100,6 +100,23 @@ class Faces:
         return None if face is None else {"images": face[np.newaxis, np.newaxis] / np.float32(255)}
 
 
+def mean_of_weights(models: Sequence[bytes]) -> bytes:
+    """Return a model whose weights are the mean of those of models that are one graph."""
+    import onnx
+    from onnx import numpy_helper
+
+    first, *others = [onnx.load_from_string(model) for model in models]
+    for tensors in zip(
+        first.graph.initializer, *(o.graph.initializer for o in others), strict=True
+    ):
+        arrays = [numpy_helper.to_array(tensor) for tensor in tensors]
+        if arrays[0].dtype.kind == "f":
+            mean = np.mean(arrays, axis=0, dtype=np.float64).astype(arrays[0].dtype)
+            tensors[0].CopyFrom(numpy_helper.from_array(mean, tensors[0].name))
+    serialised: bytes = first.SerializeToString()
+    return serialised
+
+
 def quantize(model: bytes, faces: NDArray[np.uint8]) -> bytes:
     """Return a model in float32 as one that computes in 8-bit integers.
 
@@ -146,45 +163,63 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_files(weights: Path, stem: Path, X: Any, y: Any, votes: Any, *, seed: int) -> Any:
-    """Write both files, and return what is known of them.
+def write_files(
+    weights: Sequence[Path],
+    stem: Path,
+    X: Any,
+    y: Any,
+    votes: Any,
+    *,
+    seed: int,
+    average: str = "weights",
+) -> Any:
+    """Write both files of a network, or of the mean of several; return what is known of them.
 
     `X` the n faces of the training, `y` (n,) their labels, `votes` (n, 10), a frame of
     `load_votes`.
     """
-    network, heads, known = read_network(weights)
+    networks, heads, known = zip(*map(read_network, weights), strict=True)
     metadata = {
         "classes": EMOTIONS,
         "image_size": SIZE,
         "color": "grey",
         "scaling": [0, 1],
         "output": next(iter(OUTPUTS)),
-        **(known or {"class_prior": training_prior(y, votes)}),
+        **(known[-1] or {"class_prior": training_prior(y, votes)}),
     }
-    write = partial(
+    write_mean = partial(
         torch_onnx,
-        [network],
-        SIZE,
-        heads=[heads],
+        image_size=SIZE,
         features=True,
         metadata={key: json.dumps(value) for key, value in metadata.items()},
     )
+
+    def write(stored: str) -> bytes:
+        if average == "networks":
+            return write_mean(networks, heads=heads, stored=stored)
+        models = [
+            write_mean([network], heads=[own], stored=stored)
+            for network, own in zip(networks, heads, strict=True)
+        ]
+        return models[0] if len(models) == 1 else mean_of_weights(models)
+
     drawn = np.random.default_rng(seed).permutation(len(X))[:N_CALIBRATION]
     images = check_images(X[np.sort(drawn)], name="quantize", image_size=SIZE, color="grey")
     faces = np.concatenate([batch for _, batch in images.batches(N_CALIBRATION, n_threads=1)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the quantiser, about its own future
-        integers = quantize(write(stored="float32"), faces)
+        integers = quantize(write("float32"), faces)
     stem.parent.mkdir(parents=True, exist_ok=True)
     written = {
-        stem.with_name(f"{stem.name}.onnx"): write(stored="float16"),
+        stem.with_name(f"{stem.name}.onnx"): write("float16"),
         stem.with_name(f"{stem.name}_int8.onnx"): integers,
     }
     for path, model in written.items():
         path.write_bytes(model)
         print(f"wrote {path}, {len(model):,} bytes")
     return {
-        "weights": {"file": weights.name, "sha256": sha256(weights)},
+        "weights": [{"file": path.name, "sha256": sha256(path)} for path in weights],
+        "average": average if len(weights) > 1 else None,
         "seed": seed,
         "n_calibration": len(faces),
         "files": {
@@ -200,10 +235,16 @@ def main(argv: list[str] | None = None) -> None:
     """Read the weights and the data, write both files."""
     folder = Path(os.environ.get("EMOTION_ESTIMATORS_DATA", "."))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("weights", type=Path, help="file .npz of a trained network")
+    parser.add_argument("weights", type=Path, nargs="+", help="file .npz of a trained network")
     parser.add_argument("--data", type=Path, default=folder / "facial_emotions_train.zip")
     parser.add_argument("--votes", type=Path, default=folder / "ferplus" / "train_votes.csv")
     parser.add_argument("--out", type=Path, default=Path("emotion"), help="path without suffix")
+    parser.add_argument(
+        "--average",
+        choices=["weights", "networks"],
+        default="weights",
+        help="of what the mean is written, where several networks are given",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the faces for the ranges")
     arguments = parser.parse_args(argv)
 
@@ -213,7 +254,9 @@ def main(argv: list[str] | None = None) -> None:
     stem = arguments.out
     provenance = {
         "data": {path.name: sha256(path) for path in (arguments.data, arguments.votes)},
-        **write_files(arguments.weights, stem, X, y, votes, seed=arguments.seed),
+        **write_files(
+            arguments.weights, stem, X, y, votes, seed=arguments.seed, average=arguments.average
+        ),
     }
     stem.with_name(f"{stem.name}.json").write_text(json.dumps(provenance, indent=1))
 
