@@ -21,6 +21,8 @@ def run(*arguments):
     "target", ["images", "hdf5", "torch", "csv", "fer2013", "folders", "cache"]
 )
 def test_known_inputs(target):
+    if target == "torch":
+        pytest.importorskip("torch", reason="torch writes the files")
     result = run(target, "--minutes=0")
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"{target}: " in result.stdout
@@ -31,7 +33,7 @@ def test_known_inputs(target):
     ("behaviour", "reason"),
     [
         ("os.abort()", "crash: exit status -6"),
-        ("[b'x' * 2**24 for _ in iter(int, 1)]", "memory: more than 2 GB"),
+        ("[bytearray(2**24) for _ in iter(int, 1)]", "memory: more than 2 GB"),
         ("bytearray(2**30 + 2**28)", r"memory: 1\d\d\d MiB, then taken"),
         ("all(True for _ in iter(int, 1))", "hang: 5"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
