@@ -24,6 +24,9 @@ caches all takes two to four times as long, YuNet most.
     YuNet on a quarter of the sides           3.6, half of it the shrinking
     crops                                     0.9, before 2.3
     size by the header, plain borders         0.6
+
+YuNet multiplies 654 million numbers for such a photograph, 8.4 ms at the 78 thousand million a
+second of a matrix product on one thread here, and writes 203 MB of maps: it waits for memory.
 """
 
 from __future__ import annotations

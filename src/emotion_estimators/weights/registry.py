@@ -40,7 +40,8 @@ _EMBEDDED = WeightCard(
         "label_smoothing=0, random_state=0, early_stopping=False, 130 epochs in bfloat16 on two "
         "Intel cores with AMX, its schedule by the clock (max_time=8220), so that the seed alone "
         "does not give the same weights again. PublicTest was looked at every ten epochs, nothing "
-        "was chosen by it. examples/write_embedded_model.py wrote the files from these weights "
+        "was chosen by it; five finished variants were compared on it. "
+        "examples/write_embedded_model.py wrote the files from these weights "
         "(two_heads_2026-11-29.npz); the integers' ranges are those of 1,000 training faces"
     ),
     training_data_terms="FER2013: research use; FER+: MIT (github.com/microsoft/FERPlus)",
