@@ -100,6 +100,33 @@ def written(photos, cropper, tmp_path):
     return table, path
 
 
+def test_a_table_that_was_sorted_is_the_same_report(written, photos, tmp_path):
+    table, path = written
+    shuffled = table.sort_values("certainty", ascending=False)
+    write_faces_report(shuffled, tmp_path / "other.html", X=[*photos, "lost.png"])
+    one, other = read(path), read(tmp_path / "other.html")
+    assert "Faces in 5 photographs" in other.text
+    assert "Photographs5Faces6Without a face1Not read1" in other.text
+    assert [figure["id"] for figure in one.of("figure")] == [
+        figure["id"] for figure in other.of("figure")
+    ]
+    pictures = [sorted(img["src"] for img in page.of("img")) for page in (one, other)]
+    assert pictures[0] == pictures[1]
+
+
+def test_photographs_in_another_order_are_not_taken_for_those_of_the_table(
+    photos, cropper, tmp_path
+):
+    paths = [tmp_path / name for name in ("a.png", "b.png")]
+    for photo, path in zip(photos, paths, strict=False):
+        Image.fromarray(photo).save(path)
+    table = analyze_faces(paths, cropper=cropper)
+    for X, n in ((paths, 2), (paths[::-1], 0), (photos[:2], 2)):
+        write_faces_report(table, tmp_path / "report.html", X=X)
+        text = read(tmp_path / "report.html").text
+        assert text.count("it is not among the photographs that were given") == 2 - n
+
+
 def test_what_a_report_of_photographs_says(written):
     table, path = written
     page = read(path)

@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from itertools import groupby
 from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from emotion_estimators._files import whole_file
 from emotion_estimators.analysis.columns import BOX
 from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.images.items import item_path
 from emotion_estimators.images.threads import count_threads, map_in_threads
 from emotion_estimators.inspection.report.about import ABOUT, describe_classifier, write_about
 from emotion_estimators.inspection.report.faces_table import FacesTable
@@ -133,16 +133,25 @@ def _records(table: Any) -> tuple[list[str], Rows]:
 
 
 def _grouped(rows: Rows) -> Iterator[Rows]:
-    """Yield the rows of each photograph, or frame."""
-    groups = groupby(rows, key=lambda row: (row["image"], row["row"]))
-    return (list(group) for _, group in groups)
+    """Yield the rows of each photograph, or frame, in their order, as a table is not once sorted.
+
+    Files come in the order in which they are first named.
+    """
+    places: dict[Any, int] = {}
+    groups: dict[tuple[int, int], Rows] = {}
+    for row in rows:
+        place = places.setdefault(row["image"], len(places))
+        groups.setdefault((place, row["row"]), []).append(row)
+    return (groups[key] for key in sorted(groups))
 
 
 def _find(items: list[Any] | None, row: dict[str, Any]) -> Any:
     """Return the photograph of a row: one of the items, or, without any, its file."""
     if items is None:
         return row["image"]
-    return items[row["row"]] if row["row"] < len(items) else None
+    item = items[row["row"]] if row["row"] < len(items) else None
+    is_other = None not in (name := item_path(item), row["image"]) and name != row["image"]
+    return None if is_other else item
 
 
 def write_report(
