@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import itertools
 import re
 from html.parser import HTMLParser
 
@@ -112,6 +113,22 @@ def test_a_table_that_was_sorted_is_the_same_report(written, photos, tmp_path):
     ]
     pictures = [sorted(img["src"] for img in page.of("img")) for page in (one, other)]
     assert pictures[0] == pictures[1]
+
+
+def test_rows_as_they_are_yielded(photos, cropper, tmp_path):
+    rows = list(iterate_faces(photos, cropper=cropper))
+    pages = []
+    for name, given in (
+        ("a.html", rows),
+        ("b.html", iter(rows)),
+        ("c.html", [*itertools.chain(*rows)]),
+    ):
+        write_faces_report(given, tmp_path / name, X=photos)
+        pages.append(read(tmp_path / name).of("tr", role="row"))
+    assert pages[0] == pages[1] == pages[2]
+    for table in ("faces.csv", [3]):
+        with pytest.raises(ValueError, match="expected a DataFrame or rows as of iterate_faces"):
+            write_faces_report(table, tmp_path / "report.html")
 
 
 def test_photographs_in_another_order_are_not_taken_for_those_of_the_table(

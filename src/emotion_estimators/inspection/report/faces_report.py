@@ -12,7 +12,7 @@ import numpy as np
 
 from emotion_estimators._files import whole_file
 from emotion_estimators.analysis.columns import BOX
-from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.exceptions import InvalidImagesError, shorten
 from emotion_estimators.images.items import item_path
 from emotion_estimators.images.threads import count_threads, map_in_threads
 from emotion_estimators.inspection.report.about import ABOUT, describe_classifier, write_about
@@ -46,7 +46,7 @@ def write_faces_report(
 
     Parameters
     ----------
-    table : pandas.DataFrame or list of dict
+    table : pandas.DataFrame or iterable of dict, or of lists of dict
         What `~emotion_estimators.analysis.analyze_faces` or
         `~emotion_estimators.analysis.analyze_video` returns, or the rows that
         `~emotion_estimators.analysis.iterate_faces` yields.
@@ -125,10 +125,16 @@ def _records(table: Any) -> tuple[list[str], Rows]:
     if hasattr(table, "to_dict"):
         rows = table.astype(object).where(table.notna(), None).to_dict("records")
         return list(table.columns), rows
-    rows = [
-        {name: None if cell != cell else cell for name, cell in row.items()}  # NaN
-        for row in table
-    ]
+    rows = []
+    for part in table:
+        for row in part if isinstance(part, list) else [part]:
+            if not isinstance(row, Mapping):
+                raise ValueError(
+                    "write_faces_report expected a DataFrame or rows as of iterate_faces, got "
+                    f"{shorten(row)} for a row."
+                )
+            # NaN
+            rows.append({name: None if cell != cell else cell for name, cell in row.items()})
     return list(rows[0] if rows else _NEEDED), rows
 
 
