@@ -395,6 +395,18 @@ def test_draw(photos, tmp_path):
 
 
 @pytest.mark.usefixtures("cropper")
+def test_drawings_of_an_earlier_run_stay(photos, tmp_path):
+    out, drawn = tmp_path / "t.csv", tmp_path / "drawn"
+    one, other = photos / "a.png", photos / "more" / "a.png"
+    run("predict", one, "--out", out, "--draw", drawn)
+    before = (drawn / "a.png").read_bytes()
+    for _ in range(2):  # the second time nothing is left to do
+        run("predict", other, one, "--out", out, "--draw", drawn, "--resume")
+        assert (drawn / "a.png").read_bytes() == before
+        assert {path.name for path in drawn.iterdir()} == {"a.png", "a-2.png"}
+
+
+@pytest.mark.usefixtures("cropper")
 def test_drawing_never_replaces_a_photograph(photos, tmp_path, capsys):
     before = (photos / "a.png").read_bytes()
     (tmp_path / "link").symlink_to(photos)

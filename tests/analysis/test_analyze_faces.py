@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -129,6 +130,23 @@ def test_any_classifier_will_do(photos, cropper):
     table = analyze_faces(photos[:1], cropper=cropper, classifier=dummy)
     assert table["emotion"].tolist() == ["b", "b"]
     assert table["emotion_a"].tolist() == [0.25, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        (
+            lambda _: np.full((1, 2), 0.5),
+            r"2 probabilities for each of 4 faces, got shape \(1, 2\)",
+        ),
+        (lambda X: np.full((len(X), 3), 0.5), r"got shape \(4, 3\)"),
+        (lambda X: np.full((len(X), 2), np.nan), "got NaN"),
+    ],
+)
+def test_a_classifier_whose_answers_are_none(photos, cropper, given, match):
+    classifier = SimpleNamespace(predict_proba=given, classes_=np.array(["a", "b"]))
+    with pytest.raises(ValueError, match=f"Expected predict_proba of SimpleNamespace .*{match}"):
+        analyze_faces(photos[:2], cropper=cropper, classifier=classifier)
 
 
 def test_nothing_at_all():

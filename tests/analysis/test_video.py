@@ -275,6 +275,13 @@ def test_messages(show, cropper, monkeypatch, tmp_path):
         analyze_video(tmp_path / "clip.mp4")
 
 
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), None, "soon"])
+def test_times_that_are_none(show, cropper, time):
+    frames = ((at, show({(10, 20): 0})) for at in (0.0, time))
+    with pytest.raises(ValueError, match=r"iterate_video expected pairs of a time .* of frame 1"):
+        list(iterate_video(frames, cropper=cropper))
+
+
 def test_a_bar(show, cropper, write_clip, tmp_path, capsys):
     path = write_clip(tmp_path / "clip.mp4", [show({})] * 12)
     analyze_video(path, frame_step=5, cropper=cropper, verbose=1)

@@ -522,6 +522,20 @@ def test_a_search_shares_a_folder(tmp_path):
     assert [path.name for path in files_in(tmp_path)] == ["last.npz"] * 6
 
 
+def test_functions_that_are_called_alike_are_two_trainings(tmp_path):
+    case = emotion_cnn()
+    from torch.optim import AdamW
+
+    slowly, fast = (
+        lambda parameters, lr: AdamW(parameters, lr=1e-9 * lr),
+        lambda parameters, lr: AdamW(parameters, lr=lr),
+    )
+    settings = {"max_epochs": 1, "checkpoint_dir": tmp_path, "resume": True}
+    nets = [case.make(optimizer=each, **settings).fit(case.X, case.y) for each in (slowly, fast)]
+    assert len(files_in(tmp_path)) == 2
+    assert nets[0].history_ != nets[1].history_
+
+
 def test_a_stop_of_the_users_is_the_end(tmp_path):
     case = emotion_cnn()
     from skorch.callbacks import EarlyStopping

@@ -110,6 +110,18 @@ def test_an_interrupted_run_goes_on(photos, tmp_path, run, read_csv, capsys):
 
 
 @pytest.mark.usefixtures("halves")
+def test_crops_of_an_earlier_run_stay_those_of_their_photographs(photos, tmp_path, run, read_csv):
+    out = tmp_path / "crops"
+    run("crop", photos / "sad" / "a.png", out)
+    before = {name: (out / name).read_bytes() for name in ("a-0.png", "a-1.png")}
+    assert run("crop", "--resume", photos / "happy" / "a.png", photos / "sad" / "a.png", out) == 0
+    assert {name: (out / name).read_bytes() for name in before} == before
+    told = {(row["image"].split("/")[-2], row["crop"]) for row in read_csv(out / "faces.csv")}
+    assert told == {("sad", "a-0.png"), ("sad", "a-1.png"), ("happy", "a-2-0.png"),
+                    ("happy", "a-2-1.png")}  # fmt: skip
+
+
+@pytest.mark.usefixtures("halves")
 def test_a_crop_takes_the_place_of_no_photograph(photos, tmp_path, run, capsys):
     (photos / "happy" / "a.png").rename(photos / "happy" / "b-1.PNG")
     Image.open(photos / "happy" / "a.bmp").save(photos / "happy" / "b.png")

@@ -109,6 +109,13 @@ def test_pixels_that_are_not_square(write_clip, tmp_path):
         assert_allclose(levels(frame.pixels), levels(quarters()), atol=CODING)
 
 
+def test_pixels_that_are_stretched_to_too_many(write_clip, tmp_path, monkeypatch):
+    monkeypatch.setattr("emotion_estimators.images.read.MAX_PIXELS", 10_000)
+    frames = read(write_clip(tmp_path / "clip.mkv", [quarters()] * 3, ratio=Fraction(4)))
+    assert [frame.number for frame in frames] == [0, 1, 2]
+    assert all("has too many pixels" in frame.problem for frame in frames)
+
+
 def noisy_frames(n):
     rng = np.random.default_rng(0)
     return [rng.integers(0, 256, (64, 96, 3), dtype=np.uint8) for _ in range(n)]

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import itertools
 import re
 from html.parser import HTMLParser
 
@@ -98,6 +99,49 @@ def written(photos, cropper, tmp_path):
     path = tmp_path / "report.html"
     write_faces_report(table, path, X=[*photos, "lost.png"], settings={"Made for": "a test"})
     return table, path
+
+
+def test_a_table_that_was_sorted_is_the_same_report(written, photos, tmp_path):
+    table, path = written
+    shuffled = table.sort_values("certainty", ascending=False)
+    write_faces_report(shuffled, tmp_path / "other.html", X=[*photos, "lost.png"])
+    one, other = read(path), read(tmp_path / "other.html")
+    assert "Faces in 5 photographs" in other.text
+    assert "Photographs5Faces6Without a face1Not read1" in other.text
+    assert [figure["id"] for figure in one.of("figure")] == [
+        figure["id"] for figure in other.of("figure")
+    ]
+    pictures = [sorted(img["src"] for img in page.of("img")) for page in (one, other)]
+    assert pictures[0] == pictures[1]
+
+
+def test_rows_as_they_are_yielded(photos, cropper, tmp_path):
+    rows = list(iterate_faces(photos, cropper=cropper))
+    pages = []
+    for name, given in (
+        ("a.html", rows),
+        ("b.html", iter(rows)),
+        ("c.html", [*itertools.chain(*rows)]),
+    ):
+        write_faces_report(given, tmp_path / name, X=photos)
+        pages.append(read(tmp_path / name).of("tr", role="row"))
+    assert pages[0] == pages[1] == pages[2]
+    for table in ("faces.csv", [3]):
+        with pytest.raises(ValueError, match="expected a DataFrame or rows as of iterate_faces"):
+            write_faces_report(table, tmp_path / "report.html")
+
+
+def test_photographs_in_another_order_are_not_taken_for_those_of_the_table(
+    photos, cropper, tmp_path
+):
+    paths = [tmp_path / name for name in ("a.png", "b.png")]
+    for photo, path in zip(photos, paths, strict=False):
+        Image.fromarray(photo).save(path)
+    table = analyze_faces(paths, cropper=cropper)
+    for X, n in ((paths, 2), (paths[::-1], 0), (photos[:2], 2)):
+        write_faces_report(table, tmp_path / "report.html", X=X)
+        text = read(tmp_path / "report.html").text
+        assert text.count("it is not among the photographs that were given") == 2 - n
 
 
 def test_what_a_report_of_photographs_says(written):

@@ -55,3 +55,22 @@ def test_weights_that_are_not_all_of_the_detectors_are_run_as_they_are(data_dir)
     assert write_yunet(arrays) is not None
     for name in ("420", "421", "462", "neck.lateral_convs.1.conv1.bias"):
         assert write_yunet({key: arrays[key] for key in arrays if key != name}) is None
+
+
+def test_the_same_weights_in_another_graph_are_not_taken_for_the_detector(data_dir, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="changes a graph")
+    path = data_dir / "weights/face_detection_yunet_2026may.onnx"
+    model = onnx.load(path)
+    source = model.graph.input[0].name
+    for node in model.graph.node:
+        node.input[:] = ["halved" if name == source else name for name in node.input]
+    half = onnx.numpy_helper.from_array(np.array(0.5, np.float32), "half")
+    model.graph.initializer.append(half)
+    model.graph.node.insert(0, onnx.helper.make_node("Mul", [source, "half"], ["halved"]))
+    other = tmp_path / "other.onnx"
+    onnx.save(model, other)
+    image = np.random.default_rng(0).integers(0, 128, (64, 96, 3), dtype=np.uint8) * 2
+    expected = open_yunet(path, "the file").candidates(image // 2, 0)
+    found = open_yunet(other, "another").candidates(image, 0)
+    # sums in another order: places are coordinates of up to some hundred pixels
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-3)

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from emotion_estimators.training.checkpoints import Checkpoints, describe, digest, fingerprint
+from emotion_estimators.training.checkpoints import (
+    Checkpoints,
+    code_of,
+    describe,
+    differences,
+    digest,
+    fingerprint,
+)
 
 STATE = {
     "weights": {"head.0": np.arange(6, dtype=np.float32).reshape(2, 3).T, "n": np.array(7)},
@@ -71,6 +78,34 @@ def test_objects_are_described_by_class_and_plain_attributes():
     one, other = partial(Thing, size=1), partial(Thing, size=2)
     assert describe(one) == describe(partial(Thing, size=1)) != describe(other)
     assert json.loads(json.dumps(describe([one, Thing(2), {1, 2}])))
+
+
+RATE = 0.5
+
+
+def scaled(value, by=2):
+    return [inner for inner in [value] if inner in {"a", "b"}] or value * by * RATE
+
+
+def test_functions_of_one_name_are_told_apart_by_their_code(monkeypatch):
+    def made(constant, around=1):
+        return [lambda x: x * 2, lambda x: x * 3][constant], lambda x: x * around
+
+    assert describe(made(0)) == describe(made(1)) == describe(made(0, around=2))
+    same = code_of(made(0))
+    assert same == code_of(made(0)) != code_of(made(1))
+    assert code_of(made(0, around=2)) != same
+    code = code_of(scaled)
+    assert code == code_of({"any": partial(scaled)})["any"]["0"]
+    assert code_of(partial(scaled, by=len)) == {"0": code}  # what is none of Python's is left out
+    monkeypatch.setitem(globals(), "RATE", 0.1)
+    assert code_of(scaled) != code
+    assert code_of(Thing) is code_of([1, "x", {"size": np.mean}]) is None
+    recursive = (lambda: lambda: late)()
+    assert code_of(recursive).startswith("sha256:")
+    late = 1
+    told = differences({"code": {"optimizer": same}}, {"code": {"optimizer": code}})
+    assert told == "other code.optimizer"
 
 
 def test_modules_are_described_by_parts_and_weights():

@@ -1,5 +1,7 @@
 """What a file tells a training: the network of the file, exactly, in a form that can learn."""
 
+import json
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -52,3 +54,19 @@ def test_other_classes_begin_undecided():
     network = restored(X, classes=["a", "b", "c"])
     found = class_probabilities(network, X, batch_size=8, mirrored=False, head="votes")
     assert_allclose(found, 1 / 3)
+
+
+def test_weights_in_a_second_file_are_part_of_the_hash(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="writes the weights into a second file")
+    from emotion_estimators.weights import fetch_weights
+
+    path, data = tmp_path / "net.onnx", tmp_path / "net.onnx.data"
+    model = onnx.load(fetch_weights("embedded", precision="float32"))
+    network = {"key": "network", "value": json.dumps(EMOTION_NETWORKS["large"])}
+    model.metadata_props.add(**network)
+    onnx.save(model, path, save_as_external_data=True, location=data.name)
+    first = find_first_weights("test", path)
+    content = bytearray(data.read_bytes())
+    content[-1] ^= 1
+    data.write_bytes(content)
+    assert find_first_weights("test", path).hash != first.hash

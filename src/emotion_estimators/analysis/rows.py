@@ -16,7 +16,7 @@ from emotion_estimators.classifiers.pretrained_emotion_classifier import (
     PretrainedEmotionClassifier,
     open_classes,
 )
-from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.exceptions import InvalidImagesError, counted
 from emotion_estimators.features.faces.cropper import FaceCropper
 from emotion_estimators.features.faces.faces import Faces
 from emotion_estimators.features.faces.geometry import choose_face
@@ -147,7 +147,7 @@ class FaceFinder:
         row = 0
         while group := list(islice(seen, self.group_size)):
             crops = [found[1] for _, found in group if not isinstance(found, InvalidImagesError)]
-            probabilities = iter(_classify(self.classifier, crops))
+            probabilities = iter(_classify(self.classifier, crops, len(self.classes)))
             for name, found in group:
                 no_crops = np.empty((0, 0, 0), np.uint8)
                 of_photo = no_crops if isinstance(found, InvalidImagesError) else found[1]
@@ -187,16 +187,27 @@ def standard_cropper(**parameters: Any) -> FaceCropper:
     return FaceCropper(image_size=_CROP_SIZE, jpeg_draft=True, **parameters)
 
 
-def _classify(classifier: Any, crops: list[NDArray[Any]]) -> list[NDArray[np.float64]]:
+def _classify(
+    classifier: Any, crops: list[NDArray[Any]], n_classes: int
+) -> list[NDArray[np.float64]]:
     """Return the probabilities of all crops, in order, however many types they have."""
     several = [part for part in crops if len(part)]
-    if not several:
-        return []
-    if len({(part.dtype, part.ndim) for part in several}) == 1:
-        return list(np.asarray(classifier.predict_proba(np.concatenate(several)), np.float64))
-    return [
-        row for part in several for row in np.asarray(classifier.predict_proba(part), np.float64)
-    ]
+    if several and len({(part.dtype, part.ndim) for part in several}) == 1:
+        several = [np.concatenate(several)]
+    return [row for part in several for row in _ask(classifier, part, n_classes)]
+
+
+def _ask(classifier: Any, faces: NDArray[Any], n_classes: int) -> NDArray[np.float64]:
+    """Return probabilities, (n_faces, n_classes); raise ValueError if a classifier gives others."""
+    given = np.asarray(classifier.predict_proba(faces), np.float64)
+    if given.shape != (len(faces), n_classes) or not np.isfinite(given).all():
+        numbers = "numbers that are not finite" if np.isinf(given).any() else "NaN"
+        got = numbers if given.shape == (len(faces), n_classes) else f"shape {given.shape}"
+        raise ValueError(
+            f"Expected predict_proba of {type(classifier).__name__} to give {n_classes} "
+            f"probabilities for each of {counted(len(faces), 'face')}, got {got}."
+        )
+    return given
 
 
 def _rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -15,6 +16,7 @@ from emotion_estimators.analysis.columns import MAX_GAP, SMOOTHING, video_column
 from emotion_estimators.analysis.rows import FaceFinder, open_finder
 from emotion_estimators.analysis.table import make_table
 from emotion_estimators.analysis.tracks import Tracks
+from emotion_estimators.exceptions import shorten
 from emotion_estimators.images.items import item_path
 from emotion_estimators.images.video import Frame, estimate_frames, import_av, read_frames
 from emotion_estimators.validation import iterate_images
@@ -276,7 +278,21 @@ def _number(items: Iterable[Any], frame_rate: float, frame_step: int) -> Iterato
         if number % frame_step == 0:
             is_pair = isinstance(item, tuple) and len(item) == 2
             time, pixels = item if is_pair else (number / frame_rate, item)
-            yield Frame(number, float(time), pixels)
+            yield Frame(number, _seconds(time, number), pixels)
+
+
+def _seconds(time: Any, number: int) -> float:
+    """Return the time of a frame; raise ValueError if it is none."""
+    try:
+        seconds = float(time)
+    except (TypeError, ValueError):
+        seconds = float("nan")
+    if not math.isfinite(seconds):
+        raise ValueError(
+            f"iterate_video expected pairs of a time in seconds and a frame, got {shorten(time)} "
+            f"for the time of frame {number}."
+        )
+    return seconds
 
 
 def _look(

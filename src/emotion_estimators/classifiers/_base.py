@@ -25,6 +25,7 @@ from emotion_estimators.networks.pool import pool
 from emotion_estimators.training.checkpoints import (
     VERSIONS,
     Checkpoints,
+    code_of,
     describe,
     differences,
     digest,
@@ -254,6 +255,7 @@ class NetworkClassifier(ClassifierMixin, ImageEstimator, metaclass=ABCMeta):
                     # what was drawn of it, so that an int is what a RandomState of the same seed is
                     "random_state": np.r_[seed, train] if is_seeded else None,
                     "callbacks": list(self.callbacks or []),
+                    "code": code_of(self.get_params(deep=False)),
                     VERSIONS: {"emotion-estimators": __version__},
                     **self._parts(),
                 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ from emotion_estimators.analysis.columns import table_columns
 from emotion_estimators.cli.console import FAILED, OK, UsageError, report
 from emotion_estimators.cli.models import open_classifier, open_cropper, report_prior
 from emotion_estimators.cli.outputs import check_folder
-from emotion_estimators.cli.photographs import crop_targets, find_photographs, report_search
+from emotion_estimators.cli.photographs import (
+    crop_stem,
+    crop_targets,
+    find_photographs,
+    report_search,
+)
 from emotion_estimators.cli.predict import Run, estimate_prior
-from emotion_estimators.cli.tables import image_name, open_table
+from emotion_estimators.cli.tables import image_name, open_table, read_rows
 from emotion_estimators.exceptions import counted
 
 __all__ = ["crop"]
@@ -38,7 +44,7 @@ def crop(arguments: argparse.Namespace) -> int:
             "in it by --resume."
         )
     found = find_photographs(arguments.paths, leave_out=folder)
-    targets = crop_targets(found.photographs, folder)
+    crop_targets(found.photographs, folder)  # raises where it cannot be
     report_search("crop", found)
     if len(found.missing) == len(found.photographs):
         return FAILED  # and no folder was made
@@ -56,11 +62,13 @@ def crop(arguments: argparse.Namespace) -> int:
         classifier.set_params(class_prior=prior)
     names = {path: image_name(path) for path in found.photographs}
     folder.mkdir(parents=True, exist_ok=True)
+    columns = [*table_columns(classes), "crop"]
     table, held = open_table(
-        folder / _TABLE,
-        [*table_columns(classes), "crop"],
-        retry=set(names.values()) if arguments.resume else None,
+        folder / _TABLE, columns, retry=set(names.values()) if arguments.resume else None
     )
+    rows = chain.from_iterable(read_rows(folder / _TABLE, columns))
+    begun = {row["image"]: crop_stem(row["crop"]) for row in rows if row["crop"]}
+    targets = crop_targets(found.photographs, folder, begun=begun)
     pending = [path for path in found.photographs if names[path] not in held.images]
     stream = iterate_with_crops(
         "crop", pending, cropper, classifier, only_largest=arguments.largest

@@ -5,18 +5,28 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from emotion_estimators.cli.console import UsageError, report
+from emotion_estimators.cli.tables import image_name
 from emotion_estimators.datasets.folder_files import describe_kinds, find_images
 from emotion_estimators.exceptions import counted, shorten
 from emotion_estimators.images.video import VIDEO_SUFFIXES
 
-__all__ = ["Found", "crop_targets", "drawing_targets", "find_photographs", "report_search"]
+__all__ = [
+    "Found",
+    "crop_stem",
+    "crop_targets",
+    "drawing_targets",
+    "find_photographs",
+    "report_search",
+]
 
 _N_NAMED = 10  # missing files named
 _CROP_END = re.compile(r"-\d+\.png$", re.IGNORECASE)
+_NONE: Mapping[str, str] = {}
 
 
 @dataclass
@@ -116,8 +126,12 @@ def _absolute(path: Path | str) -> str:
         return os.fspath(path)
 
 
-def drawing_targets(photographs: dict[str, str], folder: Path) -> dict[str, Path]:
+def drawing_targets(
+    photographs: dict[str, str], folder: Path, *, done: Collection[str] | None = None
+) -> dict[str, Path]:
     """Say where each photograph is drawn, such that none takes the place of another.
+
+    `done` are those that an earlier run drew, maybe among others; None where there was none.
 
     Raises UsageError if one would take the place of a photograph.
     """
@@ -127,7 +141,10 @@ def drawing_targets(photographs: dict[str, str], folder: Path) -> dict[str, Path
     for path, name in photographs.items():
         stem, suffix = os.path.splitext(name)  # noqa: PTH122 - for speed
         suffix = suffix if suffix.lower() in (".jpg", ".jpeg") else ".png"
-        target = folder / _free_name(stem, suffix, taken)
+        free = _free_name(stem, suffix, taken)
+        while done is not None and path not in done and os.path.lexists(folder / free):
+            free = _free_name(stem, suffix, taken)  # that is the drawing of another photograph
+        target = folder / free
         if {_absolute(target), _real(target)} & originals:
             raise UsageError(
                 f"--draw {folder} would write over the photograph {shorten(str(target))}. Take "
@@ -137,8 +154,17 @@ def drawing_targets(photographs: dict[str, str], folder: Path) -> dict[str, Path
     return targets
 
 
-def crop_targets(photographs: dict[str, str], folder: Path) -> dict[str, str]:
+def crop_stem(crop: str) -> str:
+    """Return how the names of a photograph's crops begin, of which this is one."""
+    return _CROP_END.sub("", crop)
+
+
+def crop_targets(
+    photographs: dict[str, str], folder: Path, *, begun: Mapping[str, str] = _NONE
+) -> dict[str, str]:
     """Say how the names of each photograph's crops begin, such that none takes another's place.
+
+    `begun` says it of those that have crops already, by `image_name`.
 
     returns, for each path, what stands below `folder` before "-NUMBER.png".
 
@@ -147,9 +173,10 @@ def crop_targets(photographs: dict[str, str], folder: Path) -> dict[str, str]:
     originals = _originals(photographs)
     numbered = {path[: match.start()] for path in originals if (match := _CROP_END.search(path))}
     targets: dict[str, str] = {}
-    taken: set[str] = set()
+    taken = {stem.lower() for stem in begun.values()}
     for path, name in photographs.items():
-        targets[path] = _free_name(os.path.splitext(name)[0], "", taken)  # noqa: PTH122
+        stem = os.path.splitext(name)[0]  # noqa: PTH122
+        targets[path] = begun.get(image_name(path)) or _free_name(stem, "", taken)
         target = folder / targets[path]
         if {_absolute(target), _real(target)} & numbered:
             raise UsageError(
@@ -166,8 +193,8 @@ def _originals(photographs: dict[str, str]) -> set[str]:
 def _free_name(stem: str, suffix: str, taken: set[str]) -> str:
     """Return a name that is not taken, and take it."""
     number, free = 1, stem + suffix
-    while free.lower() in taken:  # some file systems do not tell A from a
+    while (key := image_name(free).lower()) in taken:  # some file systems do not tell A from a
         number += 1
         free = f"{stem}-{number}{suffix}"
-    taken.add(free.lower())
+    taken.add(key)
     return free

@@ -103,6 +103,9 @@ def predict(arguments: argparse.Namespace) -> int:
         is_for_excel=arguments.excel,
     )
     pending = [path for path in found.photographs if names[path] not in held.images]
+    if targets and arguments.resume:
+        done = found.photographs.keys() - pending
+        targets = drawing_targets(found.photographs, arguments.draw, done=done)
     run = Run("predict", pending, arguments.out, held, targets)
     marked = map(partial(_marked, arguments.min_certainty), rows(pending))
     with kept_rows(arguments, table, table_columns(classes)) as kept:

@@ -39,6 +39,7 @@ __all__ = [
     "LONGEST_PATH",
     "MAX_PIXELS",
     "ImageSource",
+    "check_size",
     "decode_image",
     "read_image",
     "read_image_size",
@@ -238,7 +239,7 @@ def _strip(file: BinaryIO, *, header_only: bool = False) -> tuple[bytes, Strippe
     head = file.read(_HEAD)
     stripped = strip(file, head, header_only=header_only)
     if stripped is not None and stripped.size is not None:
-        _check_size(*stripped.size)
+        check_size(*stripped.size)
     return head, stripped
 
 
@@ -250,7 +251,7 @@ def _opened(
     if stripped is not None:
         file = _Bytes(stripped.file)
     with _identified(file, head) as image:
-        _check_size(*image.size)
+        check_size(*image.size)
         if stripped is None:
             stripped = Stripped(b"", _orientation_in(image.info))
         if isinstance(file, _Bytes):
@@ -278,7 +279,8 @@ def _identified(file: BinaryIO, head: bytes) -> Image.Image:
     raise ImageReadError(format_problem(head) + problem)
 
 
-def _check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int) -> None:
+    """Raise ImageReadError for an image, or frame, of more pixels than are read."""
     most = MAX_PIXELS
     if Image.MAX_IMAGE_PIXELS is not None:
         most = min(most, 2 * Image.MAX_IMAGE_PIXELS)  # as Pillow; above it a file is refused

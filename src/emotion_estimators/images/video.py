@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from emotion_estimators._optional import import_optional
 from emotion_estimators.exceptions import ImageReadError, shorten
+from emotion_estimators.images.read import check_size
 
 __all__ = ["VIDEO_SUFFIXES", "Frame", "estimate_frames", "import_av", "read_frames"]
 
@@ -131,10 +132,14 @@ def _decode(
             time = float(frame.pts * frame.time_base) - start
             end = max(end, time + float((frame.duration or 0) * frame.time_base))
         if number >= first and number % step == 0:
-            if frame.is_corrupt:
-                yield Frame(number, time, None, "is damaged")
+            try:
+                if frame.is_corrupt:
+                    raise ImageReadError("is damaged")
+                pixels = _upright(frame, stream, matrix, converter)
+            except ImageReadError as error:
+                yield Frame(number, time, None, str(error))
             else:
-                yield Frame(number, time, _upright(frame, stream, matrix, converter))
+                yield Frame(number, time, pixels)
         number += 1
     if number == 0:
         raise ImageReadError(f"holds no frame that can be decoded{lost}")
@@ -206,9 +211,13 @@ def _matrix_of(frame: Any) -> NDArray[np.int32] | None:
 def _upright(
     frame: Any, stream: Any, matrix: NDArray[np.int32] | None, converter: Any
 ) -> NDArray[np.uint8]:
-    """Return the pixels of a frame as they are shown, (height, width, 3)."""
+    """Return the pixels of a frame as they are shown, (height, width, 3).
+
+    Raises ImageReadError if these are too many: a few bytes say how much they are stretched.
+    """
     ratio = stream.sample_aspect_ratio  # of a pixel's width and height
     width = max(1, round(frame.width * ratio)) if ratio else frame.width
+    check_size(width, frame.height)
     shown = converter.reformat(frame, width=width, height=frame.height, format="rgb24")
     pixels: NDArray[np.uint8] = shown.to_ndarray()
     return pixels if matrix is None else np.ascontiguousarray(_turned(pixels, matrix))

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from emotion_estimators._sklearn import Interval, StrOptions, validate_params
 from emotion_estimators.exceptions import counted
 from emotion_estimators.validation import check_class_prior
+from emotion_estimators.validation.masks import check_unmasked
 
 __all__ = ["adjust_class_prior", "check_probabilities", "estimate_class_prior"]
 
@@ -190,6 +191,7 @@ def estimate_class_prior(
 
 def check_probabilities(owner: str, y_proba: ArrayLike) -> NDArray[Any]:
     """Return probabilities, (n_samples, n_classes), as floats; raise if they are none."""
+    check_unmasked(owner, y_proba=y_proba)
     proba = np.asarray(y_proba)
     if proba.ndim != 2 or 0 in proba.shape or proba.dtype.kind not in "biuf":
         raise ValueError(

@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score, make_scorer
 from sklearn.utils import check_consistent_length
 
 from emotion_estimators._sklearn import Interval, constraints, validate_params
+from emotion_estimators.validation.masks import check_unmasked
 
 __all__ = [
     "draw_bounds",
@@ -88,6 +89,7 @@ def expected_calibration_error(
     >>> round(expected_calibration_error(["happy", "happy", "sad", "sad"], proba), 3)
     0.3
     """
+    check_unmasked("expected_calibration_error", y_true=y_true, y_proba=y_proba)
     classes = np.unique(np.asarray(y_true)) if labels is None else np.asarray(labels)
     proba = np.asarray(y_proba)
     if proba.ndim == 1:
@@ -150,6 +152,7 @@ def macro_average_precision(
     >>> macro_average_precision(Y, [[0.9, 0.2], [0.1, 0.8], [0.7, 0.6]])
     1.0
     """
+    check_unmasked("macro_average_precision", y_true=y_true, y_score=y_score)
     try:
         targets = np.asarray(y_true, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -320,6 +323,7 @@ def _check_probabilities(
     owner: str, y: ArrayLike, probabilities: ArrayLike, classes: ArrayLike
 ) -> tuple[NDArray[np.intp], NDArray[Any]]:
     """Return the column of each true label, (n,), and the probabilities, (n, n_classes)."""
+    check_unmasked(owner, y=y, probabilities=probabilities)
     y, probabilities, classes = np.asarray(y), np.asarray(probabilities), np.asarray(classes)
     if len(y) == 0 or probabilities.shape != (len(y), len(classes)):
         raise ValueError(

@@ -15,8 +15,10 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from inspect import getclosurevars
 from numbers import Integral, Real
 from pathlib import Path
+from types import CodeType, FunctionType, MethodType
 from typing import IO, Any, BinaryIO
 
 import numpy as np
@@ -28,6 +30,7 @@ __all__ = [
     "CHECKPOINT_NAME",
     "VERSIONS",
     "Checkpoints",
+    "code_of",
     "describe",
     "differences",
     "digest",
@@ -61,7 +64,7 @@ def describe(value: Any) -> Any:
 
     Functions and classes are described by their names, partials also by what they are given,
     modules of torch by their parts and weights, other objects by their class and what they hold
-    that is plain. Code is not described.
+    that is plain. Code is not described: see `code_of`.
     """
     if value is None or isinstance(value, (bool, str)):
         return value
@@ -93,6 +96,45 @@ def describe(value: Any) -> Any:
         parts = {name: _described_object(part) for name, part in value.named_modules()}
         return {"parts": parts, "weights": describe(value.state_dict())}
     return _described_object(value)
+
+
+def code_of(value: Any) -> Any:
+    """Return JSON that tells apart functions of one name, such as lambdas; None without any.
+
+    A function is what it says, and the plain values that it takes from around it: an edited one is
+    another, and so it may be under another Python. In classes nothing is looked for.
+    """
+    if isinstance(value, MethodType):
+        value = value.__func__
+    if isinstance(value, FunctionType):
+        try:
+            around = getclosurevars(value)
+            taken = {**around.globals, **around.nonlocals}
+        except ValueError:  # one of them is not there yet
+            taken = {}
+        plain = {name: held for name, held in taken.items() if _is_plain(held)}
+        given = [value.__defaults__ or (), value.__kwdefaults__ or {}]
+        text = json.dumps([_code_text(value.__code__), describe([plain, given])], sort_keys=True)
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    if isinstance(value, partial):
+        value = [value.func, value.args, value.keywords]
+    if isinstance(value, (list, tuple)):
+        value = {str(place): item for place, item in enumerate(value)}
+    if not isinstance(value, Mapping):
+        return None
+    inner = {str(key): code_of(item) for key, item in value.items()}
+    return {key: code for key, code in inner.items() if code is not None} or None
+
+
+def _code_text(code: CodeType) -> list[Any]:
+    """Return what a function does, without where it stands."""
+    constants = [
+        _code_text(item) if isinstance(item, CodeType)
+        else sorted(map(repr, item)) if isinstance(item, frozenset)  # in no order of its own
+        else repr(item)
+        for item in code.co_consts
+    ]  # fmt: skip
+    return [code.co_code.hex(), constants, list(code.co_names)]
 
 
 def _described_object(value: Any) -> Any:

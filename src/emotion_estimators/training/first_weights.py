@@ -17,11 +17,12 @@ from emotion_estimators._untrusted import read_json
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.emotion import EMOTION_NETWORKS, EmotionCNN
 from emotion_estimators.networks.layers import ConvBlock
-from emotion_estimators.networks.onnx.reader import read_onnx_file, stored_arrays
+from emotion_estimators.networks.onnx.reader import data_files, read_onnx_file, stored_arrays
 from emotion_estimators.networks.torch_settings import torch_as_shipped
 from emotion_estimators.training.batches import as_network_input
 from emotion_estimators.training.inference import predicting, restore_network
 from emotion_estimators.weights import fetch_weights, file_sha256
+from emotion_estimators.weights.files import files_sha256
 
 __all__ = ["FirstWeights", "find_first_weights"]
 
@@ -123,7 +124,9 @@ def find_first_weights(owner: str, weights: str | os.PathLike[str]) -> FirstWeig
             f"{path}: its metadata do not have 'network' and 'classes': it is no file that "
             "EmotionCNNClassifier.export_onnx wrote of its own network."
         )
-    return FirstWeights(path, file_sha256(path), network, known["classes"], arrays)
+    # its arrays may lie in files beside it
+    digest = files_sha256((path, *data_files(path, file_sha256(path))))
+    return FirstWeights(path, digest, network, known["classes"], arrays)
 
 
 def _set_normalisation(

@@ -19,6 +19,7 @@ from emotion_estimators.model_selection._iterative_stratification import (
     are_label_sets,
     missing_as_nan,
 )
+from emotion_estimators.validation.masks import check_unmasked
 
 __all__ = ["check_label_sets", "check_positive_weights", "tune_thresholds"]
 
@@ -41,6 +42,7 @@ def check_label_sets(
     """
     if y is None:
         raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
+    check_unmasked(owner, y=y)
     names = None if labels is None else _check_labels(owner, labels)
     if are_label_sets(y):
         sets = [frozenset(item) for item in y]

@@ -14,6 +14,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from emotion_estimators.exceptions import counted
 from emotion_estimators.images.collection import Images
 from emotion_estimators.images.threads import count_threads
+from emotion_estimators.validation.masks import check_unmasked
 
 __all__ = ["Targets", "check_weights", "hold_out", "pixel_pieces", "stack_images"]
 
@@ -50,6 +51,7 @@ def check_weights(
     """
     weights = np.ones(len(codes))
     if sample_weight is not None:
+        check_unmasked(owner, sample_weight=sample_weight)
         weights = check_array(
             sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
         )

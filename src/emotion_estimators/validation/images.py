@@ -35,6 +35,7 @@ from emotion_estimators.images.items import (
 )
 from emotion_estimators.images.loader import ImageLoader
 from emotion_estimators.images.sizes import parse_image_shape, parse_size
+from emotion_estimators.validation.masks import check_unmasked
 
 __all__ = [
     "Images",
@@ -252,6 +253,7 @@ def check_labels(
     """
     if y is None:
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
+    check_unmasked(name, y=y)
     labels = column_or_1d(y, warn=True)
     if labels.dtype.kind == "f":
         assert_all_finite(labels, input_name="y")

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emotion_estimators.exceptions import counted, shorten
 from emotion_estimators.labels import OTHER_VOTES
+from emotion_estimators.validation.masks import check_unmasked
 
 __all__ = ["check_class_prior", "check_votes", "count_votes"]
 
@@ -107,8 +108,7 @@ def count_votes(
     """
     columns = np.asarray(classes).tolist()
     n_classes = len(columns)
-    if np.ma.is_masked(votes):
-        raise ValueError(f"{name} got votes with masked values. Fill them: votes.filled(0).")
+    check_unmasked(name, votes=votes)
     try:
         values = np.asarray(votes)
     except ValueError as error:  # ragged lists

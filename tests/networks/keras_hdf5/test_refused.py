@@ -61,7 +61,10 @@ def write(path, config, weights=None):
     return path
 
 
-DENSE = layer("Dense", "scores", units=2, batch_input_shape=[None, 3])
+DENSE_SETTINGS = {
+    "class_name": "Dense", "name": "scores", "units": 2, "batch_input_shape": [None, 3],
+}  # fmt: skip
+DENSE = layer(**DENSE_SETTINGS)
 INPUT = layer("InputLayer", "images", [], batch_input_shape=[None, 8, 8, 3])
 
 
@@ -87,6 +90,17 @@ def test_sequential_configuration_may_be_a_bare_list(tmp_path, path, with_list):
         config["config"] = config["config"]["layers"]
     other = write(tmp_path / "other.h5", config, WEIGHTS)
     assert read_keras_hdf5(other) == read_keras_hdf5(path)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_activations_under_their_names_in_tensorflow(tmp_path, name):
+    files = [
+        write(
+            tmp_path / f"{said}.h5", sequential(layer(**DENSE_SETTINGS, activation=said)), WEIGHTS
+        )
+        for said in (name, f"{name}_v2")
+    ]
+    assert read_keras_hdf5(files[0]) == read_keras_hdf5(files[1])
 
 
 def test_missing_file_is_an_os_error(tmp_path):
@@ -283,6 +297,7 @@ def test_layer_that_cannot_be_converted(tmp_path, entry, reason):
     [
         ({"data_format": "channels"}, "data_format='channels' cannot be converted; known: chann"),
         ({"data_format": "channels_first", "activation": "softmax"}, "softmax over the columns"),
+        ({"data_format": "channels_first", "activation": "softmax_v2"}, "softmax over the columns"),
         ({"padding": "causal"}, "padding='causal' cannot be converted; known: same, valid"),
         ({"kernel_size": [3, 3, 3]}, "must be one or two whole numbers"),
         ({"strides": [0, 1]}, "'strides' must be a whole number from 1"),
@@ -718,6 +733,35 @@ def test_a_layer_that_adds_too_many_tensors(tmp_path):
     model = functional(INPUT, *sums, layer("Add", "scores", [entry["name"] for entry in sums]))
     with pytest.raises(WeightsError, match="more than 20000 calls of layers"):
         read_keras_hdf5(write(tmp_path / "model.h5", model))
+
+
+def test_more_axes_than_anything_has(tmp_path):
+    # the product of so many numbers takes minutes, and longer for each that is added
+    first = layer("InputLayer", "images", batch_input_shape=[None, 3])
+    wide = layer("Reshape", "x", target_shape=[2**31 - 1] * 500_000)
+    path = write(tmp_path / "model.h5", sequential(first, wide))
+    with pytest.raises(WeightsError, match="'target_shape' has 500000 entries, more than 16 axes"):
+        read_keras_hdf5(path)
+    deep = layer("InputLayer", "images", batch_input_shape=[None, *[2**31 - 1] * 500_000])
+    path = write(tmp_path / "model.h5", sequential(deep, layer("Flatten", "x")))
+    with pytest.raises(WeightsError, match="'batch_input_shape' has 500001 entries"):
+        read_keras_hdf5(path)
+
+
+def test_more_outputs_than_anything_has(tmp_path):
+    path = write(tmp_path / "model.h5", functional(INPUT, outputs=["images"] * 300_000))
+    with pytest.raises(WeightsError, match="'output_layers' has 300000 entries, more than 1000"):
+        read_keras_hdf5(path)
+
+
+def test_models_in_a_model_and_calls_are_counted_once(tmp_path):
+    # each model against each call would be hundreds of millions of comparisons
+    inner = functional(INPUT, outputs=["images"])
+    models = [{**inner, "name": f"m{i}", "inbound_nodes": []} for i in range(4_000)]
+    calls = [[["images", 0, 0, {}]]] * 100_000
+    many = {**relu("many", "images"), "inbound_nodes": calls}
+    path = write(tmp_path / "model.h5", functional(INPUT, *models, many, outputs=["many"]))
+    assert read_keras_hdf5(path)
 
 
 def test_a_version_of_many_digits(path):

@@ -146,14 +146,25 @@ def test_hdf5_under_the_name_of_an_archive(saved):
     np.testing.assert_equal(run(saved / "whole.keras")[1], run(saved / "archive.keras")[1])
 
 
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_inputs_and_outputs_by_name(keras, tmp_path, suffix):
+    images = keras.Input((4,), name="images")
+    path = tmp_path / f"model.{suffix}"
+    scores = keras.layers.Dense(2, name="dense")(images)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # HDF5 is a legacy format of Keras
+        keras.Model({"images": images}, {"scores": scores}).save(path)
+    assert read_keras_hdf5(path)
+
+
 def test_outputs_that_are_called_alike(keras, tmp_path):
     images = keras.Input((4,))
     shared = keras.layers.Dense(2, name="shared")
     path = tmp_path / "model.keras"
-    keras.Model(images, [shared(images), shared(keras.layers.Activation("relu")(images))]).save(
-        path
-    )
-    assert read_keras_hdf5(path).output_shapes == {"shared": (2,), "shared_1": (2,)}
+    others = [shared(keras.layers.Activation(name)(images)) for name in ("relu", "tanh")]
+    keras.Model(images, [shared(images), *others]).save(path)
+    names = ["shared", "shared_1", "shared_2"]
+    assert read_keras_hdf5(path).output_shapes == dict.fromkeys(names, (2,))
 
 
 def test_an_output_that_is_called_as_the_input(keras, tmp_path):

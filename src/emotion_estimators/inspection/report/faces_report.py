@@ -6,14 +6,14 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from itertools import groupby
 from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 
 from emotion_estimators._files import whole_file
 from emotion_estimators.analysis.columns import BOX
-from emotion_estimators.exceptions import InvalidImagesError
+from emotion_estimators.exceptions import InvalidImagesError, shorten
+from emotion_estimators.images.items import item_path
 from emotion_estimators.images.threads import count_threads, map_in_threads
 from emotion_estimators.inspection.report.about import ABOUT, describe_classifier, write_about
 from emotion_estimators.inspection.report.faces_table import FacesTable
@@ -46,7 +46,7 @@ def write_faces_report(
 
     Parameters
     ----------
-    table : pandas.DataFrame or list of dict
+    table : pandas.DataFrame or iterable of dict, or of lists of dict
         What `~emotion_estimators.analysis.analyze_faces` or
         `~emotion_estimators.analysis.analyze_video` returns, or the rows that
         `~emotion_estimators.analysis.iterate_faces` yields.
@@ -125,24 +125,39 @@ def _records(table: Any) -> tuple[list[str], Rows]:
     if hasattr(table, "to_dict"):
         rows = table.astype(object).where(table.notna(), None).to_dict("records")
         return list(table.columns), rows
-    rows = [
-        {name: None if cell != cell else cell for name, cell in row.items()}  # NaN
-        for row in table
-    ]
+    rows = []
+    for part in table:
+        for row in part if isinstance(part, list) else [part]:
+            if not isinstance(row, Mapping):
+                raise ValueError(
+                    "write_faces_report expected a DataFrame or rows as of iterate_faces, got "
+                    f"{shorten(row)} for a row."
+                )
+            # NaN
+            rows.append({name: None if cell != cell else cell for name, cell in row.items()})
     return list(rows[0] if rows else _NEEDED), rows
 
 
 def _grouped(rows: Rows) -> Iterator[Rows]:
-    """Yield the rows of each photograph, or frame."""
-    groups = groupby(rows, key=lambda row: (row["image"], row["row"]))
-    return (list(group) for _, group in groups)
+    """Yield the rows of each photograph, or frame, in their order, as a table is not once sorted.
+
+    Files come in the order in which they are first named.
+    """
+    places: dict[Any, int] = {}
+    groups: dict[tuple[int, int], Rows] = {}
+    for row in rows:
+        place = places.setdefault(row["image"], len(places))
+        groups.setdefault((place, row["row"]), []).append(row)
+    return (groups[key] for key in sorted(groups))
 
 
 def _find(items: list[Any] | None, row: dict[str, Any]) -> Any:
     """Return the photograph of a row: one of the items, or, without any, its file."""
     if items is None:
         return row["image"]
-    return items[row["row"]] if row["row"] < len(items) else None
+    item = items[row["row"]] if row["row"] < len(items) else None
+    is_other = None not in (name := item_path(item), row["image"]) and name != row["image"]
+    return None if is_other else item
 
 
 def write_report(

@@ -7,11 +7,12 @@ follow the definitions of Keras, which differ between its versions for ``hard_si
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Tensor
 from emotion_estimators.networks.keras_hdf5.settings import Settings
 
-__all__ = ["ACTIVATION_LAYERS", "activate"]
+__all__ = ["ACTIVATION_LAYERS", "activate", "is_softmax"]
 
 # Activations that are one ONNX operator with fixed attributes.
 OPERATORS: dict[str, tuple[str, dict[str, float]]] = {
@@ -29,6 +30,8 @@ OPERATORS: dict[str, tuple[str, dict[str, float]]] = {
     "hard_silu": ("HardSwish", {}),
     "hard_swish": ("HardSwish", {}),
 }
+# Names of functions that TensorFlow 2.0 wrote.
+FUNCTION_NAMES = {"softmax_v2": "softmax", "log_softmax_v2": "log_softmax"}
 KERAS_2_SLOPE = 0.2
 KERAS_3_SLOPE = 1 / 6
 NAMES = sorted(
@@ -41,7 +44,7 @@ def activate(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
 
     Raises WeightsError where the activation is not one of Keras' own that can be converted.
     """
-    name = settings.get("activation", "linear")
+    name = _function(settings)
     if isinstance(name, dict):  # Keras 3 takes an activation layer in the place of a function
         class_name = Settings(settings.where, name).text("class_name")
         if class_name in ACTIVATION_LAYERS:
@@ -65,6 +68,17 @@ def activate(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
         slope = KERAS_3_SLOPE if settings.origin.major >= 3 else KERAS_2_SLOPE
         return graph.elementwise("HardSigmoid", tensor, alpha=slope, beta=0.5)
     return _softmax(graph, tensor, len(tensor.shape), logarithm=name == "log_softmax")
+
+
+def is_softmax(settings: Settings) -> bool:
+    """Whether the activation of a layer mixes the values of an axis."""
+    return _function(settings) in ("softmax", "log_softmax")
+
+
+def _function(settings: Settings) -> Any:
+    """Return what the setting ``activation`` names, in Keras' words."""
+    name = settings.get("activation", "linear")
+    return FUNCTION_NAMES.get(name, name) if isinstance(name, str) else name
 
 
 def _softmax(graph: KerasGraph, tensor: Tensor, axis: int, *, logarithm: bool = False) -> Tensor:

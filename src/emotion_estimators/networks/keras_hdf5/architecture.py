@@ -6,6 +6,7 @@ Imports the neighbours that check settings and translate Keras 1; for `keras_hdf
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
@@ -21,6 +22,7 @@ __all__ = ["KerasLayer", "KerasModel", "modern_layer", "parse_model"]
 MODEL_CLASSES = frozenset({"Sequential", "Model", "Functional"})
 # Models inside models inside models: nobody goes deeper, and Python's stack is finite.
 MAX_NESTING = 16
+MAX_ENDPOINTS = 1000  # inputs, or outputs, of a model
 
 TensorKey = tuple[str, int, int]  # layer name, which call of the layer, which of its outputs
 
@@ -117,7 +119,7 @@ class _Parser:
         return model
 
     def functional(self, config: Any, where: str, depth: int) -> KerasModel:
-        settings = Settings(where, config)
+        settings, _ = _listed(Settings(where, config), "input_layers")
         model = KerasModel(where)
         calls: dict[tuple[str, int], LayerCall] = {}
         by_name: dict[str, KerasLayer] = {}
@@ -135,13 +137,9 @@ class _Parser:
                     call = LayerCall(layer, index, *_operands(node, layer.settings))
                 calls[layer.name, index] = call
         model.inputs = _endpoints(settings, "input_layers")
-        outputs = settings.get("output_layers")
-        if isinstance(outputs, dict):
-            settings = Settings(where, {**config, "output_layers": list(outputs.values())})
+        settings, names = _listed(settings, "output_layers")
         model.outputs = _endpoints(settings, "output_layers")
-        model.output_names = _distinct(
-            outputs if isinstance(outputs, dict) else [name for name, _, _ in model.outputs]
-        )
+        model.output_names = _distinct(names or [name for name, _, _ in model.outputs])
         shifted = _shifted_layers(model, calls)
         calls = {
             key: replace(call, inputs=_unshift(call.inputs, shifted)) for key, call in calls.items()
@@ -169,6 +167,10 @@ class _Parser:
                 f"{here}: is a custom layer of module {module!r}; files are read without running "
                 "code of others, so only Keras' own layers can be converted"
             )
+        origin = self.origin
+        # Keras 1 did not always say its version; Keras itself goes by that, too.
+        if not origin.version and isinstance(config, dict) and "dim_ordering" in config:
+            origin = replace(origin, version="1")
         number = next(self.numbers)
         operation = _operation(entry)
         if operation is not None:
@@ -178,7 +180,7 @@ class _Parser:
             model = self.model(class_name, config, here, depth + 1)
             settings = Settings(here, config if isinstance(config, dict) else {}, self.origin)
             return KerasLayer(name, class_name, number, settings, model)
-        return KerasLayer(name, class_name, number, Settings(here, config, self.origin))
+        return KerasLayer(name, class_name, number, Settings(here, config, origin))
 
 
 def _operation(entry: Mapping[str, Any]) -> str | None:
@@ -279,21 +281,37 @@ def _tensor_key(values: list[Any], settings: Settings) -> TensorKey:
     raise settings.error(f"refers to a tensor by {values!r:.80}; expected [layer, call, output]")
 
 
+def _listed(settings: Settings, key: str) -> tuple[Settings, list[str]]:
+    """Return settings with a list where there may be an object, and the names in that."""
+    value = settings.get(key)
+    if not isinstance(value, dict):
+        return settings, []
+    return settings.changed({key: list(value.values())}), list(value)
+
+
 def _endpoints(settings: Settings, key: str) -> list[TensorKey]:
     values = settings.items(key)
     if values and isinstance(values[0], str):  # Keras 3 does not wrap a single one
         values = [values]
     if not values:
         raise settings.error(f"{key!r} is empty; the model needs at least one")
+    if len(values) > MAX_ENDPOINTS:
+        raise settings.error(f"{key!r} has {len(values)} entries, more than {MAX_ENDPOINTS}")
     return [_tensor_key(v if isinstance(v, list) else [v], settings) for v in values]
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
     """Return names with a number behind those that were there before, as Keras names outputs."""
+    taken: set[str] = set()
+    counts: Counter[str] = Counter()
     given: list[str] = []
     for name in names:
-        number = sum(name == before for before in given)
-        given.append(f"{name}_{number}" if number else name)
+        free = name
+        while free in taken:
+            counts[name] += 1
+            free = f"{name}_{counts[name]}"
+        taken.add(free)
+        given.append(free)
     return given
 
 
@@ -303,11 +321,8 @@ def _shifted_layers(model: KerasModel, calls: dict[tuple[str, int], LayerCall]) 
     tf.keras and Keras 2.2 count the model's own graph as call 0 of it, others do not; every
     call that is written down is referred to, so the highest reference tells which.
     """
-    counted = {
-        layer.name: sum(name == layer.name for name, _ in calls)
-        for layer in model.layers
-        if layer.model is not None
-    }
+    n_calls = Counter(name for name, _ in calls)
+    counted = {layer.name: n_calls[layer.name] for layer in model.layers if layer.model is not None}
     references = [key for call in calls.values() for key in call.inputs] + model.outputs
     return {name for name, index, _ in references if counted.get(name) == index}
 
@@ -352,6 +367,7 @@ CLASS_NAMES = {
     "AtrousConvolution2D": "Conv2D",
     "SeparableConvolution2D": "SeparableConv2D",
     "Container": "Model",
+    "Custom>CastToFloat32": "CastToFloat32",
     "Custom>CustomScaleLayer": "CustomScaleLayer",
     # of TensorFlow 1
     "BatchNormalizationV1": "BatchNormalization",

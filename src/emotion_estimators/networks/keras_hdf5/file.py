@@ -110,10 +110,12 @@ class KerasFile:
     def origin(self) -> Origin:
         """Return which Keras wrote the file."""
         with _damage_reported(self.source):
-            texts = [
-                self._text(name) if name in self._file.attrs else ""
-                for name in ("keras_version", "backend")
-            ]
+            # both where the weights are, and one or both beside the architecture
+            owners = (self._file, self._layers())
+            texts = []
+            for name in ("keras_version", "backend"):
+                owner = next((each for each in owners if name in each.attrs), None)
+                texts.append("" if owner is None else self._text(owner, name))
         return Origin(*texts)
 
     def model_config(self) -> dict[str, Any] | None:
@@ -124,7 +126,7 @@ class KerasFile:
         with _damage_reported(self.source):
             if "model_config" not in self._file.attrs:
                 return None
-            text = self._text("model_config")
+            text = self._text(self._file, "model_config")
         return read_config(text, f"{self.source}: 'model_config'")
 
     def layers_with_weights(self) -> list[str]:
@@ -243,8 +245,8 @@ class KerasFile:
             here = here[step]
         return here
 
-    def _text(self, name: str) -> str:
-        texts = self._texts(self._file, name)
+    def _text(self, owner: h5py.Group, name: str) -> str:
+        texts = self._texts(owner, name)
         if len(texts) != 1:
             raise WeightsError(f"{self.source}: the attribute {name!r} must be one text")
         return texts[0]

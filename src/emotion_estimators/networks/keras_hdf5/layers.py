@@ -11,7 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from emotion_estimators.networks.keras_hdf5.activations import ACTIVATION_LAYERS, activate
+from emotion_estimators.networks.keras_hdf5.activations import (
+    ACTIVATION_LAYERS,
+    activate,
+    is_softmax,
+)
 from emotion_estimators.networks.keras_hdf5.architecture import KerasLayer
 from emotion_estimators.networks.keras_hdf5.convolutions import (
     CONVOLUTION_LAYERS,
@@ -36,7 +40,10 @@ INERT_LAYERS = frozenset(
     {
         "ActivityRegularization",
         "AlphaDropout",
+        "CastToFloat32",  # of AutoKeras
+        "DropConnect",  # this and FixedDropout of the package efficientnet
         "Dropout",
+        "FixedDropout",
         "GaussianDropout",
         "GaussianNoise",
         "Identity",
@@ -136,7 +143,7 @@ def _is_channels_first(layer: KerasLayer, tensor: Tensor) -> bool:
     order = settings.choice("data_format", {"channels_first", "channels_last"}, "channels_last")
     if order == "channels_last" or len(tensor.shape) != 3:
         return False
-    if settings.get("activation") in ("softmax", "log_softmax"):
+    if is_softmax(settings):
         raise settings.error("a softmax over the columns of channels_first cannot be converted")
     return True
 

@@ -16,6 +16,7 @@ from emotion_estimators.networks.keras_hdf5.graph import Shape
 __all__ = ["MAX_INTEGER", "Origin", "Settings"]
 
 MAX_INTEGER = (1 << 31) - 1
+MAX_AXES = 16
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,8 @@ class Settings:
         return self._integer(key, self.get(key, default), minimum)
 
     def integers(self, key: str, *, minimum: int) -> list[int]:
-        """Return a list of whole numbers."""
-        return [self._integer(key, value, minimum) for value in self.items(key)]
+        """Return a list of whole numbers, one for an axis each."""
+        return [self._integer(key, value, minimum) for value in self._axes(key, self.items(key))]
 
     def integers_or_one(self, key: str) -> list[int]:
         """Return whole numbers of at least 1, given as one or as a list; [1] where unsaid."""
@@ -160,7 +161,14 @@ class Settings:
             sizes = sizes[0]
         if not sizes:
             raise self.error(f"{key!r} must name the batch axis, got an empty list")
+        sizes = self._axes(key, sizes)
         return tuple(None if size is None else self._integer(key, size, 1) for size in sizes[1:])
+
+    def _axes(self, key: str, values: list[Any]) -> list[Any]:
+        """Return values of axes, not absurdly many, whose product would take hours."""
+        if len(values) > MAX_AXES:
+            raise self.error(f"{key!r} has {len(values)} entries, more than {MAX_AXES} axes")
+        return values
 
     def _integer(self, key: str, value: Any, minimum: int) -> int:
         is_whole = isinstance(value, int) and not isinstance(value, bool)
