@@ -13,8 +13,8 @@ from typing import Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils import Tags, get_tags
 from sklearn.utils import _safe_indexing as safe_indexing
-from sklearn.utils import get_tags
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -67,6 +67,12 @@ class ImageEstimator(BaseEstimator):
     def _doc_link_template(self) -> str:
         base = _documentation()
         return base and f"{base}/api/generated/{self._doc_link_module}.{{estimator_name}}.html"
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True  # paths
+        return tags
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), _VERSION: __version__}

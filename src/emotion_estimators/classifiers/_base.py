@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators import __version__
@@ -497,9 +497,3 @@ class NetworkClassifier(ClassifierMixin, ImageEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _onnx(self, *, views: bool, stored: str) -> bytes:
         """Return the fitted network as an ONNX file."""
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
-        return tags

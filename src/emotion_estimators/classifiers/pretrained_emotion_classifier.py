@@ -518,8 +518,6 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.target_tags.required = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
         return tags
 
 

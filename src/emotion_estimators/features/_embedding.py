@@ -274,8 +274,6 @@ class BaseEmbedder(TransformerMixin, ImageEstimator, metaclass=ABCMeta):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 

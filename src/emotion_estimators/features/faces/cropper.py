@@ -406,6 +406,4 @@ class FaceCropper(  # type: ignore[call-arg]  # scikit-learn's keyword, whose ty
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
         return tags

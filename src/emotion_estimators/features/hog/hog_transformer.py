@@ -369,7 +369,5 @@ class HOGTransformer(TransformerMixin, ImageEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
