@@ -34,7 +34,6 @@ from emotion_estimators.networks.pool import NetworkPool
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
 from emotion_estimators.training import keras_engine
 from emotion_estimators.training.grey_augmentation import shifted_views
-from emotion_estimators.training.progress import TrainingTask
 
 TINY = {
     "image_size": None,
@@ -655,42 +654,6 @@ def test_a_fit_that_fails_leaves_the_former_one(faces):
         cnn.fit(faces[0][:, ::2, ::2], [0, 1, 2])
     assert vars(cnn) == before
     assert len(cnn.history_) == n_epochs
-
-
-RESUMED = {
-    "edges": TINY,
-    "held out": ORIGINAL | {"validation_fraction": 0.25},
-    "own": TINY | {"network": _functional, "optimizer": keras.optimizers.AdamW},
-}
-
-
-@pytest.mark.parametrize("settings", RESUMED.values(), ids=RESUMED)
-def test_a_stopped_fit_goes_on_bit_for_bit(settings, faces, tmp_path, monkeypatch):
-    settings = settings | {"max_epochs": 4, "checkpoint_dir": tmp_path}
-    whole = EmojiCNNClassifier(**settings | {"checkpoint_dir": None}).fit(*faces)
-    end_epoch = TrainingTask.end_epoch
-    n_epochs = []
-
-    def stopped(task, *args, **kwargs):
-        end_epoch(task, *args, **kwargs)
-        n_epochs.append(len(task.progress.history))
-        if n_epochs == [1, 2]:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(TrainingTask, "end_epoch", stopped)
-    with pytest.raises(KeyboardInterrupt, match="of the 2 that this fit had finished"):
-        EmojiCNNClassifier(**settings).fit(*faces)
-    resumed = EmojiCNNClassifier(**settings, resume=True).fit(*faces)
-    assert n_epochs == [1, 2, 3, 4]
-    _assert_same_weights(resumed, whole)
-    assert resumed.history_ == whole.history_
-    assert resumed.best_epoch_ == whole.best_epoch_
-    again = EmojiCNNClassifier(**settings, resume=tmp_path).fit(*faces)  # it is over
-    assert n_epochs == [1, 2, 3, 4]
-    _assert_same_weights(again, whole)
-    other = EmojiCNNClassifier(**settings | {"learning_rate": 0.02}, resume=tmp_path)
-    with pytest.raises(ValueError, match=r"cannot go on from .*learning_rate="):
-        other.fit(*faces)
 
 
 def test_a_fit_that_a_callback_has_ended_does_not_go_on(faces, tmp_path):

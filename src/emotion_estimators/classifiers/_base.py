@@ -13,19 +13,19 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators import __version__
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
-from emotion_estimators._sklearn import ImageEstimator, fit_context, keep_fitted
+from emotion_estimators._sklearn import ImageEstimator, fit_context, keep_fitted, own_random_state
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.pool import pool
 from emotion_estimators.training.checkpoints import (
     VERSIONS,
     Checkpoints,
     describe,
+    describe_network,
     differences,
     digest,
 )
@@ -75,6 +75,7 @@ class NetworkClassifier(ClassifierMixin, ImageEstimator, metaclass=ABCMeta):
     # Types only: every class assigns its own parameters.
     image_size: Any
     image_shape: Any
+    network: Any
     augmentation: float
     max_epochs: int
     batch_size: Any
@@ -200,7 +201,7 @@ class NetworkClassifier(ClassifierMixin, ImageEstimator, metaclass=ABCMeta):
         owner = type(self).__name__
         classes, codes = check_labels(y, n_samples=n_samples, name=owner)
         class_weight = getattr(self, "class_weight", None)
-        weights = check_weights(owner, sample_weight, class_weight, classes, codes)
+        weights = check_weights(owner, sample_weight, n_samples, class_weight, classes[codes])
         columns = np.eye(len(classes), dtype=np.float32)[codes]
         return Targets(classes, codes, {"labels": columns}, {"labels": weights})
 
@@ -228,7 +229,7 @@ class NetworkClassifier(ClassifierMixin, ImageEstimator, metaclass=ABCMeta):
     ) -> TrainingTask:
         """Return the task of an engine, at the place where it is to begin."""
         owner = type(self).__name__
-        rng = check_random_state(self.random_state)
+        rng = own_random_state(self.random_state)
         train, held_out = self._split(targets, rng)
         seed = int(rng.randint(2**31 - 1))
         pixels = stack_images(images) if getattr(self, "num_workers", 0) == 0 else None
@@ -328,6 +329,14 @@ class NetworkClassifier(ClassifierMixin, ImageEstimator, metaclass=ABCMeta):
                 f"{owner} with another network: {differences(self.architecture_, architecture)}. "
                 "Set warm_start=False to start from scratch."
             )
+
+    def _changed(self, known: Any) -> ValueError:
+        """Return the error of a user's network that is no longer the one that was fitted."""
+        return ValueError(
+            f"{type(self).__name__} was fitted with network={known}, which builds another one now "
+            f"or has been replaced: got network={describe_network(self.network)}. Set it as it "
+            "was, or fit again."
+        )
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class for each image.

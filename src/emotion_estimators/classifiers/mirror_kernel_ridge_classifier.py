@@ -103,8 +103,6 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, ImageEstimator):
 
     Notes
     -----
-    X is what the library takes everywhere, see :class:`~emotion_estimators.HOGTransformer`.
-
     An image is described by the features of itself and of its mirror image; its mirror image
     by the same two, swapped. In the solution of kernel ridge regression on all images and
     mirror images, an image and its mirror image have equal weights. One linear system of
@@ -165,8 +163,8 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, ImageEstimator):
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As `check_images` takes them: arrays (n, h, w) or (n, h, w, 3), paths, rows...
         y : array-like of shape (n_samples,)
             Labels.
 
@@ -220,8 +218,8 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, ImageEstimator):
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
         Returns
         -------
@@ -242,8 +240,8 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, ImageEstimator):
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
         Returns
         -------

@@ -165,11 +165,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
 
     Notes
     -----
-    X is what the library takes everywhere: an array ``(n, height, width)`` or ``(n, height,
-    width, 3)``, uint8 in 0..255 or float in 0..1, RGB; a sequence of paths, encoded bytes, PIL
-    images or arrays of any sizes; or 2-D rows. Images are converted to the colour, resized to
-    the size and scaled to the range that the network wants. They should show one face each,
-    cropped as in the training data.
+    Images are converted to the colour, resized to the size and scaled to the range that the network
+    wants. They should show one face each, cropped as in the training data.
 
     y holds names of the model's classes. Nothing is guessed of integers: which class each
     stands for is what `classes` says. `VotingClassifier`, `StackingClassifier` and
@@ -276,8 +273,9 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes. Of files only the headers are read.
+        X : ndarray, sequence or DataFrame of n images
+            As `check_images` takes them: arrays (n, h, w) or (n, h, w, 3), paths, rows... Of files
+            only the headers are read.
         y : array-like of shape (n_samples,) or None, default=None
             Labels, see Notes.
 
@@ -325,8 +323,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
         Returns
         -------
@@ -349,8 +347,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
         Returns
         -------
@@ -367,8 +365,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
         Returns
         -------
@@ -382,8 +380,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
         y : array-like of shape (n_samples,)
             True labels.
         sample_weight : array-like of shape (n_samples,) or None, default=None

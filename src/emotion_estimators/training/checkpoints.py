@@ -29,6 +29,7 @@ __all__ = [
     "VERSIONS",
     "Checkpoints",
     "describe",
+    "describe_network",
     "differences",
     "digest",
     "fingerprint",
@@ -93,6 +94,15 @@ def describe(value: Any) -> Any:
         parts = {name: _described_object(part) for name, part in value.named_modules()}
         return {"parts": parts, "weights": describe(value.state_dict())}
     return _described_object(value)
+
+
+def describe_network(network: Any) -> Any:
+    """Return JSON that tells a user's network from another, whatever its weights are."""
+    described = describe(network)
+    if isinstance(described, dict) and "parts" in described:  # a module
+        parts = described["parts"]
+        return {"class": parts[""]["class"], "structure": fingerprint(parts)}
+    return described
 
 
 def _described_object(value: Any) -> Any:
