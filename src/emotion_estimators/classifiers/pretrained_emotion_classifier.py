@@ -43,21 +43,7 @@ from emotion_estimators.weights.registry import find_card
 __all__ = ["PretrainedEmotionClassifier", "open_card", "open_classes", "open_output"]
 
 _LOADING_BATCH = 256  # images decoded at once: bounds the working memory
-_MODEL_PARAMETERS = (
-    "model",
-    "output",
-    "precision",
-    "labels",
-    "classes",
-    "class_prior",
-    "image_size",
-    "scaling",
-    "color",
-    "activation",
-    "test_time_augmentation",
-    "device",
-    "verbose",
-)
+_NOT_OF_THE_MODEL = {"image_shape", "batch_size", "n_threads"}  # parameters of its use
 
 
 class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstimator):
@@ -442,7 +428,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
                     image_size=card.image_size,
                     color=card.color,
                 )
-            parameters = {name: getattr(self, name) for name in _MODEL_PARAMETERS}
+            names = self._parameter_constraints.keys() - _NOT_OF_THE_MODEL
+            parameters = {name: getattr(self, name) for name in names}
             return given, load_model(type(self).__name__, **parameters)
 
         def is_current(known: tuple[tuple[Any, ...], FrozenModel]) -> bool:

@@ -21,16 +21,7 @@ from emotion_estimators.validation.label_sets import check_positives
 
 __all__ = ["multilabel_train_test_split"]
 
-_SIZE = [
-    Interval(
-        Real,
-        0.0,
-        1.0,
-        closed="neither",
-    ),
-    Interval(Integral, 1, None, closed="left"),
-    None,
-]
+_SIZE = [Interval(Real, 0, 1, closed="neither"), Interval(Integral, 1, None, closed="left"), None]
 
 
 @validate_params(
