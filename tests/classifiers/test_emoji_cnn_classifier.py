@@ -14,7 +14,6 @@ from joblib import Parallel, delayed
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
-from sklearn.utils.class_weight import compute_sample_weight
 
 pytest.importorskip("scikeras", reason="EmojiCNNClassifier needs scikeras")
 try:
@@ -440,19 +439,6 @@ def test_stops_where_nothing_gets_better(faces, validation_fraction):
     assert cnn.n_iter_ == len(cnn.history_) < 40
 
 
-@pytest.mark.parametrize("class_weight", [{"happy": 3.0, "sad": 0.5}, "balanced"])
-def test_class_weight_is_a_sample_weight(faces, class_weight):
-    X, y = faces[0][8:], faces[1][8:]
-    own = np.linspace(0.5, 2, len(y))
-    by_class = EmojiCNNClassifier(**TINY, class_weight=class_weight).fit(X, y, own)
-    weights = own * compute_sample_weight(class_weight, y)
-    by_sample = EmojiCNNClassifier(**TINY).fit(X, y, sample_weight=10 * weights)
-    # weights are divided by their mean, so the factor 10 is gone but for rounding
-    assert_allclose(by_class.predict_proba(X), by_sample.predict_proba(X), rtol=0, atol=1e-4)
-    plain = EmojiCNNClassifier(**TINY).fit(X, y)
-    assert np.abs(plain.predict_proba(X) - by_class.predict_proba(X)).max() > 1e-3
-
-
 def test_images_of_no_weight_teach_nothing(faces):
     X, y = faces
     noise = np.where(
@@ -499,15 +485,6 @@ def test_equal_seeds_in_threads(faces, fitted):
     other = EmojiCNNClassifier(**TINY | {"random_state": 1}).fit(*faces)
     kernel = "probabilities/kernel"
     assert np.abs(other.weights_[kernel] - fitted.weights_[kernel]).max() > 1e-2
-
-
-def test_random_state_instance(faces, fitted):
-    rng = np.random.RandomState(0)
-    one = EmojiCNNClassifier(**TINY | {"random_state": rng}).fit(*faces)
-    other = EmojiCNNClassifier(**TINY | {"random_state": rng}).fit(*faces)
-    _assert_same_weights(one, fitted)
-    kernel = "probabilities/kernel"
-    assert not np.array_equal(one.weights_[kernel], other.weights_[kernel])
 
 
 class _Watch(keras.callbacks.Callback):
