@@ -295,7 +295,7 @@ class EmojiCNNClassifier(NetworkClassifier):
                     f"{image_size[1]}."
                 )
             return given
-        settings: dict[str, Any] = {} if given == "edges" else given  # type: ignore[assignment]
+        settings: dict[str, Any] = {} if given == "edges" else given
         if not isinstance(settings, dict) or not settings.keys() <= _EDGES.keys():
             raise ValueError(
                 f"{owner} expected network to be 'edges', 'original', a dict with 'filters' or "
@@ -360,7 +360,7 @@ class EmojiCNNClassifier(NetworkClassifier):
         from emotion_estimators.training.keras_engine import build_seeded
 
         return build_seeded(
-            self.network,  # type: ignore[arg-type] # a function, or the architecture is another
+            self.network,  # a function, or the architecture is another
             tuple(architecture["image_size"]),
             architecture["n_outputs"],
             owner=type(self).__name__,

@@ -463,8 +463,7 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
         if isinstance(network, dict) and _GIVEN in network:
             self._check_given(network[_GIVEN])
             network = self.network
-        n_features = self.weights_["head.0.weight"].shape[1]
-        return make_network(network, architecture, n_features=n_features)
+        return make_network(network, architecture, self.weights_["head.0.weight"].shape[1])
 
     def _is_own(self) -> bool:
         """Return whether the network is one of this library."""
@@ -588,7 +587,8 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
         predicted = self.predict(X)
         _, targets = check_label_sets(type(self).__name__, y, len(predicted), self.classes_)
         is_right = ((predicted == targets) | np.isnan(targets)).all(axis=1)
-        return float(np.average(is_right, weights=sample_weight))
+        weights = None if sample_weight is None else np.asarray(sample_weight)
+        return float(np.average(is_right, weights=weights))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -118,7 +118,7 @@ def make_backbone(
     if is_of_timm(network):
         timm = import_optional("timm", extra="timm", needed_by=repr(network))
         name = network.removeprefix(_PREFIX)
-        module = timm.create_model(name, pretrained=weights == TIMM, num_classes=0)
+        module: nn.Module = timm.create_model(name, pretrained=weights == TIMM, num_classes=0)
     elif isinstance(network, str):
         module = BACKBONES[network](image_size)
     elif isinstance(network, Mapping):

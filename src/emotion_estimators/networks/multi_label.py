@@ -42,7 +42,7 @@ def first_network(
 
 
 def make_network(
-    network: Any, architecture: Mapping[str, Any], *, n_features: int
+    network: Any, architecture: Mapping[str, Any], n_features: int
 ) -> MultiLabelNetwork:
     """Return a network of this architecture, whose weights are then replaced."""
     return MultiLabelNetwork(
