@@ -26,6 +26,7 @@ __all__ = [
     "CutOffError",
     "NotThereError",
     "cache_folder",
+    "check_address",
     "download",
     "is_offline",
     "passes",
@@ -101,6 +102,15 @@ def readable_address(url: str) -> str:
         netloc=f"***{user}{host}" if user else host, query="***" * bool(parts.query), fragment=""
     ).geturl()
     return _printable(shown if host else re.sub(".*@", "***@", shown))
+
+
+def check_address(owner: str, argument: str, url: str) -> None:
+    """Raise ValueError unless an address is one of the web."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(
+            f"{owner} expected {argument} to begin with http:// or https://, got "
+            f"{readable_address(url)!r}."
+        )
 
 
 def download(

@@ -13,8 +13,8 @@ from typing import Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils import _safe_indexing as safe_indexing
-from sklearn.utils import get_tags
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -42,6 +42,7 @@ __all__ = [
     "get_feature_names",
     "indicator_targets",
     "keep_fitted",
+    "own_random_state",
     "safe_indexing",
     "train_test_sizes",
     "validate_data",
@@ -67,6 +68,12 @@ class ImageEstimator(BaseEstimator):
     def _doc_link_template(self) -> str:
         base = _documentation()
         return base and f"{base}/api/generated/{self._doc_link_module}.{{estimator_name}}.html"
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True  # paths
+        return tags
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), _VERSION: __version__}
@@ -194,6 +201,15 @@ def keep_fitted(error: BaseException, note: str) -> None:
     """
     error.add_note(note)
     setattr(error, _KEEPS_FITTED, True)
+
+
+def own_random_state(random_state: Any) -> np.random.RandomState:
+    """Return what ``check_random_state`` gives, but for None a state of its own.
+
+    scikit-learn's would be NumPy's global one, which nothing here uses or changes.
+    """
+    given = np.random.RandomState() if random_state is None else random_state
+    return cast("np.random.RandomState", check_random_state(given))
 
 
 def wants_pandas(transformer: Any) -> bool:

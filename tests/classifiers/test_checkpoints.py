@@ -239,7 +239,10 @@ def _own_keras_model(image_size, n_classes):
 def lightning_multilabel():
     pytest.importorskip("pytorch_lightning", reason="LightningMultiLabelClassifier needs Lightning")
     import torch
+    from pytorch_lightning import Callback
     from torch import nn
+
+    from emotion_estimators.training.losses import focal_loss
 
     X, y = draw(40, (12, 14, 3))
     Y = np.stack([y == "bright", np.arange(40) % 3 == 0], axis=1).astype(int)
@@ -277,11 +280,21 @@ def lightning_multilabel():
             "pos_weight": ({"pos_weight": {0: 3}}, "pos_weight=None"),
             "network": ({"network": {"widths": (5, 8)}}, r"architecture\.network\.widths=\[4, 8\]"),
             "trainer": ({"trainer": {"accumulate_grad_batches": 2}}, "trainer"),
+            "own network": ({"network": own}, r"architecture\.network\.given=None"),
+            "partial loss": (
+                {"loss": partial(focal_loss, gamma=3)},
+                r"loss='bce' \(now .*losses\.focal_los",
+            ),
+            "labels": ({"labels": ["a", "b"]}, "other classes"),
+            "workers": ({"num_workers": 1}, r"num_workers='0' \(now 'above 0'\)"),
+            "size": ({"image_size": 10}, r"architecture\.image_size=\[12, 14\].*other images"),
+            "callbacks": ({"callbacks": [Callback()]}, "callbacks="),
         },
         free={
             "test_time_augmentation": True,
             "threshold": 0.1,
             "trainer": {"log_every_n_steps": 7},
+            "image_shape": (12, 14, 3),
             "device": "auto",
         },
     )
@@ -502,11 +515,14 @@ def test_another_training_is_refused_with_what_differs(case, tmp_path):
 def test_a_fit_without_a_seed_goes_on_unless_it_was_over(tmp_path):
     case = emotion_cnn()
     settings = {"random_state": None, "checkpoint_dir": tmp_path}
+    _, *state = np.random.get_state()  # noqa: NPY002
     net = stopped(case.make(**settings), case.X, case.y)
     nets = [case.make(**settings, resume=True).fit(case.X, case.y) for _ in range(2)]
     assert nets[0].history_[:2] == net.history_
     assert nets[1].history_[0] != nets[0].history_[0]  # the first was over: another seed
     assert nets[0].n_iter_ == nets[1].n_iter_ == 4
+    for before, now in zip(state, np.random.get_state()[1:], strict=True):  # noqa: NPY002
+        assert_array_equal(now, before)  # NumPy's global state is nobody's seed
 
 
 def test_a_search_shares_a_folder(tmp_path):

@@ -14,7 +14,6 @@ from joblib import Parallel, delayed
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
-from sklearn.utils.class_weight import compute_sample_weight
 
 pytest.importorskip("scikeras", reason="EmojiCNNClassifier needs scikeras")
 try:
@@ -34,7 +33,6 @@ from emotion_estimators.networks.pool import NetworkPool
 from emotion_estimators.testing import check_sklearn_estimator, parametrize_with_image_checks
 from emotion_estimators.training import keras_engine
 from emotion_estimators.training.grey_augmentation import shifted_views
-from emotion_estimators.training.progress import TrainingTask
 
 TINY = {
     "image_size": None,
@@ -441,19 +439,6 @@ def test_stops_where_nothing_gets_better(faces, validation_fraction):
     assert cnn.n_iter_ == len(cnn.history_) < 40
 
 
-@pytest.mark.parametrize("class_weight", [{"happy": 3.0, "sad": 0.5}, "balanced"])
-def test_class_weight_is_a_sample_weight(faces, class_weight):
-    X, y = faces[0][8:], faces[1][8:]
-    own = np.linspace(0.5, 2, len(y))
-    by_class = EmojiCNNClassifier(**TINY, class_weight=class_weight).fit(X, y, own)
-    weights = own * compute_sample_weight(class_weight, y)
-    by_sample = EmojiCNNClassifier(**TINY).fit(X, y, sample_weight=10 * weights)
-    # weights are divided by their mean, so the factor 10 is gone but for rounding
-    assert_allclose(by_class.predict_proba(X), by_sample.predict_proba(X), rtol=0, atol=1e-4)
-    plain = EmojiCNNClassifier(**TINY).fit(X, y)
-    assert np.abs(plain.predict_proba(X) - by_class.predict_proba(X)).max() > 1e-3
-
-
 def test_images_of_no_weight_teach_nothing(faces):
     X, y = faces
     noise = np.where(
@@ -500,15 +485,6 @@ def test_equal_seeds_in_threads(faces, fitted):
     other = EmojiCNNClassifier(**TINY | {"random_state": 1}).fit(*faces)
     kernel = "probabilities/kernel"
     assert np.abs(other.weights_[kernel] - fitted.weights_[kernel]).max() > 1e-2
-
-
-def test_random_state_instance(faces, fitted):
-    rng = np.random.RandomState(0)
-    one = EmojiCNNClassifier(**TINY | {"random_state": rng}).fit(*faces)
-    other = EmojiCNNClassifier(**TINY | {"random_state": rng}).fit(*faces)
-    _assert_same_weights(one, fitted)
-    kernel = "probabilities/kernel"
-    assert not np.array_equal(one.weights_[kernel], other.weights_[kernel])
 
 
 class _Watch(keras.callbacks.Callback):
@@ -655,42 +631,6 @@ def test_a_fit_that_fails_leaves_the_former_one(faces):
         cnn.fit(faces[0][:, ::2, ::2], [0, 1, 2])
     assert vars(cnn) == before
     assert len(cnn.history_) == n_epochs
-
-
-RESUMED = {
-    "edges": TINY,
-    "held out": ORIGINAL | {"validation_fraction": 0.25},
-    "own": TINY | {"network": _functional, "optimizer": keras.optimizers.AdamW},
-}
-
-
-@pytest.mark.parametrize("settings", RESUMED.values(), ids=RESUMED)
-def test_a_stopped_fit_goes_on_bit_for_bit(settings, faces, tmp_path, monkeypatch):
-    settings = settings | {"max_epochs": 4, "checkpoint_dir": tmp_path}
-    whole = EmojiCNNClassifier(**settings | {"checkpoint_dir": None}).fit(*faces)
-    end_epoch = TrainingTask.end_epoch
-    n_epochs = []
-
-    def stopped(task, *args, **kwargs):
-        end_epoch(task, *args, **kwargs)
-        n_epochs.append(len(task.progress.history))
-        if n_epochs == [1, 2]:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(TrainingTask, "end_epoch", stopped)
-    with pytest.raises(KeyboardInterrupt, match="of the 2 that this fit had finished"):
-        EmojiCNNClassifier(**settings).fit(*faces)
-    resumed = EmojiCNNClassifier(**settings, resume=True).fit(*faces)
-    assert n_epochs == [1, 2, 3, 4]
-    _assert_same_weights(resumed, whole)
-    assert resumed.history_ == whole.history_
-    assert resumed.best_epoch_ == whole.best_epoch_
-    again = EmojiCNNClassifier(**settings, resume=tmp_path).fit(*faces)  # it is over
-    assert n_epochs == [1, 2, 3, 4]
-    _assert_same_weights(again, whole)
-    other = EmojiCNNClassifier(**settings | {"learning_rate": 0.02}, resume=tmp_path)
-    with pytest.raises(ValueError, match=r"cannot go on from .*learning_rate="):
-        other.fit(*faces)
 
 
 def test_a_fit_that_a_callback_has_ended_does_not_go_on(faces, tmp_path):

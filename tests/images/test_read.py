@@ -720,16 +720,3 @@ def test_a_pil_image_that_several_threads_load_comes_out_whole_in_each():
         with ThreadPoolExecutor(8) as pool:
             for image in pool.map(read_image, images):
                 assert_array_equal(image, pixels)
-
-
-def test_the_lock_of_pil_images_is_free_in_a_forked_child():
-    read._pil_lock.acquire()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
-            child = os.fork()
-        if child == 0:
-            os._exit(0 if read._pil_lock.acquire(blocking=False) else 1)
-        assert os.waitpid(child, 0)[1] == 0
-    finally:
-        read._pil_lock.release()

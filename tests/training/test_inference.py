@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="predictions run in torch")
 import torch
 
 from emotion_estimators.networks.emotion import EmotionCNN
-from emotion_estimators.training.inference import class_probabilities, load_weights, restore_network
+from emotion_estimators.training.inference import class_probabilities, restore_network
 
 # as by default, where convolutions are large enough to be split among threads
 ARCHITECTURE = {"n_classes": 7, "stem_width": 32, "widths": [48, 96, 192], "n_blocks": [0, 1, 1]}
@@ -93,12 +93,3 @@ def test_a_network_of_others_is_built_and_filled(weights):
     assert torch.equal(torch.get_rng_state(), state)
     for name, tensor in network.state_dict().items():
         assert_array_equal(tensor.numpy(), weights[name])
-
-
-def test_loading_replaces_the_weights_of_a_network(weights):
-    network = EmotionCNN(**ARCHITECTURE).train()
-    place = network.head.weight.data_ptr()
-    assert load_weights(network, weights) is network
-    assert network.head.weight.data_ptr() == place
-    assert not network.training
-    assert_array_equal(network.head.weight.detach().numpy(), weights["head.weight"])

@@ -9,20 +9,20 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from emotion_estimators.training.targets import (
     Targets,
+    check_positive_weights,
     check_weights,
     hold_out,
     pixel_pieces,
     stack_images,
 )
-from emotion_estimators.validation import check_images, check_labels
+from emotion_estimators.validation import check_images
 
 
 def test_weights():
     y = np.array(["a", "b", "b", "b"])
-    classes, codes = check_labels(y, n_samples=4)
-    assert check_weights("Net", None, None, classes, codes).tolist() == [1, 1, 1, 1]
+    assert check_weights("Net", None, 4).tolist() == [1, 1, 1, 1]
     for class_weight in ("balanced", {"a": 5, "b": 0}):
-        got = check_weights("Net", [1, 2, 3, 0], class_weight, classes, codes)
+        got = check_weights("Net", [1, 2, 3, 0], 4, class_weight, y)
         expected = compute_sample_weight(class_weight, y) * [1, 2, 3, 0]
         assert_allclose(got, expected / expected.mean())
 
@@ -39,9 +39,8 @@ def test_weights():
     ],
 )
 def test_bad_weights(sample_weight, class_weight, match):
-    classes, codes = check_labels(["a", "b", "a"], n_samples=3)
     with pytest.raises(ValueError, match=match):
-        check_weights("Net", sample_weight, class_weight, classes, codes)
+        check_weights("Net", sample_weight, 3, class_weight, np.array(["a", "b", "a"]))
 
 
 def _targets(codes):
@@ -112,3 +111,18 @@ def test_hold_out_of_label_sets_keeps_their_shares():
     assert len(held_out) == 50
     # one image more or less for each label
     assert_allclose(columns[held_out].mean(axis=0), columns.mean(axis=0), atol=1 / 50)
+
+
+def test_positive_weights():
+    targets = np.array([[1, 0, 0], [0, 0, 1], [0, 0, 1], [0, np.nan, np.nan]], dtype=np.float32)
+    labels = np.array(["a", "b", "c"])
+    assert check_positive_weights("net", None, targets, labels) is None
+    assert check_positive_weights("net", "balanced", targets, labels).tolist() == [3, 1, 0.5]
+    assert check_positive_weights("net", 2, targets, labels).tolist() == [2, 2, 2]
+    assert check_positive_weights("net", [1, 2, 3], targets, labels).tolist() == [1, 2, 3]
+    assert check_positive_weights("net", {"c": 4}, targets, labels).tolist() == [1, 1, 4]
+    for bad in ([1, 2], [1, 2, -1], [1, 2, np.nan]):
+        with pytest.raises(ValueError, match="a positive number, or one for each of 3 labels"):
+            check_positive_weights("net", bad, targets, labels)
+    with pytest.raises(ValueError, match=r"pos_weight for \['d'\], which are not among"):
+        check_positive_weights("net", {"d": 4}, targets, labels)

@@ -10,9 +10,9 @@ from emotion_estimators.metrics import (
     macro_average_precision,
     measure_probabilities,
 )
-from emotion_estimators.training.label_sets import check_label_sets
 from emotion_estimators.training.targets import check_weights
 from emotion_estimators.validation import check_labels
+from emotion_estimators.validation.label_sets import check_label_sets
 
 LABELS = np.ma.masked_array(["a", "b", "a"], mask=[0, 1, 0])
 NUMBERS = np.ma.masked_array([1.0, 0.0, 1.0], mask=[0, 1, 0])
@@ -25,7 +25,7 @@ CLASSES, CODES = np.array(["a", "b"]), np.array([0, 1, 0])
     [
         (lambda: check_labels(LABELS, n_samples=3, name="Any"), "y"),
         (lambda: check_label_sets("Any", MATRIX > 0, 3), "y"),
-        (lambda: check_weights("Any", NUMBERS, None, CLASSES, CODES), "sample_weight"),
+        (lambda: check_weights("Any", NUMBERS, 3), "sample_weight"),
         (lambda: measure_probabilities(LABELS, MATRIX.data, CLASSES), "y"),
         (lambda: measure_probabilities(LABELS.data, MATRIX, CLASSES), "probabilities"),
         (lambda: expected_calibration_error(LABELS.data, MATRIX), "y_proba"),

@@ -13,13 +13,12 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators import __version__
 from emotion_estimators._files import whole_file
 from emotion_estimators._optional import import_optional
-from emotion_estimators._sklearn import ImageEstimator, fit_context, keep_fitted
+from emotion_estimators._sklearn import ImageEstimator, fit_context, keep_fitted, own_random_state
 from emotion_estimators.images.threads import count_threads
 from emotion_estimators.networks.pool import pool
 from emotion_estimators.training.checkpoints import (
@@ -27,6 +26,7 @@ from emotion_estimators.training.checkpoints import (
     Checkpoints,
     code_of,
     describe,
+    describe_network,
     differences,
     digest,
 )
@@ -76,6 +76,7 @@ class NetworkClassifier(ClassifierMixin, ImageEstimator, metaclass=ABCMeta):
     # Types only: every class assigns its own parameters.
     image_size: Any
     image_shape: Any
+    network: Any
     augmentation: float
     max_epochs: int
     batch_size: Any
@@ -201,7 +202,7 @@ class NetworkClassifier(ClassifierMixin, ImageEstimator, metaclass=ABCMeta):
         owner = type(self).__name__
         classes, codes = check_labels(y, n_samples=n_samples, name=owner)
         class_weight = getattr(self, "class_weight", None)
-        weights = check_weights(owner, sample_weight, class_weight, classes, codes)
+        weights = check_weights(owner, sample_weight, n_samples, class_weight, classes[codes])
         columns = np.eye(len(classes), dtype=np.float32)[codes]
         return Targets(classes, codes, {"labels": columns}, {"labels": weights})
 
@@ -229,7 +230,7 @@ class NetworkClassifier(ClassifierMixin, ImageEstimator, metaclass=ABCMeta):
     ) -> TrainingTask:
         """Return the task of an engine, at the place where it is to begin."""
         owner = type(self).__name__
-        rng = check_random_state(self.random_state)
+        rng = own_random_state(self.random_state)
         train, held_out = self._split(targets, rng)
         seed = int(rng.randint(2**31 - 1))
         pixels = stack_images(images) if getattr(self, "num_workers", 0) == 0 else None
@@ -330,6 +331,14 @@ class NetworkClassifier(ClassifierMixin, ImageEstimator, metaclass=ABCMeta):
                 f"{owner} with another network: {differences(self.architecture_, architecture)}. "
                 "Set warm_start=False to start from scratch."
             )
+
+    def _changed(self, known: Any) -> ValueError:
+        """Return the error of a user's network that is no longer the one that was fitted."""
+        return ValueError(
+            f"{type(self).__name__} was fitted with network={known}, which builds another one now "
+            f"or has been replaced: got network={describe_network(self.network)}. Set it as it "
+            "was, or fit again."
+        )
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class for each image.
@@ -499,9 +508,3 @@ class NetworkClassifier(ClassifierMixin, ImageEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _onnx(self, *, views: bool, stored: str) -> bytes:
         """Return the fitted network as an ONNX file."""
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
-        return tags

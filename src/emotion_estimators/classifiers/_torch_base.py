@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.classifiers._base import NetworkClassifier
+from emotion_estimators.training.checkpoints import describe_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,6 +66,11 @@ class TorchNetworkClassifier(NetworkClassifier):
         network = self._live(device, lambda: self._restore().to(device))
         return partial(self._answer, network)
 
+    def _check_given(self, known: Any) -> None:
+        """Raise ValueError unless the network that the user gives is the one that was fitted."""
+        if describe_network(self.network) != known:
+            raise self._changed(known)
+
     @abstractmethod
     def _build_fitted(self, architecture: dict[str, Any]) -> nn.Module:
         """Return a network of this architecture, whose weights are then replaced."""
@@ -118,8 +124,8 @@ class TorchNetworkClassifier(NetworkClassifier):
 class SkorchNetworkClassifier(TorchNetworkClassifier):
     """A classifier of one class for each image that skorch trains.
 
-    A new one is one file: a signature, `_architecture`, `_builder`, `_build_fitted`,
-    `_is_own`.
+    A new one is one file: a signature, `_architecture`, `_builder`, `_build_fitted`. The
+    architecture of a network of the user's has an entry "network".
     """
 
     _extra: ClassVar[str] = "torch"
@@ -147,6 +153,10 @@ class SkorchNetworkClassifier(TorchNetworkClassifier):
             max_time=self.max_time,
             shares=self._shares(task),
         )
+
+    def _is_own(self) -> bool:
+        """Return whether the fitted network is one of this library."""
+        return "network" not in self.architecture_
 
     def _shares(self, task: TrainingTask) -> dict[str, float]:
         """Return the shares of the outputs in the loss."""

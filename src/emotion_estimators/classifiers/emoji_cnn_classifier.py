@@ -7,6 +7,7 @@ Imports keras, scikeras and onnxruntime inside functions only, through `training
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -79,7 +80,7 @@ class EmojiCNNClassifier(NetworkClassifier):
         Highest learning rate of the optimizer.
     warmup : float or None, default=0.1
         Share of the training in which the learning rate rises linearly; then it falls to zero as
-        a cosine. None keeps it constant, or leaves it to a callback.
+        a cosine. None keeps it constant, or leaves it to one of `callbacks`.
     weight_decay : float, default=0.01
         L2 penalty on the weights, as the optimizer applies it; 0 is none. Not on biases and
         normalisation.
@@ -96,7 +97,7 @@ class EmojiCNNClassifier(NetworkClassifier):
     validation_fraction : float or None, default=None
         Share of the training images that is held out; the weights of the epoch that is best on
         them are kept. It is stratified where the classes are large enough. None trains on all and
-        keeps the last weights.
+        keeps the last.
     n_iter_no_change : int or None, default=120
         Epochs without improvement after which training stops. Of the held-out part, or of the
         training loss where nothing is held out; None never stops early.
@@ -106,15 +107,17 @@ class EmojiCNNClassifier(NetworkClassifier):
         predictions ten times slower.
     warm_start : bool, default=False
         Begin ``fit`` with the weights of the last one.
-    callbacks : list of keras.callbacks.Callback or None, default=None
-        Callbacks of the wrapped library, copied for each fit. The copies see the network while it
-        is trained; what they learn is read through what they share, such as a list.
+    callbacks : list, tuple or None, default=None
+        Callbacks of the wrapped library, copied for each fit. They are Keras's. The copies see the
+        network while it is trained; what they learn is read through what they share, such as a
+        list.
     checkpoint_dir : str, path-like or None, default=None
         Folder in which the state is written after each epoch, each fit's in
         ``<fingerprint>/last.npz``. None writes nothing.
     resume : bool, str or path-like, default=False
         Go on where an earlier fit was stopped. True goes on where this very fit was, and starts
-        where it was not; a path is taken, or refused with what differs. Callbacks begin again.
+        where it was not; a path, of a checkpoint or its folder, is taken, or refused with what
+        differs. Callbacks begin again.
     n_threads : int or None, default=None
         Threads that work at the same time. They decode files and predict. None is the number of
         CPUs that the process may use, or ``OMP_NUM_THREADS`` where that is less.
@@ -169,9 +172,9 @@ class EmojiCNNClassifier(NetworkClassifier):
     for each fit with ``callbacks``, an ``optimizer`` or a ``network`` of one's own.
 
     ``KeyboardInterrupt`` (Ctrl-C) ends the training and is raised. After at least one epoch the
-    estimator keeps its best weights so far, without a held-out part the last ones, and is fitted;
-    a note of the exception says of which epoch they are. Before, and after any other error, it is
-    as it was.
+    estimator is fitted with its best weights so far, and a note of the exception says of which
+    epoch; the same holds for the OSError of a checkpoint that cannot be written. Before, and after
+    any other error, it is as it was.
 
     Predictions run on ONNX Runtime, which needs no Keras, costs no tracing, and takes one image
     at a time: they do not depend on the other images of X, bit for bit. A network of one's own
@@ -233,8 +236,8 @@ class EmojiCNNClassifier(NetworkClassifier):
         test_time_augmentation: bool = True,
         warm_start: bool = False,
         callbacks: Sequence[Any] | None = None,
-        checkpoint_dir: str | Path | None = None,
-        resume: bool | str | Path = False,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        resume: bool | str | os.PathLike[str] = False,
         n_threads: int | None = None,
         verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
@@ -292,7 +295,7 @@ class EmojiCNNClassifier(NetworkClassifier):
                     f"{image_size[1]}."
                 )
             return given
-        settings: dict[str, Any] = {} if given == "edges" else given  # type: ignore[assignment]
+        settings: dict[str, Any] = {} if given == "edges" else given
         if not isinstance(settings, dict) or not settings.keys() <= _EDGES.keys():
             raise ValueError(
                 f"{owner} expected network to be 'edges', 'original', a dict with 'filters' or "
@@ -357,7 +360,7 @@ class EmojiCNNClassifier(NetworkClassifier):
         from emotion_estimators.training.keras_engine import build_seeded
 
         return build_seeded(
-            self.network,  # type: ignore[arg-type] # a function, or the architecture is another
+            self.network,  # a function, or the architecture is another
             tuple(architecture["image_size"]),
             architecture["n_outputs"],
             owner=type(self).__name__,
@@ -371,20 +374,12 @@ class EmojiCNNClassifier(NetworkClassifier):
 
         known = self.architecture_
         if not _is_own(known) and known["network"] != self._described_network(self.image_size_):
-            raise self._changed()
+            raise self._changed(known["network"]["function"])
         model = self._build(known, seed=0)
         if not _is_own(known) and known["keras"] != keras_config(model):
-            raise self._changed()
+            raise self._changed(known["network"]["function"])
         set_named_weights(model, self.weights_)
         return model
-
-    def _changed(self) -> ValueError:
-        function = self.architecture_["network"]["function"]
-        return ValueError(
-            f"{type(self).__name__} was fitted with network={function}, which builds another one "
-            f"now or has been replaced: got network={self.network!r}. Set it as it was, or fit "
-            "again."
-        )
 
     def _asked(self, n_threads: int) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
         """Return what answers a batch, on ONNX Runtime or else with Keras."""

@@ -5,12 +5,10 @@ Imports torch and skorch inside functions only, through `training` and `networks
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,9 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators._sklearn import HasMethods, Interval, constraints, fit_context
 from emotion_estimators.classifiers._torch_base import SkorchNetworkClassifier
-from emotion_estimators.networks.onnx.network import check_rows
-from emotion_estimators.training.checkpoints import describe, differences
-from emotion_estimators.training.targets import Targets
+from emotion_estimators.training.checkpoints import describe_network, differences
+from emotion_estimators.training.targets import Targets, taught
 from emotion_estimators.validation import check_class_prior, check_votes
 
 if TYPE_CHECKING:
@@ -46,7 +43,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         takes them as they are.
     image_shape : tuple of int or None, default=None
         How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
-    network : str, dict, callable or module, default="small"
+    network : str, dict, torch.nn.Module or callable, default="small"
         Architecture of the network: a name, a dict of settings of the own one, or a function that
         builds it. It may also be a module of torch, which is copied. "small" takes 68 million
         multiplications a face of 48 x 48 px, "large" 170 million: it sees the face at full
@@ -124,7 +121,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         Epochs without improvement after which training stops. Of the held-out part, or of the
         training loss where nothing is held out; None never stops early.
     test_time_augmentation : bool, default=True
-        Average the answers over views of each image. They are itself and its mirror image.
+        Average the answers over views of each image. They are the image and its mirror image.
     callbacks : list, tuple or None, default=None
         Callbacks of the wrapped library, copied for each fit. They are skorch's, see Notes.
     warm_start : bool, default=False
@@ -134,8 +131,9 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         ``<fingerprint>/last.npz``. None writes nothing.
     resume : bool, str or path-like, default=False
         Go on where an earlier fit was stopped. True goes on where this very fit was, and starts
-        where it was not; a path is taken, or refused with what differs. On the CPU, with the same
-        number of threads, the weights are bit for bit those of a fit that was not stopped.
+        where it was not; a path, of a checkpoint or its folder, is taken, or refused with what
+        differs. On the CPU, with the same number of threads, the weights are bit for bit those of
+        a fit that was not stopped.
     device : str, default="auto"
         Where the network runs: "cpu", "cuda", "cuda:1" and so on; "auto" is CUDA if there is a
         device, else the CPU.
@@ -160,7 +158,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         Weights and statistics of the network, by their names in it.
     architecture_ : dict
         Settings with which the network was built; of a network of one's own, what describes it.
-    network_ : module of torch
+    network_ : torch.nn.Module
         The network with these weights, which gives scores of images in 0..1, (n, 1, height,
         width). Built when it is first asked for.
     history_ : list of dict
@@ -218,11 +216,10 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
     anywhere. A network of one's own is built once more by `network`, which must still be the one
     that was fitted.
 
-    ``KeyboardInterrupt`` (Ctrl-C) ends the training and is raised, so that it also ends a search
-    or a pipeline. After at least one epoch the estimator keeps its best weights so far and is
-    fitted, and a note of the exception says of which epoch they are; the same holds for the
-    OSError of a checkpoint that cannot be written. Before, and after any other error, it is as it
-    was.
+    ``KeyboardInterrupt`` (Ctrl-C) ends the training and is raised. After at least one epoch the
+    estimator is fitted with its best weights so far, and a note of the exception says of which
+    epoch; the same holds for the OSError of a checkpoint that cannot be written. Before, and after
+    any other error, it is as it was.
 
     References
     ----------
@@ -297,8 +294,8 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         test_time_augmentation: bool = True,
         callbacks: Sequence[Any] | None = None,
         warm_start: bool = False,
-        checkpoint_dir: str | Path | None = None,
-        resume: bool | str | Path = False,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        resume: bool | str | os.PathLike[str] = False,
         device: str = "auto",
         precision: str = "auto",
         verbose: int = 0,
@@ -444,7 +441,7 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
             return {
                 "n_classes": n_classes,
                 "image_size": list(image_size),
-                "network": _described(self.network),
+                "network": describe_network(self.network),
             }
         from emotion_estimators.networks.emotion import network_settings
 
@@ -544,38 +541,21 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
 
     def _build_fitted(self, architecture: dict[str, Any]) -> nn.Module:
         """Return a network of this architecture; raise ValueError if it is not to be built."""
-        if not self._is_own() and _described(self.network) != architecture["network"]:
-            raise ValueError(
-                f"{type(self).__name__} was fitted with another network than the one that it has "
-                "now, and builds it with that for a prediction. Set the former one, or fit again."
-            )
+        if not self._is_own():
+            self._check_given(architecture["network"])
         return self._build(architecture)
-
-    def _is_own(self) -> bool:
-        """Return whether the fitted network is one of this library."""
-        return "network" not in self.architecture_
 
     def _build(
         self, architecture: dict[str, Any], mean: float = 0.0, std: float = 1.0
     ) -> nn.Module:
         """Return a new network, or the user's."""
-        from torch import nn
-
         from emotion_estimators.networks.emotion import EmotionCNN, StandardizedNetwork
+        from emotion_estimators.networks.given import given_network
 
         if "network" not in architecture:
             return EmotionCNN(**architecture, mean=mean, std=std)
-        network: Any = self.network
-        if isinstance(network, nn.Module):
-            network = copy.deepcopy(network)
-        else:
-            network = network(tuple(architecture["image_size"]), architecture["n_classes"])
-        if not isinstance(network, nn.Module):
-            raise TypeError(
-                f"{type(self).__name__} expected network to build a module of torch, got "
-                f"{type(network).__name__}."
-            )
-        return StandardizedNetwork(network, mean=mean, std=std)
+        size, n_classes = tuple(architecture["image_size"]), architecture["n_classes"]
+        return StandardizedNetwork(given_network(self.network, size, n_classes), mean=mean, std=std)
 
     def _named_outputs(self, network: Any) -> dict[str, Any]:
         """Return the outputs of a file, as `torch_onnx` takes them."""
@@ -605,38 +585,11 @@ class EmotionCNNClassifier(SkorchNetworkClassifier):
         return super()._parts() | weights | ({} if own else {"network": self.network})
 
     def _columns(
-        self,
-        targets: Targets,
-        pixels: NDArray[Any] | None,
+        self, targets: Targets, pixels: NDArray[Any] | None
     ) -> dict[str, NDArray[np.float32]]:
         """Return what all images are to teach, by output: labels and the teacher's share."""
-        teacher, share = self.teacher, self.teacher_weight
-        if teacher is None or share == 0:
+        if self.teacher is None or self.teacher_weight == 0:
             return targets.columns
-        classes = targets.classes
-        known = getattr(teacher, "classes_", None)
-        if known is None or not np.array_equal(known, classes):
-            what = (
-                "one that is not fitted"
-                if known is None
-                else f"one of {np.asarray(known).tolist()}"
-            )
-            raise ValueError(
-                f"{type(self).__name__} expected a fitted teacher of the classes "
-                f"{classes.tolist()}, got {what}. clone, and with it every search and "
-                "cross-validation, leaves a teacher unfitted: pass "
-                "teacher=sklearn.frozen.FrozenEstimator(teacher) there."
-            )
         assert pixels is not None  # noqa: S101 - only classes with num_workers stream them
-        taught = teacher.predict_proba(pixels)  # (n, n_classes)
-        check_rows(taught, (len(pixels), len(classes)), "The teacher")
-        labels = (1 - share) * targets.columns["labels"] + share * taught
-        return targets.columns | {"labels": labels.astype(np.float32)}
-
-
-def _described(network: Any) -> Any:
-    """Return JSON that tells a user's network from another, whatever its weights are."""
-    described = describe(network)
-    if isinstance(described, dict):
-        described = {name: part for name, part in described.items() if name != "weights"}
-    return described
+        labels = taught(type(self).__name__, self.teacher, self.teacher_weight, targets, pixels)
+        return targets.columns | {"labels": labels}

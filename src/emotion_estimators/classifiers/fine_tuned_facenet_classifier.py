@@ -5,9 +5,9 @@ Imports torch and skorch inside functions only, through `training` and `networks
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -89,7 +89,7 @@ class FineTunedFacenetClassifier(SkorchNetworkClassifier):
         Epochs without improvement after which training stops. Of the held-out part, or of the
         training loss where nothing is held out; None never stops early.
     test_time_augmentation : bool, default=False
-        Average the answers over views of each image. They are itself and its mirror image.
+        Average the answers over views of each image. They are the image and its mirror image.
     callbacks : list, tuple or None, default=None
         Callbacks of the wrapped library, copied for each fit. They are skorch's, as for
         `EmotionCNNClassifier`.
@@ -100,8 +100,9 @@ class FineTunedFacenetClassifier(SkorchNetworkClassifier):
         ``<fingerprint>/last.npz``. None writes nothing.
     resume : bool, str or path-like, default=False
         Go on where an earlier fit was stopped. True goes on where this very fit was, and starts
-        where it was not; a path is taken, or refused with what differs. On the CPU, with the same
-        number of threads, the weights are bit for bit those of a fit that was not stopped.
+        where it was not; a path, of a checkpoint or its folder, is taken, or refused with what
+        differs. On the CPU, with the same number of threads, the weights are bit for bit those of
+        a fit that was not stopped.
     device : str, default="auto"
         Where the network runs: "cpu", "cuda", "cuda:1" and so on; "auto" is CUDA if there is a
         device, else the CPU.
@@ -123,7 +124,7 @@ class FineTunedFacenetClassifier(SkorchNetworkClassifier):
         Weights and statistics of the whole network, by their names in it.
     architecture_ : dict
         Parameters with which the network was built.
-    network_ : module of torch
+    network_ : torch.nn.Module
         The network with these weights, which gives scores of images in 0..1, (n, 3, height,
         width). Built when it is first asked for.
     history_ : list of dict
@@ -149,9 +150,8 @@ class FineTunedFacenetClassifier(SkorchNetworkClassifier):
 
     Notes
     -----
-    X is what the library takes everywhere. Training holds all resized images in memory, 77 kB
-    each at 160 x 160 px. The blocks that stay as they are keep the statistics of their batch
-    normalisation, too.
+    Training holds all resized images in memory, 77 kB each at 160 x 160 px. The blocks that stay as
+    they are keep the statistics of their batch normalisation, too.
 
     The same seed gives the same network on the same CPU and number of threads; a CUDA device is
     asked for deterministic convolutions, but that it gives the same twice is untested. The
@@ -163,11 +163,10 @@ class FineTunedFacenetClassifier(SkorchNetworkClassifier):
     `weights` for training only, and what a CUDA device trained loads anywhere. A checkpoint takes
     three to five times as much.
 
-    ``KeyboardInterrupt`` (Ctrl-C) ends the training and is raised, so that it also ends a search
-    or a pipeline. After at least one epoch the estimator keeps its best weights so far and is
-    fitted, and a note of the exception says of which epoch they are; the same holds for the
-    OSError of a checkpoint that cannot be written. Before, and after any other error, it is as it
-    was.
+    ``KeyboardInterrupt`` (Ctrl-C) ends the training and is raised. After at least one epoch the
+    estimator is fitted with its best weights so far, and a note of the exception says of which
+    epoch; the same holds for the OSError of a checkpoint that cannot be written. Before, and after
+    any other error, it is as it was.
 
     References
     ----------
@@ -235,8 +234,8 @@ class FineTunedFacenetClassifier(SkorchNetworkClassifier):
         test_time_augmentation: bool = False,
         callbacks: Sequence[Any] | None = None,
         warm_start: bool = False,
-        checkpoint_dir: str | Path | None = None,
-        resume: bool | str | Path = False,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        resume: bool | str | os.PathLike[str] = False,
         device: str = "auto",
         precision: str = "auto",
         verbose: int = 0,
@@ -318,7 +317,3 @@ class FineTunedFacenetClassifier(SkorchNetworkClassifier):
         from emotion_estimators.networks.facenet.fine_tuned import FineTunedFacenet
 
         return FineTunedFacenet(**architecture)
-
-    def _is_own(self) -> bool:
-        """Return whether the network is one of this library: always."""
-        return True

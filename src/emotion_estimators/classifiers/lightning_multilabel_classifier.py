@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.metadata import version
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,20 +20,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.utils import Tags
 
-from emotion_estimators._sklearn import (
-    Interval,
-    StrOptions,
-    constraints,
-    fit_context,
-)
+from emotion_estimators._sklearn import Interval, StrOptions, constraints, fit_context
 from emotion_estimators.classifiers._torch_base import TorchNetworkClassifier
-from emotion_estimators.training.checkpoints import describe, digest, fingerprint
-from emotion_estimators.training.label_sets import (
-    check_label_sets,
-    check_positive_weights,
-    tune_thresholds,
-)
-from emotion_estimators.training.targets import Targets, check_weights
+from emotion_estimators.training.checkpoints import describe, describe_network
+from emotion_estimators.training.targets import Targets, check_positive_weights, check_weights
+from emotion_estimators.training.thresholds import check_thresholds, tune_thresholds
+from emotion_estimators.validation.label_sets import check_label_sets
+from emotion_estimators.weights import file_sha256
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,13 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LightningMultiLabelClassifier"]
 
-# Settings of a Trainer that change nothing in the result.
-_NOT_DESCRIBED = frozenset(
-    {
-        "default_root_dir", "detect_anomaly", "enable_autolog_hparams", "enable_model_summary",
-        "inference_mode", "log_every_n_steps", "logger", "model_registry", "profiler",
-    }
-)  # fmt: skip
 _GIVEN = "given"  # in an architecture: the network is the user's
 
 
@@ -108,7 +95,7 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
         normalisation.
     warmup : float or None, default=0.1
         Share of the training in which the learning rate rises linearly; then it falls to zero as a
-        cosine. None keeps it constant.
+        cosine. None keeps it constant, or leaves it to one of `callbacks`.
     optimizer : callable or None, default=None
         Optimizer: a class of the wrapped library, or a ``functools.partial`` of one. None is
         ``torch.optim.AdamW``. It is called with groups of weights, which say their
@@ -126,8 +113,8 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
         Epochs without improvement after which training stops. Of the held-out part, or of the
         training loss where nothing is held out; None never stops early.
     test_time_augmentation : bool, default=False
-        Average the answers over views of each image. They are the image and its mirror
-        image; `decision_function` gives the logits of the mean.
+        Average the answers over views of each image. They are the image and its mirror image;
+        `decision_function` gives the logits of the mean.
     device : str, default="auto"
         Where the network runs: "cpu", "cuda", "cuda:1" and so on; "auto" is CUDA if there is a
         device, else the CPU.
@@ -138,9 +125,9 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
     num_workers : int, default=0
         0 decodes all images before the training and holds them in memory, on the CUDA device if
         they fit there. Above 0, so many processes decode them as they are needed.
-    callbacks : list of pytorch_lightning.Callback or None, default=None
-        Callbacks of the wrapped library, copied for each fit. They can watch ``train_loss``,
-        ``valid_loss``, ``valid_average_precision`` and ``learning_rate``.
+    callbacks : list, tuple or None, default=None
+        Callbacks of the wrapped library, copied for each fit. They are Lightning's, and can
+        watch ``train_loss``, ``valid_loss``, ``valid_average_precision`` and ``learning_rate``.
     trainer : dict or None, default=None
         Further parameters of ``pytorch_lightning.Trainer``, such as ``logger``,
         ``accumulate_grad_batches``, or ``{"devices": 2, "strategy": "ddp"}``, see Notes. What has
@@ -150,8 +137,8 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
         ``<fingerprint>/last.npz``. None writes nothing. See Notes.
     resume : bool, str or path-like, default=False
         Go on where an earlier fit was stopped. True goes on where this very fit was, and starts
-        where it was not; the path of a checkpoint, or of the folder that it is in, is taken, or
-        refused if it is of another fit.
+        where it was not; a path, of a checkpoint or its folder, is taken, or refused with what
+        differs.
     warm_start : bool, default=False
         Begin ``fit`` with the weights of the last one.
     verbose : int, default=0
@@ -206,35 +193,31 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
 
     ``threshold="tune"`` learns from the held-out images what probability the scores of each label
     stand for, and takes the threshold where the F1 to be expected is best [3]_. That pays where
-    0.5 is far off: with "focal", "asymmetric", ``pos_weight``, or labels that are often missed.
+    0.5 is far off: with "focal", "asymmetric", ``pos_weight``, after few epochs, or for labels
+    that are often missed.
 
     The same seed gives the same network on the same CPU and number of threads. Global random
     states are neither used nor changed. With a network of this library a prediction does not
     depend on the other images of X, bit for bit on the CPU. The estimator holds arrays, never a
-    live network, but for a module that it is given as ``network``. With a module or a function as
-    ``network``, this must stay what it was in `fit`: predictions need its layers.
+    live network, but for a module given as ``network``; that, or a function, must stay what it was
+    in `fit`: predictions need its layers.
 
     ``KeyboardInterrupt`` (Ctrl-C) ends the training and is raised. After at least one epoch the
     estimator is fitted with its best weights so far, and a note of the exception says of which
-    epoch; before, and after any other failure, it is as it was. Nothing is written unless
-    ``checkpoint_dir``, a logger or a callback asks for it.
+    epoch; the same holds for the OSError of a checkpoint that cannot be written. Before, and after
+    any other error, it is as it was.
 
-    A checkpoint is of one fit only. Its fingerprint holds all that the result depends on: the
-    pixels of the images as the network sees them, labels, weights, the parameters that matter,
-    the split and the seed, the weights of a warm start, the kind of device, and the versions of
-    this library, torch and Lightning. So the fits of a search can share ``checkpoint_dir``:
-    killed and started once more with ``resume=True``, it goes on where it was, also with
-    ``n_jobs=2``, and the results are those of one that was not killed. Another fit's file is
-    refused with what differs, a damaged one by its checksum. To hash the images takes one pass
-    over their pixels; with ``num_workers`` above 0 all of them are decoded once for that. Where
-    ``random_state`` is None, a fit goes on with the seed of the one that was not finished; one
-    that is over is not taken for another. If a checkpoint cannot be written, as on a full disk,
-    OSError is raised, and the best weights so far are kept as at Ctrl-C.
+    A checkpoint is of one fit only, known by all that its result depends on: images, targets,
+    weights, parameters, split, seed, the kind of device, versions. So the fits of a search can
+    share ``checkpoint_dir``, also with ``n_jobs=2``; another fit's file is refused with what
+    differs, a damaged one by its checksum. With ``num_workers`` above 0 all images are decoded
+    once for that. Where ``random_state`` is None, a fit goes on with the seed of the one that was
+    not finished; one that is over is not taken for another.
 
     ``trainer={"devices": 2, "strategy": "ddp"}`` is for scripts only, not for notebooks, joblib or
-    grid searches: Lightning starts the script once more for each further device, with the same
-    arguments, and each process runs all of it. All end with the same fitted estimator; guard what
-    is to happen once with ``if os.environ.get("LOCAL_RANK", "0") == "0"``.
+    grid searches: Lightning starts the script once more for each further device. All processes end
+    with the same fitted estimator; guard what is to happen once with
+    ``if os.environ.get("LOCAL_RANK", "0") == "0"``.
 
     References
     ----------
@@ -353,9 +336,7 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None = None
-    ) -> LightningMultiLabelClassifier:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
         """Train the network.
 
         Parameters
@@ -393,15 +374,13 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
         WeightsError
             If a file of ``weights`` is damaged or of another network.
         """
-        self._fit(X, y, sample_weight)
-        return self
+        return self._fit(X, y, sample_weight)
 
     def _check_targets(self, y: Any, sample_weight: Any, n_samples: int) -> Targets:
         """Return which image has which labels."""
         owner = type(self).__name__
         labels, columns = check_label_sets(owner, y, n_samples, self.labels)
-        no_codes = np.zeros(n_samples, dtype=np.int64)
-        weights = check_weights(owner, sample_weight, None, labels, no_codes)
+        weights = check_weights(owner, sample_weight, n_samples)
         return Targets(labels, None, {"labels": columns}, {"labels": weights})
 
     def _architecture(self, image_size: tuple[int, int], targets: Targets) -> dict[str, Any]:
@@ -416,61 +395,54 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
         check_backbone(owner, self.network, None if self._is_continued() else self.weights)
         choose_device(self.device, needed_by=owner)
         check_positive_weights(owner, self.pos_weight, targets.columns["labels"], targets.classes)
-        if not self._is_tuned():
-            self._fixed_thresholds(len(targets.classes))
-        elif self.validation_fraction is None:
+        fixed = check_thresholds(owner, self.threshold, len(targets.classes))
+        if fixed is None and self.validation_fraction is None:
             raise ValueError(
                 f"{owner} with threshold='tune' needs a held-out part: set validation_fraction."
             )
         if self.batch_size == "auto" and settings.get("devices", 1) > 1:
             raise ValueError(f"{owner} with batch_size='auto' expected devices=1 in trainer.")
+        is_named = isinstance(self.network, (str, Mapping))
         return {
-            "network": self._described_network(),
+            "network": describe(self.network)
+            if is_named
+            else {_GIVEN: describe_network(self.network)},
             "image_size": list(image_size),
             "n_labels": len(targets.classes),
             "head_hidden": self.head_hidden,
         }
 
-    def _described_network(self) -> Any:
-        """Return what a network is built with, or by what the user's is known, as JSON."""
-        if isinstance(self.network, (str, Mapping)):
-            return describe(self.network)
-        found = describe(self.network)
-        if isinstance(found, dict) and "parts" in found:  # a module, whose weights are replaced
-            found = {"class": found["parts"][""]["class"], "structure": fingerprint(found["parts"])}
-        return {_GIVEN: found}
-
     def _parts(self) -> dict[str, Any]:
         """Return what the result depends on beside data and parameters."""
-        from importlib.metadata import version
-
         from emotion_estimators.networks.backbones import is_of_timm
+        from emotion_estimators.training.lightning_engine import describe_trainer
 
         versions = {"pytorch-lightning": version("pytorch-lightning")}
         if is_of_timm(self.network):
             versions["timm"] = version("timm")
         weights = self.weights
         if weights is not None and Path(weights).is_file():
-            weights = digest([np.frombuffer(Path(weights).read_bytes(), np.uint8)])
-        trainer = {k: v for k, v in (self.trainer or {}).items() if k not in _NOT_DESCRIBED}
+            weights = file_sha256(Path(weights))
         return super()._parts() | {
             "libraries": versions,
             "network": describe(self.network),
             "weights": describe(weights),
             "pos_weight": describe(self.pos_weight),
-            "trainer": describe(trainer),
+            "trainer": describe_trainer(self.trainer or {}),
             "num_workers": "0" if self.num_workers == 0 else "above 0",
         }
 
     def _train(self, task: TrainingTask, architecture: dict[str, Any]) -> None:
         """Train with Lightning."""
+        from emotion_estimators.networks.multi_label import first_network
         from emotion_estimators.training.device import choose_device
         from emotion_estimators.training.lightning_engine import train_with_lightning
 
         owner = type(self).__name__
+        weights = self.weights if task.first_weights is None else None
         train_with_lightning(
             task,
-            partial(self._build_first, architecture, task.first_weights),
+            partial(first_network, owner, self.network, architecture, weights=weights),
             device=choose_device(self.device, needed_by=owner),
             precision=self.precision,
             ema_decay=self.ema_decay,
@@ -483,57 +455,15 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
             trainer=self.trainer or {},
         )
 
-    def _build_first(
-        self,
-        architecture: dict[str, Any],
-        first_weights: dict[str, NDArray[Any]] | None,
-        examples: NDArray[Any],
-    ) -> nn.Module:
-        """Return the network with which a training begins; `examples` (n, height, width, 3)."""
-        from emotion_estimators.networks.backbones import (
-            count_features,
-            make_backbone,
-            pixel_scaling,
-        )
-        from emotion_estimators.networks.multi_label import MultiLabelNetwork
-        from emotion_estimators.training.augmentation import pixel_statistics
-        from emotion_estimators.training.inference import load_weights
-
-        size = tuple(architecture["image_size"])
-        weights = self.weights if first_weights is None else None
-        backbone = make_backbone(self.network, size, weights=weights)
-        mean, std = pixel_scaling(backbone) or [
-            values.tolist() for values in pixel_statistics(examples)
-        ]
-        network = MultiLabelNetwork(
-            backbone,
-            n_features=count_features(type(self).__name__, backbone, size),
-            n_labels=architecture["n_labels"],
-            head_hidden=architecture["head_hidden"],
-            mean=mean,
-            std=std,
-        )
-        return network if first_weights is None else load_weights(network, first_weights)
-
     def _build_fitted(self, architecture: dict[str, Any]) -> nn.Module:
         """Return a network of this architecture, whose weights are then replaced."""
-        from emotion_estimators.networks.backbones import make_backbone
-        from emotion_estimators.networks.multi_label import MultiLabelNetwork
+        from emotion_estimators.networks.multi_label import make_network
 
         network = architecture["network"]
         if isinstance(network, dict) and _GIVEN in network:
-            if self._described_network() != network:
-                raise ValueError(
-                    f"{type(self).__name__} was fitted with another network than it has now: set "
-                    f"network to what it was, or fit. It was {network[_GIVEN]}."
-                )
+            self._check_given(network[_GIVEN])
             network = self.network
-        return MultiLabelNetwork(
-            make_backbone(network, tuple(architecture["image_size"])),
-            n_features=self.weights_["head.0.weight"].shape[1],
-            n_labels=architecture["n_labels"],
-            head_hidden=architecture["head_hidden"],
-        )
+        return make_network(network, architecture, self.weights_["head.0.weight"].shape[1])
 
     def _is_own(self) -> bool:
         """Return whether the network is one of this library."""
@@ -552,8 +482,9 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
 
     def _more_fitted(self, fitted: dict[str, Any], task: TrainingTask) -> dict[str, Any]:
         """Return the thresholds; learned, if they are to be, from the held-out images."""
-        if not self._is_tuned():
-            return {"thresholds_": self._fixed_thresholds(len(fitted["classes_"]))}
+        fixed = check_thresholds(type(self).__name__, self.threshold, len(fitted["classes_"]))
+        if fixed is not None:
+            return {"thresholds_": fixed}
         assert task.held_out is not None  # noqa: S101 - `_architecture` asks for it
         trained = copy.copy(self)
         trained.__dict__.update(fitted)
@@ -564,19 +495,6 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
             answers.append(answer(np.stack([task.images.image(row) for row in rows])))
         targets = task.columns["labels"][task.held_out]
         return {"thresholds_": tune_thresholds(expit(np.concatenate(answers)), targets)}
-
-    def _is_tuned(self) -> bool:
-        return isinstance(self.threshold, str)  # "tune", by the parameter constraints
-
-    def _fixed_thresholds(self, n_labels: int) -> NDArray[np.float64]:
-        """Return the threshold of each label, (n_labels,); raise ValueError if they do not fit."""
-        values = np.asarray(self.threshold, dtype=np.float64)
-        if values.shape not in ((), (n_labels,)) or not ((values >= 0) & (values <= 1)).all():
-            raise ValueError(
-                f"{type(self).__name__} expected threshold to be 'tune', or in 0..1 for all or "
-                f"each of {n_labels} labels, got {self.threshold!r}."
-            )
-        return np.broadcast_to(values, n_labels).copy()
 
     def _metadata(self) -> dict[str, str]:
         """Return what stands in an ONNX file beside the network, as JSON."""
@@ -667,8 +585,7 @@ class LightningMultiLabelClassifier(TorchNetworkClassifier):
             Exact match, 0..1.
         """
         predicted = self.predict(X)
-        owner = type(self).__name__
-        _, targets = check_label_sets(owner, y, len(predicted), self.classes_)
+        _, targets = check_label_sets(type(self).__name__, y, len(predicted), self.classes_)
         is_right = ((predicted == targets) | np.isnan(targets)).all(axis=1)
         weights = None if sample_weight is None else np.asarray(sample_weight)
         return float(np.average(is_right, weights=weights))

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import LinAlgError
 from sklearn.base import ClassifierMixin, clone
-from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from emotion_estimators._progress import progress_bar
@@ -104,8 +103,6 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, ImageEstimator):
 
     Notes
     -----
-    X is what the library takes everywhere, see :class:`~emotion_estimators.HOGTransformer`.
-
     An image is described by the features of itself and of its mirror image; its mirror image
     by the same two, swapped. In the solution of kernel ridge regression on all images and
     mirror images, an image and its mirror image have equal weights. One linear system of
@@ -166,8 +163,8 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, ImageEstimator):
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As `check_images` takes them: arrays (n, h, w) or (n, h, w, 3), paths, rows...
         y : array-like of shape (n_samples,)
             Labels.
 
@@ -221,8 +218,8 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, ImageEstimator):
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
         Returns
         -------
@@ -243,8 +240,8 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, ImageEstimator):
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
         Returns
         -------
@@ -274,12 +271,10 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, ImageEstimator):
         )
         scores: NDArray[np.float64] = np.empty((images.n_samples, len(self.classes_)))
         learned = self.features_.astype(np.float64)
-        batches = images.batches(_BATCH, n_threads=count_threads(self.n_threads))
-        n_batches = -(-images.n_samples // _BATCH)
-        bar = progress_bar(
-            batches, desc=type(self).__name__, total=n_batches, is_shown=self.verbose
+        batches = images.batches(
+            _BATCH, n_threads=count_threads(self.n_threads), verbose=bool(self.verbose)
         )
-        for rows, batch in bar:
+        for rows, batch in batches:
             features = np.zeros((_BATCH, learned.shape[1]))
             features[: len(batch)] = (self._describe(batch) - self.mean_) * self.scale_
             kernel = self._kernel(learned, features)  # (n_learned, _BATCH)
@@ -360,12 +355,6 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, ImageEstimator):
                 f"alpha={self.alpha}. Choose a larger alpha."
             ) from error
         return np.ascontiguousarray(solution)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
-        return tags
 
 
 def _mirrored(images: NDArray[Any]) -> NDArray[Any]:

@@ -43,21 +43,7 @@ from emotion_estimators.weights.registry import find_card
 __all__ = ["PretrainedEmotionClassifier", "open_card", "open_classes", "open_output"]
 
 _LOADING_BATCH = 256  # images decoded at once: bounds the working memory
-_MODEL_PARAMETERS = (
-    "model",
-    "output",
-    "precision",
-    "labels",
-    "classes",
-    "class_prior",
-    "image_size",
-    "scaling",
-    "color",
-    "activation",
-    "test_time_augmentation",
-    "device",
-    "verbose",
-)
+_NOT_OF_THE_MODEL = {"image_shape", "batch_size", "n_threads"}  # parameters of its use
 
 
 class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstimator):
@@ -165,11 +151,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
 
     Notes
     -----
-    X is what the library takes everywhere: an array ``(n, height, width)`` or ``(n, height,
-    width, 3)``, uint8 in 0..255 or float in 0..1, RGB; a sequence of paths, encoded bytes, PIL
-    images or arrays of any sizes; or 2-D rows. Images are converted to the colour, resized to
-    the size and scaled to the range that the network wants. They should show one face each,
-    cropped as in the training data.
+    Images are converted to the colour, resized to the size and scaled to the range that the network
+    wants. They should show one face each, cropped as in the training data.
 
     y holds names of the model's classes. Nothing is guessed of integers: which class each
     stands for is what `classes` says. `VotingClassifier`, `StackingClassifier` and
@@ -276,8 +259,9 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes. Of files only the headers are read.
+        X : ndarray, sequence or DataFrame of n images
+            As `check_images` takes them: arrays (n, h, w) or (n, h, w, 3), paths, rows... Of files
+            only the headers are read.
         y : array-like of shape (n_samples,) or None, default=None
             Labels, see Notes.
 
@@ -325,8 +309,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
         Returns
         -------
@@ -349,8 +333,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
         Returns
         -------
@@ -367,8 +351,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
         Returns
         -------
@@ -382,8 +366,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
         y : array-like of shape (n_samples,)
             True labels.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -444,7 +428,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
                     image_size=card.image_size,
                     color=card.color,
                 )
-            parameters = {name: getattr(self, name) for name in _MODEL_PARAMETERS}
+            names = self._parameter_constraints.keys() - _NOT_OF_THE_MODEL
+            parameters = {name: getattr(self, name) for name in names}
             return given, load_model(type(self).__name__, **parameters)
 
         def is_current(known: tuple[tuple[Any, ...], FrozenModel]) -> bool:
@@ -518,8 +503,6 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.target_tags.required = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
         return tags
 
 

@@ -9,10 +9,14 @@ from pathlib import Path
 
 from emotion_estimators._downloads import cache_folder
 
-__all__ = ["EMOJI_FOLDER", "VOTES_FOLDER", "clear_data_home", "get_data_home"]
+__all__ = ["EMOJI_FOLDER", "IF_UNWRITABLE", "VOTES_FOLDER", "clear_data_home", "get_data_home"]
 
 EMOJI_FOLDER = "emoji-data"
 VOTES_FOLDER = "ferplus"
+IF_UNWRITABLE = (
+    "Pass a data_home that can be written, or set EMOTION_ESTIMATORS_CACHE to one, which is "
+    "data_home=None."
+)
 
 
 def get_data_home(data_home: str | os.PathLike[str] | None = None) -> Path:

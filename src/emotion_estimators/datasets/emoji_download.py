@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from emotion_estimators._downloads import (
     CutOffError,
     NotThereError,
+    check_address,
     download,
     is_offline,
     passes,
@@ -22,7 +23,7 @@ from emotion_estimators._downloads import (
 )
 from emotion_estimators._progress import progress_bar
 from emotion_estimators._sklearn import Interval, StrOptions, constraints, validate_params
-from emotion_estimators.datasets._data_home import EMOJI_FOLDER, get_data_home
+from emotion_estimators.datasets._data_home import EMOJI_FOLDER, IF_UNWRITABLE, get_data_home
 from emotion_estimators.datasets._emoji_table import (
     Emoji,
     class_of_row,
@@ -43,10 +44,6 @@ _SIDE = 64  # pixels
 _LARGEST_TABLE, _LARGEST_PICTURE = 1 << 24, 1 << 20  # bytes
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = b"IEND\xaeB`\x82"  # type and checksum of the last chunk, which holds nothing
-_IF_UNWRITABLE = (
-    "Pass a data_home that can be written, or set EMOTION_ESTIMATORS_CACHE to one, which is "
-    "data_home=None."
-)
 
 
 @validate_params(
@@ -170,11 +167,7 @@ def fetch_emoji(
             f"fetch_emoji expected vendor to be of {', '.join(_VENDORS)}, got {unknown[0]!r}."
         )
     base_url = _BASE_URL if base_url is None else base_url
-    if not base_url.startswith(("http://", "https://")):
-        raise ValueError(
-            "fetch_emoji expected base_url to begin with http:// or https://, "
-            f"got {readable_address(base_url)!r}."
-        )
+    check_address("fetch_emoji", "base_url", base_url)
     root = get_data_home(data_home) / EMOJI_FOLDER / _TAG
     server = _Server(base_url.rstrip("/"), root, timeout)
     table = server.get_table(_TABLE_SHA256 if table_sha256 is None else table_sha256)
@@ -246,7 +239,7 @@ class _Server:
             wrong=DownloadError,
             if_unreachable="Check the network, or name a mirror as base_url. What has arrived is "
             "kept: call again to go on.",
-            if_unwritable=_IF_UNWRITABLE,
+            if_unwritable=IF_UNWRITABLE,
             largest=largest,
             timeout=self.timeout,
         )

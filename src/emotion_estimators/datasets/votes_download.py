@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from emotion_estimators._downloads import (
     CutOffError,
+    check_address,
     download,
     is_offline,
     passes,
@@ -18,7 +19,7 @@ from emotion_estimators._downloads import (
 )
 from emotion_estimators._optional import import_optional
 from emotion_estimators._sklearn import Interval, constraints, validate_params
-from emotion_estimators.datasets._data_home import VOTES_FOLDER, get_data_home
+from emotion_estimators.datasets._data_home import IF_UNWRITABLE, VOTES_FOLDER, get_data_home
 from emotion_estimators.datasets.votes_table import read_votes, votes_of_files
 from emotion_estimators.exceptions import DownloadError
 
@@ -119,11 +120,7 @@ def fetch_votes(
     """
     import_optional("pandas", extra="table", needed_by=_OWNER)
     url = _URL if url is None else url
-    if not url.startswith(("http://", "https://")):
-        raise ValueError(
-            f"{_OWNER} expected url to begin with http:// or https://, got "
-            f"{readable_address(url)!r}."
-        )
+    check_address(_OWNER, "url", url)
     path = get_data_home(data_home) / VOTES_FOLDER / _FILE
     check = partial(_check, readable_address(url))
     if not passes(path, check):
@@ -139,8 +136,7 @@ def fetch_votes(
             check=check,
             wrong=DownloadError,
             if_unreachable="Check the network, or name a mirror as url.",
-            if_unwritable="Pass a data_home that can be written, or set EMOTION_ESTIMATORS_CACHE "
-            "to one, which is data_home=None.",
+            if_unwritable=IF_UNWRITABLE,
             size=_SIZE,
             timeout=timeout,
             verbose=bool(verbose),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_estimators._forks import after_fork
+from emotion_estimators._forks import ThreadLock
 
 __all__ = [
     "FOLDER_BYTES",
@@ -53,8 +52,8 @@ class MemoryCache:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
+        self._lock = ThreadLock()
         self.clear()
-        after_fork(self._renew_lock)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -62,7 +61,7 @@ class MemoryCache:
     def lookup(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         """Return the rows that are known, by key; they are not to be written into."""
         known = {}
-        with self._lock:
+        with self._lock.held():
             for key in keys:
                 row = self._rows.get(key)
                 if row is not None:
@@ -72,7 +71,7 @@ class MemoryCache:
 
     def store(self, rows: Mapping[bytes, NDArray[np.float32]]) -> None:
         """Keep copies of rows, and drop the oldest if there are too many."""
-        with self._lock:
+        with self._lock.held():
             for key, row in rows.items():
                 replaced = self._rows.pop(key, None)
                 self._n_bytes -= 0 if replaced is None else replaced.nbytes + _ENTRY
@@ -85,13 +84,9 @@ class MemoryCache:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._renew_lock()
-        self._rows: OrderedDict[bytes, NDArray[Any]] = OrderedDict()
-        self._n_bytes = 0
-
-    def _renew_lock(self) -> None:
-        """Give a forked process a lock of its own; the parent's may be held for ever in it."""
-        self._lock = threading.Lock()
+        with self._lock.held():
+            self._rows: OrderedDict[bytes, NDArray[Any]] = OrderedDict()
+            self._n_bytes = 0
 
 
 _of_this_process = MemoryCache(MEMORY_BYTES)

@@ -165,9 +165,26 @@ class BaseEmbedder(TransformerMixin, ImageEstimator, metaclass=ABCMeta):
     def fit(self, X: Any, y: object = None) -> Self:  # noqa: ARG002
         """Check the parameters, the weights and X; nothing is trained.
 
-        Raises InvalidImagesError if X does not follow the contract; ValueError if a parameter is
-        out of its range, or there are no such weights; WeightsError, OSError if the weights are not
-        available, or are of another network.
+        Parameters
+        ----------
+        X : ndarray, sequence or DataFrame of n images
+            As `check_images` takes them: arrays (n, h, w) or (n, h, w, 3), paths, rows... Of files
+            only the headers are read.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        InvalidImagesError
+            If X does not follow the contract.
+        ValueError
+            If a parameter is out of its range, or there are no such weights.
+        WeightsError, OSError
+            If the weights are not available, or are of another network.
         """
         images = self._check_images(X, is_fit=True)
         self._settings()
@@ -180,12 +197,26 @@ class BaseEmbedder(TransformerMixin, ImageEstimator, metaclass=ABCMeta):
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Return the vectors of images.
 
-        returns (n_samples, n_features_out).
+        Parameters
+        ----------
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
-        Raises InvalidImagesError if X does not follow the contract; MissingDependencyError if a
-        parameter asks for a library that is not installed; ValueError if a parameter is out of its
-        range, or there are no such weights; WeightsError, OSError if the weights are not available,
-        are of another network, or not those of the fit; or the folder of the cache cannot be made.
+        Returns
+        -------
+        vectors : ndarray of shape (n, n_features_out), dtype float32
+
+        Raises
+        ------
+        InvalidImagesError
+            If X does not follow the contract.
+        MissingDependencyError
+            If a parameter asks for a library that is not installed.
+        ValueError
+            If a parameter is out of its range, or there are no such weights.
+        WeightsError, OSError
+            If the weights are not available, are of another network, or not those of the fit; or
+            the folder of the cache cannot be made.
         """
         owner = type(self).__name__
         images = self._check_images(X, is_fit=False)
@@ -229,10 +260,21 @@ class BaseEmbedder(TransformerMixin, ImageEstimator, metaclass=ABCMeta):
     def preprocess(self, X: Any) -> NDArray[np.float32]:
         """Return images as the network gets them: of its colour and size, standardised.
 
-        returns (n_samples, height, width) or (n_samples, height, width, 3).
+        Parameters
+        ----------
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
-        Raises InvalidImagesError if X does not follow the contract; ValueError if a parameter is
-        out of its range.
+        Returns
+        -------
+        images : ndarray of shape (n, height, width) or (n, height, width, 3), dtype float32
+
+        Raises
+        ------
+        InvalidImagesError
+            If X does not follow the contract.
+        ValueError
+            If a parameter is out of its range.
         """
         images = self._check_images(X, is_fit=False)
         batches = images.batches(_LOADED * self.batch_size, n_threads=count_threads(self.n_threads))
@@ -248,7 +290,14 @@ class BaseEmbedder(TransformerMixin, ImageEstimator, metaclass=ABCMeta):
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Name the values of a vector.
 
-        returns (n_features_out,).
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Not used, except that it must match ``feature_names_in_`` where there are any.
+
+        Returns
+        -------
+        names : ndarray of shape (n_features_out,), dtype object
         """
         if hasattr(self, "n_features_in_"):
             check_feature_names_in(self, input_features)
@@ -274,8 +323,6 @@ class BaseEmbedder(TransformerMixin, ImageEstimator, metaclass=ABCMeta):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 

@@ -79,10 +79,8 @@ class EmotionEmbedder(BaseEmbedder):
 
     Notes
     -----
-    X is what the library takes everywhere: an array ``(n, height, width)`` or ``(n, height,
-    width, 3)``, uint8 in 0..255 or float in 0..1, RGB; a sequence of paths, encoded bytes, PIL
-    images or arrays of any sizes; or 2-D rows. Images are taken as grey ones and resized to 48 x
-    48 px. They should show one face each, upright and cropped as `FaceCropper` does.
+    Images are taken as grey ones and resized to 48 x 48 px. They should show one face each, upright
+    and cropped as `FaceCropper` does.
 
     `transform` needs no fit; `fit` checks parameters, X and weights. A vector depends on its image
     alone, not on the others of X. A fitted embedder refuses to go on with other weights, and a

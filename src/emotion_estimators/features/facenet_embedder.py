@@ -99,10 +99,8 @@ class FacenetEmbedder(BaseEmbedder):
 
     Notes
     -----
-    X is what the library takes everywhere: an array ``(n, height, width)`` or ``(n, height,
-    width, 3)``, uint8 in 0..255 or float in 0..1, RGB; a sequence of paths, encoded bytes, PIL
-    images or arrays of any sizes; or 2-D rows. Images should show one face each, cropped with
-    a small margin. Grey ones are taken as RGB of three equal channels.
+    Images should show one face each, cropped with a small margin. Grey ones are taken as RGB of
+    three equal channels.
 
     `transform` needs no fit; `fit` checks parameters, X and weights. A fitted embedder refuses
     to go on with other weights.

@@ -10,7 +10,6 @@ import errno
 import os
 import stat
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from emotion_estimators._forks import after_fork
+from emotion_estimators._forks import ThreadLock
 from emotion_estimators.exceptions import ImageReadError, shorten
 from emotion_estimators.images.color import flatten_alpha
 from emotion_estimators.images.formats import FORMATS, find_reader, format_problem
@@ -137,7 +136,7 @@ def read_image_size(source: ImageSource) -> tuple[int, int]:
     (2, 4)
     """
     if isinstance(source, Image.Image):
-        with _pil_lock, _named_errors():
+        with _pil_lock.held(), _named_errors():
             width, height = source.size
             orientation = _orientation_of(source)
     else:
@@ -154,16 +153,7 @@ def read_image_size(source: ImageSource) -> tuple[int, int]:
 
 # Pillow decodes an open image where it is first used, out of a file object that may be that of
 # other images, and not safely in two threads.
-_pil_lock = threading.RLock()
-
-
-def _renew_lock() -> None:
-    """Give a forked process a lock of its own; the parent's may be held for ever in it."""
-    global _pil_lock
-    _pil_lock = threading.RLock()
-
-
-after_fork(_renew_lock)
+_pil_lock = ThreadLock()
 
 
 def decode_image(source: ImageSource, *, min_side: int | None = None) -> NDArray[np.uint8]:
@@ -173,7 +163,7 @@ def decode_image(source: ImageSource, *, min_side: int | None = None) -> NDArray
     is quicker; its longer side has that many pixels at least. An open PIL image does not.
     """
     if isinstance(source, Image.Image):
-        with _pil_lock, _named_errors():
+        with _pil_lock.held(), _named_errors():
             source.load()  # before the orientation is asked for: Pillow turns TIFF files itself
             tags = getattr(source, "tag_v2", {}) if source.format == "TIFF" else {}
             bits = tags.get(_BITS, (1,))

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import BaseCrossValidator
-from sklearn.utils import check_random_state, indexable
+from sklearn.utils import indexable
 
-from emotion_estimators.model_selection._iterative_stratification import as_positives, stratify
+from emotion_estimators._sklearn import own_random_state
+from emotion_estimators.model_selection._iterative_stratification import stratify
+from emotion_estimators.validation.label_sets import check_positives
 
 __all__ = ["IterativeStratifiedKFold"]
 
@@ -163,7 +165,7 @@ class IterativeStratifiedKFold(BaseCrossValidator):
 
     def _parts(self, X: Any, y: Any) -> NDArray[np.intp]:
         """Return the fold of each row."""
-        positives = as_positives("IterativeStratifiedKFold", y)
+        positives = check_positives("IterativeStratifiedKFold", y)
         if X is not None:
             indexable(X, positives)
         n_samples, n_splits = len(positives), self.get_n_splits()
@@ -185,6 +187,4 @@ class IterativeStratifiedKFold(BaseCrossValidator):
         sizes = [n_samples // n_splits + (fold < n_samples % n_splits) for fold in range(n_splits)]
         if not self.shuffle:
             return stratify(positives, sizes)
-        # check_random_state(None) would hand out NumPy's global state.
-        random = np.random.RandomState() if self.random_state is None else self.random_state
-        return stratify(positives, sizes, check_random_state(random))
+        return stratify(positives, sizes, own_random_state(self.random_state))

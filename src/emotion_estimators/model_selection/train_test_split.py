@@ -6,29 +6,22 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state, indexable
+from sklearn.utils import indexable
 
 from emotion_estimators._sklearn import (
     Interval,
     constraints,
+    own_random_state,
     safe_indexing,
     train_test_sizes,
     validate_params,
 )
-from emotion_estimators.model_selection._iterative_stratification import as_positives, stratify
+from emotion_estimators.model_selection._iterative_stratification import stratify
+from emotion_estimators.validation.label_sets import check_positives
 
 __all__ = ["multilabel_train_test_split"]
 
-_SIZE = [
-    Interval(
-        Real,
-        0.0,
-        1.0,
-        closed="neither",
-    ),
-    Interval(Integral, 1, None, closed="left"),
-    None,
-]
+_SIZE = [Interval(Real, 0, 1, closed="neither"), Interval(Integral, 1, None, closed="left"), None]
 
 
 @validate_params(
@@ -93,12 +86,11 @@ def multilabel_train_test_split(
     >>> len(X_train), len(X_test)
     (30, 10)
     """
-    positives = as_positives("multilabel_train_test_split", Y)
+    positives = check_positives("multilabel_train_test_split", Y)
     inputs = indexable(X, Y, *arrays)
     n_samples = len(positives)
     n_train, n_test = train_test_sizes(n_samples, test_size, train_size)
-    # check_random_state(None) would hand out NumPy's global state.
-    random = np.random.RandomState() if random_state is None else check_random_state(random_state)
+    random = own_random_state(random_state)
     parts = stratify(positives, [n_train, n_test, n_samples - n_train - n_test], random)
     train, test = (random.permutation(np.flatnonzero(parts == part)) for part in (0, 1))
     return [safe_indexing(array, rows) for array in inputs for rows in (train, test)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,6 +15,7 @@ from torch import nn
 from emotion_estimators._downloads import is_offline
 from emotion_estimators._optional import import_optional
 from emotion_estimators.exceptions import WeightsError
+from emotion_estimators.networks.given import given_network
 from emotion_estimators.networks.residual import (
     RESIDUAL_NETWORKS,
     ResidualNetwork,
@@ -118,19 +118,13 @@ def make_backbone(
     if is_of_timm(network):
         timm = import_optional("timm", extra="timm", needed_by=repr(network))
         name = network.removeprefix(_PREFIX)
-        module = timm.create_model(name, pretrained=weights == TIMM, num_classes=0)
+        module: nn.Module = timm.create_model(name, pretrained=weights == TIMM, num_classes=0)
     elif isinstance(network, str):
         module = BACKBONES[network](image_size)
     elif isinstance(network, Mapping):
         module = ResidualNetwork(network, image_size)
     else:
-        # a builder may give one and the same each time
-        module = copy.deepcopy(network if isinstance(network, nn.Module) else network(image_size))
-    if not isinstance(module, nn.Module):
-        raise ValueError(
-            f"network expected to build a torch.nn.Module of an image size, got a "
-            f"{type(module).__name__} from {network!r}."
-        )
+        module = given_network(network, image_size)
     if weights not in (None, TIMM):
         _load_file(module, Path(weights))
     return module.float()

@@ -2,12 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-__all__ = ["MultiLabelNetwork"]
+from emotion_estimators.networks.backbones import count_features, make_backbone, pixel_scaling
+
+__all__ = ["MultiLabelNetwork", "first_network", "make_network"]
+
+
+def first_network(
+    owner: str,
+    network: Any,
+    architecture: Mapping[str, Any],
+    *,
+    weights: str | PathLike[str] | None,
+    statistics: Callable[[], tuple[ArrayLike, ArrayLike]],
+) -> MultiLabelNetwork:
+    """Return the network with which a training begins.
+
+    `statistics` gives mean and deviation of the channels of its pixels, (3,) each, for a backbone
+    that does not say those that it was trained with.
+    """
+    size = tuple(architecture["image_size"])
+    backbone = make_backbone(network, size, weights=weights)
+    mean, std = pixel_scaling(backbone) or statistics()
+    return MultiLabelNetwork(
+        backbone,
+        n_features=count_features(owner, backbone, size),
+        n_labels=architecture["n_labels"],
+        head_hidden=architecture["head_hidden"],
+        mean=mean,
+        std=std,
+    )
+
+
+def make_network(
+    network: Any, architecture: Mapping[str, Any], n_features: int
+) -> MultiLabelNetwork:
+    """Return a network of this architecture, whose weights are then replaced."""
+    return MultiLabelNetwork(
+        make_backbone(network, tuple(architecture["image_size"])),
+        n_features=n_features,
+        n_labels=architecture["n_labels"],
+        head_hidden=architecture["head_hidden"],
+    )
 
 
 class MultiLabelNetwork(nn.Module):
@@ -23,8 +66,8 @@ class MultiLabelNetwork(nn.Module):
         n_features: int,
         n_labels: int,
         head_hidden: int | None,
-        mean: Sequence[float] = (0.0, 0.0, 0.0),
-        std: Sequence[float] = (1.0, 1.0, 1.0),
+        mean: ArrayLike = (0.0, 0.0, 0.0),
+        std: ArrayLike = (1.0, 1.0, 1.0),
     ) -> None:
         super().__init__()
         self.register_buffer("pixel_mean", torch.tensor(mean, dtype=torch.float32).reshape(3, 1, 1))

@@ -32,6 +32,7 @@ __all__ = [
     "Checkpoints",
     "code_of",
     "describe",
+    "describe_network",
     "differences",
     "digest",
     "fingerprint",
@@ -135,6 +136,15 @@ def _code_text(code: CodeType) -> list[Any]:
         for item in code.co_consts
     ]  # fmt: skip
     return [code.co_code.hex(), constants, list(code.co_names)]
+
+
+def describe_network(network: Any) -> Any:
+    """Return JSON that tells a user's network from another, whatever its weights are."""
+    described = describe(network)
+    if isinstance(described, dict) and "parts" in described:  # a module
+        parts = described["parts"]
+        return {"class": parts[""]["class"], "structure": fingerprint(parts)}
+    return described
 
 
 def _described_object(value: Any) -> Any:

@@ -27,7 +27,6 @@ from emotion_estimators.training.torch_state import tensors_of
 __all__ = [
     "class_probabilities",
     "label_scores",
-    "load_weights",
     "padded_input",
     "predicting",
     "restore_network",
@@ -51,13 +50,8 @@ def restore_network(
         # the random numbers of other networks must not be those of a training in another thread
         with seeded(0, torch.device("cpu")):
             network = build()
-    return load_weights(network, weights, assign=is_own)
-
-
-def load_weights(network: Network, weights: Weights, *, assign: bool = False) -> Network:
-    """Give a network its weights, in the place of its own tensors or into them."""
     with torch_as_shipped():
-        network.load_state_dict(tensors_of(weights), assign=assign)
+        network.load_state_dict(tensors_of(weights), assign=is_own)
         module: Any = network.eval()  # torch declares no `memory_format` here
         module.to(memory_format=torch.channels_last)
     return network

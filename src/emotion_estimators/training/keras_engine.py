@@ -10,11 +10,9 @@ import copy
 import json
 import math
 import random
-import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from typing import Any
 
 import keras
@@ -22,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scikeras.wrappers import BaseWrapper
 
-from emotion_estimators._forks import after_fork
+from emotion_estimators._forks import ThreadLock
 from emotion_estimators.networks.pool import pool
 from emotion_estimators.training.grey_augmentation import augment_grey, scaled
 from emotion_estimators.training.progress import TrainingTask, Weights, epoch_score
@@ -134,12 +132,7 @@ def _compiled(model: Any, task: TrainingTask, label_smoothing: float) -> Any:
 def _optimizer(task: TrainingTask) -> Any:
     """Return the optimizer that the user has chosen."""
     assert task.optimizer is not None  # noqa: S101 - asked for only then
-    given = task.optimizer.keywords if isinstance(task.optimizer, partial) else {}
-    for name in {"learning_rate", "weight_decay"} & given.keys():
-        raise ValueError(
-            f"{task.owner} expected an optimizer without {name} of its own, got "
-            f"{name}={given[name]!r}. Pass {name} to {task.owner} instead."
-        )
+    task.check_optimizer({name: name for name in ("learning_rate", "weight_decay")})
     wanted = "a class of keras.optimizers or a functools.partial of one"
     try:
         optimizer = task.optimizer(learning_rate=task.learning_rate, weight_decay=task.weight_decay)
@@ -332,16 +325,7 @@ def _own_random_state(seed: int) -> Iterator[None]:
         yield
 
 
-_building = threading.Lock()
-
-
-def _renew_lock() -> None:
-    """Give a forked process a lock of its own."""
-    global _building
-    _building = threading.Lock()
-
-
-after_fork(_renew_lock)
+_building = ThreadLock()
 
 
 def build_seeded(
@@ -388,7 +372,7 @@ def build_seeded(
 
     # Keras names layers in the order in which a thread makes them, so that in a new one the same
     # function gives the same names; it seeds first weights with Python's random numbers.
-    with _own_random_state(seed), _building, ThreadPoolExecutor(1) as thread:
+    with _own_random_state(seed), _building.held(), ThreadPoolExecutor(1) as thread:
         state = random.getstate()
         random.seed(seed)
         try:

@@ -24,14 +24,15 @@ from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from emotion_estimators._forks import after_fork
+from emotion_estimators._forks import ThreadLock
 from emotion_estimators.metrics import macro_average_precision
-from emotion_estimators.training.augmentation import augment_images
+from emotion_estimators.training.augmentation import augment_images, pixel_statistics
 from emotion_estimators.training.averaging import averaged_model
 from emotion_estimators.training.batches import Batch, ImageSource
+from emotion_estimators.training.checkpoints import describe
 from emotion_estimators.training.device import exact_convolutions, training_dtype
 from emotion_estimators.training.losses import make_loss, masked_mean
-from emotion_estimators.training.optimizer import make_optimizer
+from emotion_estimators.training.optimizer import OWN_SETTINGS, make_optimizer
 from emotion_estimators.training.progress import TrainingTask, epoch_score
 from emotion_estimators.training.schedule import Schedule
 from emotion_estimators.training.seeds import seeded
@@ -45,7 +46,7 @@ from emotion_estimators.training.torch_state import (
     weights_of,
 )
 
-__all__ = ["check_trainer", "device_of_process", "train_with_lightning"]
+__all__ = ["check_trainer", "describe_trainer", "device_of_process", "train_with_lightning"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -63,6 +64,14 @@ _SET_HERE = {
     "reload_dataloaders_every_n_epochs": None, "use_distributed_sampler": None,
     "val_check_interval": None,
 }  # fmt: skip
+
+# Settings of a Trainer that change nothing in the result.
+_WATCHING = frozenset(
+    {
+        "default_root_dir", "detect_anomaly", "enable_autolog_hparams", "enable_model_summary",
+        "inference_mode", "log_every_n_steps", "logger", "model_registry", "profiler",
+    }
+)  # fmt: skip
 
 
 def check_trainer(owner: str, settings: Mapping[str, Any], random_state: Any) -> None:
@@ -109,6 +118,11 @@ def check_trainer(owner: str, settings: Mapping[str, Any], random_state: Any) ->
         )
 
 
+def describe_trainer(settings: Mapping[str, Any]) -> Any:
+    """Return as JSON those settings of a Trainer that may change the result."""
+    return describe({name: value for name, value in settings.items() if name not in _WATCHING})
+
+
 def device_of_process(device: torch.device, n_devices: int) -> torch.device:
     """Return the device that Lightning gives this process where several share the training."""
     if n_devices == 1 or device.type != "cuda":
@@ -119,7 +133,7 @@ def device_of_process(device: torch.device, n_devices: int) -> torch.device:
 
 def train_with_lightning(
     task: TrainingTask,
-    build: Callable[[NDArray[Any]], nn.Module],
+    build: Callable[..., nn.Module],
     *,
     device: torch.device,
     precision: str,
@@ -130,13 +144,14 @@ def train_with_lightning(
     n_workers: int,
     trainer: Mapping[str, Any],
 ) -> None:
-    """Train what `build` makes of examples (n, h, w, 3); tell the task of each epoch.
+    """Train what `build` makes of the statistics of the pixels; tell the task of each epoch.
 
     `pos_weight` (n_labels,).
 
     Raises KeyboardInterrupt at Ctrl-C; MemoryError if CUDA ran out of memory, which says what batch
     size to try; OSError if a checkpoint cannot be written; ValueError if the loss is not finite.
     """
+    task.check_optimizer(OWN_SETTINGS)
     device = device_of_process(device, trainer.get("devices", 1))
     state = task.state
     with (
@@ -146,7 +161,9 @@ def train_with_lightning(
     ):
         source = ImageSource(task, device, n_workers=n_workers)
         examples = source.examples()
-        network = build(examples)
+        network = build(statistics=partial(pixel_statistics, examples))
+        if task.first_weights is not None:
+            network.load_state_dict(tensors_of(task.first_weights))
         dtype = training_dtype(network, examples.shape[3:] + examples.shape[1:3], precision, device)
         module_of_torch: Any = network.train()  # torch declares no `memory_format` here
         module_of_torch.to(device, memory_format=torch.channels_last)
@@ -191,7 +208,7 @@ class _Module(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
-        self.owner, self.losses, self.clip = task.owner, losses, clip
+        self.losses, self.clip = losses, clip
         self.learning_rate, self.weight_decay = task.learning_rate, task.weight_decay
         self.warmup = task.warmup
         self.optimizer = task.optimizer or partial(torch.optim.AdamW, fused=True)
@@ -214,7 +231,6 @@ class _Module(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimizer, with no decay of biases and normalisation, and the schedule."""
         optimizer = make_optimizer(
-            self.owner,
             self.optimizer,
             self.network,
             learning_rate=self.learning_rate,
@@ -222,6 +238,8 @@ class _Module(pl.LightningModule):
         )
         if self.optimizer_state is not None:
             load_optimizer_state(optimizer, self.optimizer_state)
+        if self.warmup is None:  # the rate is constant, and may be another callback's
+            return optimizer
         n_steps = int(self.trainer.estimated_stepping_batches)
         schedule = Schedule(n_steps, warmup=self.warmup)
         scheduler = LambdaLR(optimizer, schedule.rate, last_epoch=self.trainer.global_step - 1)
@@ -498,16 +516,7 @@ def _restore(
 
 
 _LOGGERS = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric")
-_changing = threading.RLock()
-
-
-def _renew_lock() -> None:
-    """Give a forked process a lock of its own; the parent's may be held for ever in it."""
-    global _changing
-    _changing = threading.RLock()
-
-
-after_fork(_renew_lock)
+_changing = ThreadLock()
 
 
 @contextmanager
@@ -522,7 +531,7 @@ def _quiet() -> Iterator[None]:
     in_main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if in_main else None
     try:
-        with _changing, _ignored_warnings(), _only_errors():
+        with _changing.held(), _ignored_warnings(), _only_errors():
             yield
     finally:
         if in_main and handler is not None and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

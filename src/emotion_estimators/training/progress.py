@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,18 @@ class TrainingTask:
     progress: Progress = field(default_factory=Progress)
     writes: bool = True  # False in the further processes of a distributed training
     failure: OSError | None = None  # why the last checkpoint could not be written
+
+    def check_optimizer(self, names: Mapping[str, str]) -> None:
+        """Raise ValueError if a partial as optimizer brings what is the estimator's parameter.
+
+        `names` are those of the optimizer, with those of the estimator.
+        """
+        given = self.optimizer.keywords if isinstance(self.optimizer, partial) else {}
+        for name in names.keys() & given.keys():
+            raise ValueError(
+                f"{self.owner} expected an optimizer without {name} of its own, got "
+                f"{name}={given[name]!r}. Pass {names[name]} to {self.owner} instead."
+            )
 
     def end_epoch(
         self,

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-from emotion_estimators._forks import after_fork
+from emotion_estimators._forks import ThreadLock
 from emotion_estimators.networks.torch_settings import torch_as_shipped
 
 __all__ = ["seeded"]
 
-
-_drawing = threading.RLock()
-
-
-def _renew_lock() -> None:
-    """Give a forked process a lock of its own."""
-    global _drawing
-    _drawing = threading.RLock()
-
-
-after_fork(_renew_lock)
+_drawing = ThreadLock()
 
 
 @contextmanager
@@ -31,7 +20,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
     """Seed torch inside the block; restore the state of its global generators after it."""
     is_cuda = device.type == "cuda"
     devices = [device.index] if is_cuda else []
-    with _drawing, torch_as_shipped(), torch.random.fork_rng(devices=devices):
+    with _drawing.held(), torch_as_shipped(), torch.random.fork_rng(devices=devices):
         torch.default_generator.manual_seed(seed)
         if is_cuda:
             with torch.cuda.device(device):

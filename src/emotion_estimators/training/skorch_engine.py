@@ -39,7 +39,7 @@ from emotion_estimators.training.device import (
     training_dtype,
 )
 from emotion_estimators.training.losses import SoftCrossEntropy
-from emotion_estimators.training.optimizer import make_optimizer
+from emotion_estimators.training.optimizer import OWN_SETTINGS, make_optimizer
 from emotion_estimators.training.progress import TrainingTask, epoch_score
 from emotion_estimators.training.schedule import Schedule
 from emotion_estimators.training.seeds import seeded
@@ -80,6 +80,7 @@ def train_with_skorch(
     callback is none of skorch; KeyboardInterrupt at Ctrl-C; OSError if a checkpoint cannot be
     written.
     """
+    task.check_optimizer(OWN_SETTINGS)
     where = choose_device(device, needed_by=task.owner)
     source = ImageSource(task, where)
     mean, std = pixel_statistics(source.examples())
@@ -164,7 +165,6 @@ class ImageNeuralNet(NeuralNet):
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> ImageNeuralNet:  # noqa: ARG002
         """Create the optimizer, with weight decay for some of the parameters."""
         self.optimizer_ = make_optimizer(
-            self.owner,
             self.optimizer,
             self.module_,
             learning_rate=self.lr,

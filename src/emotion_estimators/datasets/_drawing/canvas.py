@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFilter
-from sklearn.utils import check_random_state
+
+from emotion_estimators._sklearn import own_random_state
 
 __all__ = [
     "Colour",
@@ -41,9 +42,7 @@ _Pixels = NDArray[np.uint8]
 
 def generators(random_state: int | np.random.RandomState | None) -> Iterator[np.random.Generator]:
     """Yield a generator for each image: that of image i depends on the state and on i alone."""
-    # check_random_state(None) would hand out NumPy's global state
-    random = np.random.RandomState() if random_state is None else check_random_state(random_state)
-    entropy = random.randint(0, 2**32, size=4, dtype=np.uint32).tolist()
+    entropy = own_random_state(random_state).randint(0, 2**32, size=4, dtype=np.uint32).tolist()
     number = 0
     while True:
         yield np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(number,)))

@@ -106,10 +106,8 @@ class FaceCropper(  # type: ignore[call-arg]  # scikit-learn's keyword, whose ty
 
     Notes
     -----
-    X is what the library takes everywhere: a list of paths, encoded bytes, PIL images or
-    arrays, here also of different sizes; an array ``(n, height, width)`` or ``(n, height,
-    width, 3)``, uint8 in 0..255 or float in 0..1; or 2-D rows. Photographs are turned upright
-    by their EXIF data. They are read one by one: memory does not grow with their number.
+    Photographs may be of different sizes. They are turned upright by their EXIF data. They are read
+    one by one: memory does not grow with their number.
 
     It needs no fit: `fit` checks the parameters and X.
 
@@ -203,8 +201,9 @@ class FaceCropper(  # type: ignore[call-arg]  # scikit-learn's keyword, whose ty
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes. Of files only the headers are read.
+        X : ndarray, sequence or DataFrame of n images
+            As `check_images` takes them: arrays (n, h, w) or (n, h, w, 3), paths, rows... Of files
+            only the headers are read.
         y : None
             Ignored.
 
@@ -234,8 +233,8 @@ class FaceCropper(  # type: ignore[call-arg]  # scikit-learn's keyword, whose ty
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
         Returns
         -------
@@ -313,8 +312,8 @@ class FaceCropper(  # type: ignore[call-arg]  # scikit-learn's keyword, whose ty
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
         Returns
         -------
@@ -406,6 +405,4 @@ class FaceCropper(  # type: ignore[call-arg]  # scikit-learn's keyword, whose ty
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
         return tags

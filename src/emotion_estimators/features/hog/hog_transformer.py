@@ -90,11 +90,6 @@ class HOGTransformer(TransformerMixin, ImageEstimator):
 
     Notes
     -----
-    X is what the library takes everywhere: an array ``(n, height, width)`` of grey or ``(n,
-    height, width, 3)`` of RGB images, uint8 in 0..255 or float in 0..1 (with a fourth channel,
-    opacity, they are composited on white); a list, tuple, 1-D array or Series of paths, encoded
-    bytes, PIL images or arrays; a DataFrame or array ``(n, 1)`` of one such column; or 2-D rows
-    of any finite numbers, read as `image_shape` says.
     Of an RGB image the channel with the steepest gradient counts at each pixel.
 
     `transform` needs no fit; `fit` checks the parameters and records the image size.
@@ -161,8 +156,9 @@ class HOGTransformer(TransformerMixin, ImageEstimator):
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes. Of files only the headers are read.
+        X : ndarray, sequence or DataFrame of n images
+            As `check_images` takes them: arrays (n, h, w) or (n, h, w, 3), paths, rows... Of files
+            only the headers are read.
         y : None
             Ignored.
 
@@ -197,8 +193,8 @@ class HOGTransformer(TransformerMixin, ImageEstimator):
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
         Returns
         -------
@@ -224,8 +220,8 @@ class HOGTransformer(TransformerMixin, ImageEstimator):
 
         Parameters
         ----------
-        X : array-like
-            Images, see Notes.
+        X : ndarray, sequence or DataFrame of n images
+            As in `fit`.
 
         Returns
         -------
@@ -369,7 +365,5 @@ class HOGTransformer(TransformerMixin, ImageEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True  # paths
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
