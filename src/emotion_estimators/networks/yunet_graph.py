@@ -2,7 +2,7 @@
 
 The file gives each of its twelve outputs a branch of its own, and wants blue, green and red apart.
 Here the four branches of a stride are one of 16 channels, and the pixels stay as they lie in
-memory. What is computed is the same, to the last bits of a float32. Imports `onnx` and NumPy.
+memory. What is computed is the same, to the last bits of a float32.
 
 References
 ----------

@@ -1,8 +1,7 @@
 """A Keras HDF5 file read with suspicion: its JSON and its arrays, nothing else.
 
-Imports h5py (inside functions), NumPy, its neighbours and the errors; for `keras_hdf5`. A file
-may come from anywhere: links out of the file, arrays stored elsewhere, filters that load plugins
-and sizes that the file cannot hold are refused before anything is read.
+A file may come from anywhere: links out of the file, arrays stored elsewhere, filters that load
+plugins and sizes that the file cannot hold are refused before anything is read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """Keras layers to ONNX nodes: what each layer's weights are and what it computes.
 
-Imports the graph under construction, the activations and the stored arrays; for `keras_hdf5`.
 Shapes here are Keras': without the batch axis, channels last.
 """
 

@@ -1,7 +1,6 @@
 """A Keras architecture and its arrays, without Keras, as a serialised ONNX model.
 
-What `keras_hdf5` does for a file, for a model that was trained in this process. Imports its
-neighbours and NumPy; for `training`.
+What `keras_hdf5` does for a file, for a model that was trained in this process.
 """
 
 from __future__ import annotations

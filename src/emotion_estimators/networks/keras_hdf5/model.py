@@ -1,7 +1,4 @@
-"""A Keras model in a file to an ONNX model, without Keras or TensorFlow.
-
-Imports its neighbours, h5py (inside functions) and NumPy; for the classifiers.
-"""
+"""A Keras model in a file to an ONNX model, without Keras or TensorFlow."""
 
 from __future__ import annotations
 

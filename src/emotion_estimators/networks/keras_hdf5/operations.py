@@ -1,7 +1,6 @@
 """Arithmetic on tensors outside of layers, as ``x / 127.5 - 1``, to ONNX nodes.
 
-Keras 3 writes such a step as an operation, tf.keras as a layer TFOpLambda. Imports the graph under
-construction and the settings; for the layer converters.
+Keras 3 writes such a step as an operation, tf.keras as a layer TFOpLambda.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What a user saved of a model with Keras: one file, an archive, or weights beside a JSON.
-
-Imports its neighbours that read HDF5 and the protections against hostile files; for `model`.
-"""
+"""What a user saved of a model with Keras: one file, an archive, or weights beside a JSON."""
 
 from __future__ import annotations
 

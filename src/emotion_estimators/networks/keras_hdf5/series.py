@@ -1,7 +1,4 @@
-"""Layers of series, (steps, channels): those of images, one pixel wide.
-
-Imports the architecture, the graph under construction and the settings; for the layer converters.
-"""
+"""Layers of series, (steps, channels): those of images, one pixel wide."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Convolution, pooling, padding and sizes of images: Keras' windows in ONNX's words.
-
-Imports the graph under construction and the settings; for the layer converters.
-"""
+"""Convolution, pooling, padding and sizes of images: Keras' windows in ONNX's words."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The package onnx would do it, too, and is what the tests compare with; it brings two more
 packages, and importing it takes longer than reading and converting a model. A message of
-protocol buffers is a row of fields, each a number, a kind and a value. Imports NumPy only.
+protocol buffers is a row of fields, each a number, a kind and a value.
 
 References
 ----------

@@ -2,8 +2,7 @@
 
 ONNX Runtime looks for those files in the working directory where it is given bytes, and, in
 some versions, follows absolute paths and ``..`` where it is given a path. So they are read here
-and written into the model, and it never sees a reference. Imports `format` and
-`exceptions`.
+and written into the model, and it never sees a reference.
 
 References
 ----------

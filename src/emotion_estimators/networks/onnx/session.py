@@ -1,4 +1,4 @@
-"""Sessions of ONNX Runtime: the same numbers at every start. Imports it inside functions."""
+"""Sessions of ONNX Runtime: the same numbers at every start."""
 
 from __future__ import annotations
 
