@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_estimators.cli.console import UsageError, report, track
-from emotion_estimators.cli.outputs import check_writable
+from emotion_estimators.cli.outputs import check_file, check_writable
 from emotion_estimators.cli.tables import RowWriter, open_table, read_rows
 
 __all__ = ["KeptRows", "check_report", "kept_rows", "report_settings"]
@@ -25,12 +25,7 @@ def check_report(arguments: argparse.Namespace) -> None:
         if arguments.no_thumbnails:
             raise UsageError("--no-thumbnails needs --report FILE.")
         return
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"expected --report to end in .html, got {path}.")
-    if not path.parent.is_dir():
-        raise UsageError(f"there is no folder {path.parent} for --report {path.name}.")
-    if path.is_dir():
-        raise UsageError(f"--report {path} is a folder.")
+    check_file("--report", path, (".html", ".htm"))
     is_kept = arguments.command == "predict" and not (arguments.resume or arguments.overwrite)
     if is_kept and path.exists():
         raise UsageError(f"{path} exists. Take another --report, or --overwrite it.")
