@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.testing._sample import (
-    OUTPUT_METHODS,
     Sample,
     as_png,
     assert_same_outputs,
@@ -23,6 +22,7 @@ from emotion_estimators.testing._sample import (
     fresh,
     image_parameters,
     object_array,
+    output_methods,
     outputs,
     representations,
     write_png,
@@ -276,10 +276,8 @@ class _Refusals:
     def by_outputs(
         self, what: str, X: Any, *, rows: Sequence[int] = (), words: Sequence[str] = ()
     ) -> None:
-        for method in OUTPUT_METHODS:
-            if hasattr(self.fitted, method):
-                call = partial(getattr(self.fitted, method), X)
-                self._refused(call, method, what, rows, words)
+        for method, give in output_methods(self.fitted).items():
+            self._refused(partial(give, X), method, what, rows, words)
 
     def by_fit(
         self, what: str, X: Any, y: Any, *, rows: Sequence[int] = (), words: Sequence[str] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -19,7 +19,6 @@ from sklearn.utils import get_tags
 from emotion_estimators.datasets import make_faces
 
 __all__ = [
-    "OUTPUT_METHODS",
     "Sample",
     "as_png",
     "assert_same",
@@ -32,12 +31,13 @@ __all__ = [
     "is_multi_label",
     "make_sample",
     "object_array",
+    "output_methods",
     "outputs",
     "representations",
     "write_png",
 ]
 
-OUTPUT_METHODS = ("transform", "predict", "predict_proba", "decision_function")
+_OUTPUT_METHODS = ("transform", "predict", "predict_proba", "decision_function")
 
 _N_SAMPLES = 36  # more than 33, which no usual batch size divides
 _MIN_SAMPLES = 12
@@ -128,14 +128,17 @@ def fit(estimator: Any, X: Any, y: Any, **parameters: Any) -> Any:
     return fresh(estimator).set_params(**parameters).fit(X, y)
 
 
+def output_methods(estimator: Any) -> dict[str, Callable[[Any], Any]]:
+    """Return the output methods that an estimator has, by name."""
+    return {name: getattr(estimator, name) for name in _OUTPUT_METHODS if hasattr(estimator, name)}
+
+
 def outputs(estimator: Any, X: Any) -> dict[str, NDArray[Any]]:
     """Return what each output method that the estimator has gives for X."""
-    given = {
-        name: getattr(estimator, name)(X) for name in OUTPUT_METHODS if hasattr(estimator, name)
-    }
+    given = {name: give(X) for name, give in output_methods(estimator).items()}
     if not given:
         raise AssertionError(
-            f"{type(estimator).__name__} has none of the methods {', '.join(OUTPUT_METHODS)}."
+            f"{type(estimator).__name__} has none of the methods {', '.join(_OUTPUT_METHODS)}."
         )
     return {
         name: np.asarray(value.toarray() if hasattr(value, "toarray") else value)
