@@ -71,10 +71,10 @@ def run(path, *more):
     """Return what a file's network makes of some images, by output."""
     images = np.random.default_rng(1).random((2, *IMAGE), dtype=np.float32)
     network = read_keras_hdf5(path, *more)
-    session = onnxruntime.InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    assert network.output_shapes == {"gender": (1,), "age": (3,)}
-    return images, dict(zip(names, session.run(None, {"input": images}), strict=True))
+    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    shapes = {output.name: output.shape[1:] for output in session.get_outputs()}
+    assert shapes == {"gender": [1], "age": [3]}
+    return images, dict(zip(shapes, session.run(None, {"input": images}), strict=True))
 
 
 @pytest.mark.parametrize("name", ["whole.h5", "archive.keras", "alone.weights.h5", "old.h5"])
@@ -153,7 +153,10 @@ def test_outputs_that_are_called_alike(keras, tmp_path):
     keras.Model(images, [shared(images), shared(keras.layers.Activation("relu")(images))]).save(
         path
     )
-    assert read_keras_hdf5(path).output_shapes == {"shared": (2,), "shared_1": (2,)}
+    session = onnxruntime.InferenceSession(
+        read_keras_hdf5(path), providers=["CPUExecutionProvider"]
+    )
+    assert [output.name for output in session.get_outputs()] == ["shared", "shared_1"]
 
 
 def test_an_output_that_is_called_as_the_input(keras, tmp_path):

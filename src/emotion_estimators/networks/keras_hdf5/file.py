@@ -50,11 +50,6 @@ class StoredArray:
         return tuple(self.dataset.shape)
 
     @property
-    def size(self) -> int:
-        """Number of values."""
-        return math.prod(self.dataset.shape)
-
-    @property
     def n_bytes(self) -> int:
         """Bytes that reading takes: a part is unpacked whole, though it may reach beyond."""
         shape, chunks = self.dataset.shape, self.dataset.chunks

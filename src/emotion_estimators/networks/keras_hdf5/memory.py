@@ -5,7 +5,6 @@ What `keras_hdf5` does for a file, for a model that was trained in this process.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -38,10 +37,6 @@ class _HeldArray:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.values.shape
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.values.shape)
 
     def read(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         if self.values.shape != shape:

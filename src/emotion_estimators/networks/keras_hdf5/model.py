@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.keras_hdf5.architecture import KerasLayer, KerasModel, parse_model
 from emotion_estimators.networks.keras_hdf5.file import KerasFile, StoredArray
-from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Shape, Tensor
+from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Tensor
 from emotion_estimators.networks.keras_hdf5.layers import convert_layer, weight_roles
 from emotion_estimators.networks.keras_hdf5.operations import operate
 from emotion_estimators.networks.keras_hdf5.saved import SavedModel, open_saved
@@ -20,7 +19,6 @@ from emotion_estimators.networks.keras_hdf5.saved import SavedModel, open_saved
 __all__ = [
     "WEIGHT_NAMES",
     "Conversion",
-    "KerasNetwork",
     "last_word",
     "read_keras_hdf5",
     "weight_places",
@@ -51,18 +49,8 @@ WEIGHT_NAMES = {
 KNOWN_NAMES = sorted({name for names in WEIGHT_NAMES.values() for name in names}, key=len)
 
 
-@dataclass(frozen=True)
-class KerasNetwork:
-    """A network read from a Keras file, ready to run."""
-
-    onnx: bytes = field(repr=False)
-    input_shape: Shape
-    output_shapes: dict[str, Shape]
-    n_parameters: int
-
-
-def read_keras_hdf5(path: str | Path, architecture: str | Path | None = None) -> KerasNetwork:
-    """Read a model that Keras 1, 2 or 3 saved as ``.h5``, ``.hdf5`` or ``.keras``.
+def read_keras_hdf5(path: str | Path, architecture: str | Path | None = None) -> bytes:
+    """Return a model that Keras 1, 2 or 3 saved as ``.h5``, ``.hdf5`` or ``.keras``, in ONNX.
 
     Where the file holds weights only, `architecture` is what ``model.to_json()`` gave, as a file;
     None looks for a ``.json`` of the same stem beside it.
@@ -93,8 +81,8 @@ def read_keras_hdf5(path: str | Path, architecture: str | Path | None = None) ->
         raise WeightsError(f"{message[:half]} ... {message[-half:]}") from None
 
 
-def _read(saved: SavedModel) -> KerasNetwork:
-    """Return the network in an open file."""
+def _read(saved: SavedModel) -> bytes:
+    """Return the network in an open file, in ONNX."""
     path = saved.file.source
     model = parse_model(saved.config, path, saved.origin)
     if len(model.inputs) != 1:
@@ -116,12 +104,7 @@ def _read(saved: SavedModel) -> KerasNetwork:
     taken = {source.name, *graph.names()} & set(results)
     if taken:
         raise WeightsError(f"{path}: no output may be called {min(taken)!r:.80}; rename that layer")
-    return KerasNetwork(
-        onnx=graph.to_bytes(source, results),
-        input_shape=shape,
-        output_shapes={name: result.shape for name, result in results.items()},
-        n_parameters=sum(a.size for by_role in arrays.values() for a in by_role.values()),
-    )
+    return graph.to_bytes(source, results)
 
 
 class Conversion:
