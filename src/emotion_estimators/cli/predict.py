@@ -33,7 +33,7 @@ from emotion_estimators.cli.reports import check_report, kept_rows
 from emotion_estimators.cli.tables import (
     SUFFIXES,
     ExistingTable,
-    RowWriter,
+    Table,
     check_table,
     image_name,
     import_arrow,
@@ -101,7 +101,7 @@ def predict(arguments: argparse.Namespace) -> int:
     run = Run("predict", pending, arguments.out, held, targets=targets)
     marked = map(partial(_marked, arguments.min_certainty), rows(pending))
     with kept_rows(arguments, table, table_columns(classes)) as kept:
-        status = run.write(kept.table, marked)
+        status = run.write(table, marked)
         if arguments.report is not None:
             kept.write_report(status, names, classifier)
     return max(status, FAILED if found.empty or found.unreadable else OK)
@@ -179,7 +179,7 @@ def _predict_videos(arguments: argparse.Namespace) -> int:
     frames = look_at_videos(pending, finder, step)
     marked = ((path, _marked(arguments.min_certainty, rows)) for path, rows in frames)
     with kept_rows(arguments, table, columns) as kept:
-        status = run.fill(kept.table, marked, estimate_total(pending, step))
+        status = run.fill(table, marked, estimate_total(pending, step))
         if arguments.report is not None:
             kept.write_report(status, names, classifier)
     return status
@@ -223,13 +223,13 @@ class Run:
                 "tells them apart; --overwrite looks at all again."
             )
 
-    def write(self, table: RowWriter, stream: Iterator[list[dict[str, Any]]]) -> int:
+    def write(self, table: Table, stream: Iterator[list[dict[str, Any]]]) -> int:
         """Write the rows of all that is pending; return the exit status."""
         return self.fill(table, zip(self.pending, stream, strict=True), len(self.pending))
 
     def fill(
         self,
-        table: RowWriter,
+        table: Table,
         pieces: Iterable[tuple[str, list[dict[str, Any]]]],
         total: int | None,
     ) -> int:
@@ -251,7 +251,7 @@ class Run:
         self._report(is_interrupted=status != OK)
         return status or (FAILED if self.n_unreadable or self.n_undrawn else OK)
 
-    def _add(self, table: RowWriter, path: str, rows: list[dict[str, Any]]) -> None:
+    def _add(self, table: Table, path: str, rows: list[dict[str, Any]]) -> None:
         faces = [row for row in rows if row["status"] == "face"]
         # drawn first: what the table holds is not looked at again
         if faces and path in self.targets:

@@ -66,14 +66,13 @@ def check_image_rows(estimator: Any, sample: Sample) -> None:
     """Check that 2-D rows, read through ``image_shape``, give what a stack gives."""
     for X in sample.variants:
         rows = X.reshape(len(X), -1)
+        expected = outputs(fit(estimator, X, sample.y), X)
         for shape in (X.shape[1:], (-1, *X.shape[2:])):
             parameters = dict.fromkeys(image_parameters(estimator, "image_shape"), shape)
             fitted = fit(estimator, rows, sample.y, **parameters)
-            expected = outputs(fit(estimator, X, sample.y), X)
             assert_same_outputs(fitted, rows, expected, f"rows with image_shape={shape}")
             assert_same_outputs(fitted, X, expected, "a stack, after a fit on rows")
-            refused = _Refusals(fitted)
-            refused.by_outputs("rows that are one pixel short", rows[:, :-1])
+            _Refusals(fitted).by_outputs("rows that are one pixel short", rows[:, :-1])
 
 
 def check_column_of_images(estimator: Any, sample: Sample) -> None:

@@ -26,42 +26,19 @@ from emotion_estimators.networks.keras_hdf5.series import (
     as_series,
     layer_of_images,
 )
-from emotion_estimators.networks.keras_hdf5.windows import WINDOW_LAYERS, last_size
+from emotion_estimators.networks.keras_hdf5.windows import WINDOW_LAYERS, check_images, last_size
 
 __all__ = ["convert_layer", "weight_roles"]
 
 # Layers that do nothing at inference.
-INERT_LAYERS = frozenset(
-    {
-        "ActivityRegularization",
-        "AlphaDropout",
-        "Dropout",
-        "GaussianDropout",
-        "GaussianNoise",
-        "Identity",
-        "InputLayer",
-        "RandomBrightness",
-        "RandomColorDegeneration",
-        "RandomColorJitter",
-        "RandomContrast",
-        "RandomErasing",
-        "RandomFlip",
-        "RandomGaussianBlur",
-        "RandomGrayscale",
-        "RandomHeight",
-        "RandomHue",
-        "RandomRotation",
-        "RandomSaturation",
-        "RandomSharpness",
-        "RandomShear",
-        "RandomTranslation",
-        "RandomWidth",
-        "RandomZoom",
-        "SpatialDropout1D",
-        "StochasticDepth",
-        "SpatialDropout2D",
-    }
-)
+INERT_LAYERS = {
+    "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise",
+    "Identity", "InputLayer", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter",
+    "RandomContrast", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale",
+    "RandomHeight", "RandomHue", "RandomRotation", "RandomSaturation", "RandomSharpness",
+    "RandomShear", "RandomTranslation", "RandomWidth", "RandomZoom", "SpatialDropout1D",
+    "StochasticDepth", "SpatialDropout2D",
+}  # fmt: skip
 
 
 def weight_roles(layer: KerasLayer) -> tuple[list[str], list[str]]:
@@ -123,6 +100,7 @@ def convert_layer(
     if is_first:
         tensor = graph.from_first(tensor)
     if name in WINDOW_LAYERS:
+        check_images(tensor, layer.settings)
         result = WINDOW_LAYERS[name](graph, tensor, layer.settings)
     else:
         result = WEIGHTED_LAYERS[name](graph, layer, arrays, tensor)

@@ -68,21 +68,9 @@ _DTYPES = {1: "<f4", 10: "<f2"}
 
 # Operators that leave probabilities what they are, for all that matters here.
 _PASSING = {
-    "Cast",
-    "Clip",
-    "Concat",
-    "DequantizeLinear",
-    "Dropout",
-    "Flatten",
-    "Identity",
-    "QuantizeLinear",
-    "Reshape",
-    "Slice",
-    "Squeeze",
-    "Transpose",
-    "Unsqueeze",
-    "ZipMap",
-}
+    "Cast", "Clip", "Concat", "DequantizeLinear", "Dropout", "Flatten", "Identity",
+    "QuantizeLinear", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze", "ZipMap",
+}  # fmt: skip
 _DYNAMIC = "DynamicQuantize"
 _ROUNDING = {"DequantizeLinear", "QLinearSigmoid", "QLinearSoftmax"}
 _ACTIVATIONS = {
