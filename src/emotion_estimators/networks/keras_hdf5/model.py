@@ -60,14 +60,6 @@ def read_keras_hdf5(path: str | Path, architecture: str | Path | None = None) ->
     Raises OSError where there is no such file, or it may not be read; WeightsError where the file
     is damaged, too large for what it claims to hold, or a layer of it cannot be converted; the
     message names file and layer.
-
-    Sequential and functional models with one input, nested models and shared layers included, of:
-    Dense, Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D, BatchNormalization,
-    LayerNormalization, Normalization, the activations and their layers, max, average and global
-    pooling, UpSampling2D, Cropping2D, ZeroPadding2D, Flatten, Reshape, Permute, RepeatVector,
-    Rescaling, Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate, and the layers that
-    do nothing at inference. Both data formats; kernels that Keras 2 wrote on Theano are turned
-    round.
     """
     try:
         with open_saved(Path(path), None if architecture is None else Path(architecture)) as saved:

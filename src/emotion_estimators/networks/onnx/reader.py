@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from emotion_estimators._untrusted import likely_reason
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks.onnx.format import length_delimited
+from emotion_estimators.networks.onnx.format import MAX_BYTES, length_delimited
 
 __all__ = [
     "Ending",
@@ -37,8 +37,6 @@ __all__ = [
     "stored_arrays",
 ]
 
-# A message of protocol buffers, and so a model with its weights, must stay below 2 GiB.
-MAX_BYTES = (1 << 31) - (1 << 24)
 # Of all messages together; a network of some thousand nodes has 100,000.
 MAX_FIELDS = 500_000
 MAX_DIMS = 64  # of a tensor
