@@ -381,26 +381,11 @@ def test_layers_that_keras_3_cannot_save(tmp_path, name, config, expected):
 @pytest.mark.parametrize(
     "activation",
     [
-        "elu",
-        "exponential",
-        "gelu",
-        "hard_sigmoid",
-        "leaky_relu",
-        "linear",
-        "log_softmax",
-        "mish",
-        "relu",
-        "relu6",
-        "selu",
-        "sigmoid",
-        "softmax",
-        "softplus",
-        "softsign",
-        "swish",
-        "tanh",
-        "hard_silu",
+        "elu", "exponential", "gelu", "hard_sigmoid", "leaky_relu", "linear", "log_softmax",
+        "mish", "relu", "relu6", "selu", "sigmoid", "softmax", "softplus", "softsign", "swish",
+        "tanh", "hard_silu",
     ],
-)
+)  # fmt: skip
 def test_activation_gives_what_keras_gives(keras, tmp_path, activation):
     try:
         keras.activations.get(activation)
