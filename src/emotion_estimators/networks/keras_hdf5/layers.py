@@ -31,14 +31,37 @@ from emotion_estimators.networks.keras_hdf5.windows import WINDOW_LAYERS, check_
 __all__ = ["convert_layer", "weight_roles"]
 
 # Layers that do nothing at inference.
-INERT_LAYERS = {
-    "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise",
-    "Identity", "InputLayer", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter",
-    "RandomContrast", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale",
-    "RandomHeight", "RandomHue", "RandomRotation", "RandomSaturation", "RandomSharpness",
-    "RandomShear", "RandomTranslation", "RandomWidth", "RandomZoom", "SpatialDropout1D",
-    "StochasticDepth", "SpatialDropout2D",
-}  # fmt: skip
+INERT_LAYERS = frozenset(
+    {
+        "ActivityRegularization",
+        "AlphaDropout",
+        "Dropout",
+        "GaussianDropout",
+        "GaussianNoise",
+        "Identity",
+        "InputLayer",
+        "RandomBrightness",
+        "RandomColorDegeneration",
+        "RandomColorJitter",
+        "RandomContrast",
+        "RandomErasing",
+        "RandomFlip",
+        "RandomGaussianBlur",
+        "RandomGrayscale",
+        "RandomHeight",
+        "RandomHue",
+        "RandomRotation",
+        "RandomSaturation",
+        "RandomSharpness",
+        "RandomShear",
+        "RandomTranslation",
+        "RandomWidth",
+        "RandomZoom",
+        "SpatialDropout1D",
+        "StochasticDepth",
+        "SpatialDropout2D",
+    }
+)
 
 
 def weight_roles(layer: KerasLayer) -> tuple[list[str], list[str]]:
