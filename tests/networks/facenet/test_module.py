@@ -43,12 +43,10 @@ def test_names_and_shapes_are_those_of_the_reference(facenet_pytorch):
     assert state_shapes() == {name: shapes[name] for name in shapes if name not in counters}
 
 
-@pytest.mark.parametrize("n", [1, 7, 32])
-def test_embeddings_are_those_of_the_reference(network, reference, standardised, n):
+def test_embeddings_are_those_of_the_reference(network, reference, standardised):
+    some = standardised[6:10]  # of both kinds
     # The same sums of float32, perhaps in another order; each vector has length 1.
-    assert_allclose(
-        run(network, standardised[:n]), run(reference, standardised[:n]), rtol=0, atol=1e-5
-    )
+    assert_allclose(run(network, some), run(reference, some), rtol=0, atol=1e-5)
 
 
 def test_other_sizes_of_images(network, reference, standardised):
