@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from record import describe_machine
 
 from emotion_estimators import FaceCropper, FacenetEmbedder, PretrainedEmotionClassifier
 from emotion_estimators.weights import WeightCard, find_weights, list_cards
+from record import describe_machine
 
 YUNET_SIZE = (320, 320)
 
