@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -81,10 +82,7 @@ def make_sample(
     if X is None:
         if y is not None:
             raise ValueError("check_image_estimator got y without X: pass both or neither.")
-        emotions = ["angry", "happy", "surprise"]
-        settings: Any = {"emotions": emotions, "image_size": _IMAGE_SIZE, "random_state": 0}
-        grey, labels = make_faces(_N_SAMPLES, **settings)
-        colored, _ = make_faces(_N_SAMPLES, color="rgb", **settings)
+        grey, colored, labels = (array.copy() for array in _drawn())  # a faulty one may write
         if multi_label:
             labels = _indicators(labels)
         return Sample(grey, labels, colored, batch_tolerance)
@@ -103,6 +101,15 @@ def make_sample(
             f"check_image_estimator got {len(images)} images and {len(targets)} targets."
         )
     return Sample(images, targets, None, batch_tolerance)
+
+
+@cache
+def _drawn() -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[Any]]:
+    """Return grey faces, the same in colour, and their labels."""
+    emotions = ["angry", "happy", "surprise"]
+    settings: Any = {"emotions": emotions, "image_size": _IMAGE_SIZE, "random_state": 0}
+    grey, labels = make_faces(_N_SAMPLES, **settings)
+    return grey, make_faces(_N_SAMPLES, color="rgb", **settings)[0], labels
 
 
 def _indicators(labels: NDArray[Any]) -> NDArray[np.int64]:
