@@ -176,7 +176,7 @@ def _pool(operator: str, **attributes: Any) -> Callable[[KerasGraph, Tensor, Set
         size = settings.pair("pool_size", 2)
         strides = settings.pair("strides", size)
         spatial, pads = _window(settings, tensor.shape, size, strides, (1, 1), _theano_pool_before)
-        window = {"kernel_shape": list(size), "strides": list(strides)}
+        window: dict[str, Any] = {"kernel_shape": list(size), "strides": list(strides)}
         return _images(graph, operator, tensor, spatial, **window, **pads, **attributes)
 
     return convert
