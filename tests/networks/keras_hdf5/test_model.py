@@ -640,7 +640,7 @@ def build_drawn(keras, shape, drawn, ending):
 
 
 @settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,  # building a Keras model takes what it takes
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
