@@ -9,16 +9,15 @@ on a machine only ever adds time. FaceNet's time does not depend on its weights,
 from __future__ import annotations
 
 import argparse
-import platform
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from emotion_estimators import FaceCropper, FacenetEmbedder, PretrainedEmotionClassifier
 from emotion_estimators.weights import WeightCard, find_weights, list_cards
+from record import describe_machine
 
 YUNET_SIZE = (320, 320)
 
@@ -52,7 +51,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--images", type=int, default=32)
     options = parser.parse_args()
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}")
+    print(describe_machine())
     print("\n| name | ms of the processor for an image |\n|---|---|")
     for card in list_cards():
         if card.task == "emotion" and find_weights(card.name) is None:

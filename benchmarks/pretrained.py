@@ -16,16 +16,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from processes import can_import, measured
+from record import describe_machine
 
 MODELS = {
     "model_v6_23": ("model_v6_23.hdf5", 48, "EMOTIONS", (0, 1)),
@@ -119,19 +120,8 @@ def run(python: str, variant: str, model: str, options: argparse.Namespace) -> d
     command = [python, __file__, "--work", variant, "--model", model, "--data", options.data]
     command += ["--single", str(options.single), "--batches", str(options.batches)]
     started = time.time()
-    process = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if process.returncode:
-        raise RuntimeError(process.stderr[-2000:])
-    first, figures = (json.loads(line) for line in process.stdout.splitlines()[-2:])
+    first, figures = measured(command)[-2:]
     return {"cold": first["first"] - started, **figures}
-
-
-def has_keras(python: str) -> bool:
-    """Whether an interpreter can import what the Keras variants need."""
-    code = (
-        "import importlib.util as u; assert u.find_spec('tensorflow') and u.find_spec('tf_keras')"
-    )
-    return subprocess.run([python, "-c", code], capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
 def main() -> None:
@@ -149,11 +139,8 @@ def main() -> None:
     if options.work:
         work(options.work, options.model, folder, options.single, options.batches)
         return
-    with_keras = has_keras(options.keras_python)
-    print(
-        f"{datetime.now(UTC).date()}; {platform.machine()}, {os.cpu_count()} CPUs, "
-        f"Python {platform.python_version()}"
-    )
+    with_keras = can_import(options.keras_python, "tensorflow", "tf_keras")
+    print(describe_machine())
     if not with_keras:
         print(f"No TensorFlow with tf_keras in {options.keras_python}: no peers to compare with.")
     for model in [options.model] if options.model else MODELS:

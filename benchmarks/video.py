@@ -13,17 +13,16 @@ minute of it; there, pandas and pyarrow are kept from being imported, as where o
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import os
-import platform
-import shlex
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from processes import measured
+from record import describe_machine
 
 SIZE = 640, 360
 RATE = 30
@@ -110,10 +109,7 @@ def work(options: argparse.Namespace) -> None:
 def run(variant: str, clip: Path, *more: str) -> dict[str, Any]:
     """Run one variant in a new process."""
     command = [sys.executable, __file__, "--work", variant, "--clip", str(clip), *more]
-    process = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if process.returncode:
-        raise RuntimeError(process.stderr[-2000:])
-    figures: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+    figures: dict[str, Any] = measured(command)[-1]
     return figures
 
 
@@ -132,13 +128,12 @@ def main() -> None:
         work(options)
         return
     n_cpus = len(os.sched_getaffinity(0))
-    command = shlex.join(["python", *sys.argv])
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder, "clip.mp4")
         write_clip(clip, options.seconds * RATE)
         print(
             f"{options.seconds} s of {SIZE[0]} x {SIZE[1]} px at {RATE} frames/s, one face; "
-            f"{machine(n_cpus)}; `{command}`\n"
+            f"{describe_machine()}, load {os.getloadavg()[0]:.1f}\n"
         )
         print(
             "| | frames/s | CPU time each | frames/s if all CPUs were free | faces | peak memory |"
@@ -160,16 +155,6 @@ def main() -> None:
                 f"\nMiB held after each of {options.minutes} minutes (frame_step="
                 f"{options.memory_step}): {held}; peak {figures['memory']:.0f}."
             )
-
-
-def machine(n_cpus: int) -> str:
-    """Say where and when this ran, and how busy the machine was."""
-    today = dt.datetime.now(tz=dt.UTC).date()
-    load = os.getloadavg()[0]
-    return (
-        f"{platform.machine()}, {n_cpus} CPUs, load {load:.1f}, Python "
-        f"{platform.python_version()}, {today}"
-    )
 
 
 if __name__ == "__main__":

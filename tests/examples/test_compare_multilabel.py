@@ -1,22 +1,14 @@
 """The table of losses and of classifiers of features, on a few small scenes."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("pytorch_lightning", reason="the example trains with Lightning")
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "compare_multilabel.py"
 
-
-def test_one_row_for_each_model_of_all_its_runs(capsys, tmp_path):
-    spec = importlib.util.spec_from_file_location("compare_multilabel", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def test_one_row_for_each_model_of_all_its_runs(script, capsys, tmp_path):
     sizes = ["--train", "60", "--test", "40", "--size", "32", "--epochs", "1"]
     chosen = ["--seeds", "0", "1", "--losses", "bce", "--out", str(tmp_path / "runs.csv")]
-    runs = module.main([*sizes, *chosen])
+    runs = script.main([*sizes, *chosen])
     assert len(runs) == 4
     assert runs["macro AP"].between(0.1, 1).all()
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]

@@ -1,8 +1,6 @@
 """The demo of a photograph: the real one where the data folder is, else scikit-image's."""
 
-import importlib.util
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,16 +11,6 @@ pytest.importorskip("skimage", reason="the demo falls back on its portrait")
 pytest.importorskip("pandas", reason="the demo prints a table")
 
 from emotion_estimators.images import read_image
-
-SCRIPT = Path(__file__).parents[2] / "examples" / "demo_photograph.py"
-
-
-@pytest.fixture
-def demo():
-    spec = importlib.util.spec_from_file_location("demo_photograph", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def read_boxes(printed):
@@ -48,13 +36,13 @@ def check_pictures(folder, photo, boxes):
         assert np.ptp(np.asarray(picture.convert("L"))) > 200
 
 
-def test_without_data_or_network(demo, monkeypatch, capsys, tmp_path):
+def test_without_data_or_network(script, monkeypatch, capsys, tmp_path):
     from skimage.data import astronaut
 
     monkeypatch.setenv("EMOTION_ESTIMATORS_DATA", str(tmp_path))
     monkeypatch.setenv("EMOTION_ESTIMATORS_CACHE", str(tmp_path))
     monkeypatch.setenv("EMOTION_ESTIMATORS_OFFLINE", "1")
-    demo.main(["--out", str(tmp_path / "new")])
+    script.main(["--out", str(tmp_path / "new")])
     printed = capsys.readouterr().out
     assert "the astronaut of scikit-image" in printed
     boxes = read_boxes(printed)
@@ -66,8 +54,8 @@ def test_without_data_or_network(demo, monkeypatch, capsys, tmp_path):
     assert "Faces in 1 photograph<" in (tmp_path / "new" / "photograph_report.html").read_text()
 
 
-def test_the_real_photograph(demo, data_dir, capsys, tmp_path):
-    demo.main(["--data", str(data_dir), "--out", str(tmp_path)])
+def test_the_real_photograph(script, data_dir, capsys, tmp_path):
+    script.main(["--data", str(data_dir), "--out", str(tmp_path)])
     printed = capsys.readouterr().out
     assert "multiface.jpg, real" in printed
     boxes = read_boxes(printed)

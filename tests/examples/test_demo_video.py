@@ -1,8 +1,6 @@
 """The demo of a video: a pan over the real photograph where the data folder is, else another."""
 
-import importlib.util
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,23 +12,12 @@ pytest.importorskip("pandas", reason="the demo makes a table")
 
 from emotion_estimators.images import read_image
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "demo_video.py"
 
-
-@pytest.fixture
-def demo():
-    spec = importlib.util.spec_from_file_location("demo_video", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    module.mpl.pyplot.close("all")
-
-
-def test_without_data_or_network(demo, monkeypatch, capsys, tmp_path):
+def test_without_data_or_network(script, monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("EMOTION_ESTIMATORS_DATA", str(tmp_path))
     monkeypatch.setenv("EMOTION_ESTIMATORS_CACHE", str(tmp_path))
     monkeypatch.setenv("EMOTION_ESTIMATORS_OFFLINE", "1")
-    demo.main(["--out", str(tmp_path / "new")])
+    script.main(["--out", str(tmp_path / "new")])
     printed = capsys.readouterr().out
     assert "the astronaut of scikit-image" in printed
     assert "20 frames looked at, 1 tracks" in printed
@@ -38,8 +25,8 @@ def test_without_data_or_network(demo, monkeypatch, capsys, tmp_path):
     assert np.ptp(read_image(tmp_path / "new" / "video_emotions.png")) > 200
 
 
-def test_the_real_photograph(demo, data_dir, capsys, tmp_path):
-    demo.main(["--data", str(data_dir), "--out", str(tmp_path)])
+def test_the_real_photograph(script, data_dir, capsys, tmp_path):
+    script.main(["--data", str(data_dir), "--out", str(tmp_path)])
     printed = capsys.readouterr().out
     assert "multiface.jpg, real" in printed
     n_tracks = int(re.search(r"20 frames looked at, (\d+) tracks", printed)[1])

@@ -1,8 +1,6 @@
 """The demo and the evaluation of emoji: those of the package, more where the data folder is."""
 
 import csv
-import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,17 +13,8 @@ try:
 except ModuleNotFoundError as error:
     pytest.skip(f"needs a Keras backend: {error}", allow_module_level=True)
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_demo_on_the_emoji_of_the_package(tmp_path, monkeypatch, capsys):
+def test_demo_on_the_emoji_of_the_package(load, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("EMOTION_ESTIMATORS_DATA", str(tmp_path))
     load("demo_emoji").main(["--max-epochs", "1", "--out", str(tmp_path / "new")])
     out = capsys.readouterr().out
@@ -37,14 +26,14 @@ def test_demo_on_the_emoji_of_the_package(tmp_path, monkeypatch, capsys):
         assert np.ptp(np.asarray(sheet.convert("L"))) > 200
 
 
-def test_demo_on_a_folder(data_dir, monkeypatch, capsys):
+def test_demo_on_a_folder(load, data_dir, monkeypatch, capsys):
     monkeypatch.setenv("EMOTION_ESTIMATORS_DATA", str(data_dir))
     emoji = load("demo_emoji").read_data(None)
     assert set(emoji.vendor) == {"apple", "google", "twitter"}
     assert "58 of apple, 58 of google, 58 of twitter" in capsys.readouterr().out
 
 
-def test_evaluation_leaves_out_vendors_and_emoji(data_dir, tmp_path, capsys):
+def test_evaluation_leaves_out_vendors_and_emoji(load, data_dir, tmp_path, capsys):
     evaluation = load("evaluate_emoji")
     _, y, vendors, emoji = evaluation.read_data(data_dir / "emoji-data")
     protocols = set()

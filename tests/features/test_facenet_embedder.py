@@ -267,7 +267,8 @@ def module():
 
     from emotion_estimators.networks.facenet.module import InceptionResnetV1
 
-    network = InceptionResnetV1(n_classes=3).eval()
+    network = InceptionResnetV1().eval()
+    network.logits = torch.nn.Linear(512, 3)  # as facenet-pytorch's modules may have
     state = {name: torch.tensor(values) for name, values in random_state(7).items()}
     network.load_state_dict(state, strict=False)
     return network

@@ -70,7 +70,7 @@ def hdf5(data: bytes, folder: Path) -> bool:
     except WeightsError as error:
         demand("model.h5" in str(error), "an error that does not name the file")
         return False
-    demand(len(network.onnx) < 10**8, "a network larger than its file")
+    demand(len(network) < 10**8, "a network larger than its file")
     return True
 
 

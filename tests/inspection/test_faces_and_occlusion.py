@@ -132,7 +132,7 @@ def test_deleting_what_is_hot_lowers_the_probability_more_than_deleting_at_rando
     classifier = PretrainedEmotionClassifier()
     rng = np.random.default_rng(0)
     hot, random = [], []
-    for path in np.asarray(X)[rng.choice(len(X), 8, replace=False)]:
+    for path in np.asarray(X)[rng.choice(len(X), 4, replace=False)]:
         display = OcclusionDisplay.from_estimator(classifier, path, stride=4)
         image, n = display.image, display.heat.size // 10
         column = list(classifier.classes_).index(display.label)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emotion_estimators._files import whole_file
 from emotion_estimators.analysis.columns import table_columns
 from emotion_estimators.cli.console import FAILED, OK, UsageError, report
-from emotion_estimators.cli.models import open_classifier, open_cropper, report_prior
+from emotion_estimators.cli.models import open_classifier, open_cropper
 from emotion_estimators.cli.outputs import check_folder
 from emotion_estimators.cli.photographs import (
     crop_stem,
@@ -21,7 +21,7 @@ from emotion_estimators.cli.photographs import (
     find_photographs,
     report_search,
 )
-from emotion_estimators.cli.predict import Run, estimate_prior
+from emotion_estimators.cli.predict import Run, give_prior
 from emotion_estimators.cli.tables import image_name, open_table, read_rows
 from emotion_estimators.exceptions import counted
 
@@ -54,12 +54,7 @@ def crop(arguments: argparse.Namespace) -> int:
     if arguments.size is not None:
         cropper.set_params(image_size=arguments.size)
     classifier, classes = open_classifier(arguments)  # which may be downloaded
-    if arguments.class_prior == "uniform":
-        report_prior("crop", classifier, f"uniform, 1/{len(classes)} for each emotion")
-    if arguments.class_prior == "estimate":
-        photographs = list(found.photographs)
-        prior = estimate_prior("crop", photographs, cropper, classifier, classes)
-        classifier.set_params(class_prior=prior)
+    give_prior(arguments, list(found.photographs), cropper, classifier, classes)
     names = {path: image_name(path) for path in found.photographs}
     folder.mkdir(parents=True, exist_ok=True)
     columns = [*table_columns(classes), "crop"]
@@ -73,7 +68,7 @@ def crop(arguments: argparse.Namespace) -> int:
     stream = iterate_with_crops(
         "crop", pending, cropper, classifier, only_largest=arguments.largest
     )
-    run = Run("crop", pending, folder / _TABLE, held, {})
+    run = Run("crop", pending, folder / _TABLE, held)
     status = run.write(table, _save(stream, (targets[path] for path in pending), folder))
     report(
         f"crop: {counted(run.emotions.total(), 'crop')} in {folder}, listed in {folder / _TABLE}."

@@ -41,6 +41,7 @@ from emotion_estimators.features.faces.prepared import PreparedCropper
 from emotion_estimators.images import read_image_size
 from emotion_estimators.images.collection import Photograph
 from emotion_estimators.images.loader import read_item
+from emotion_estimators.inspection.report.evaluation_report import SCORES, write_evaluation
 from emotion_estimators.labels import EMOTIONS
 from emotion_estimators.metrics import (
     adjust_class_prior,
@@ -56,12 +57,6 @@ _BATCH = 256  # faces between two moves of the progress bar
 _CHECKED, _SAMPLE = 50, 1000  # images, of so many whose size is read
 _LARGE = 200  # px of a side above which an image may be a photograph
 _SHARE = 0.25  # of a crop is covered by its face
-_SCORES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-    "ece": "expected calibration error",
-}
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -246,7 +241,6 @@ def _write_report(
     prepared: PreparedCropper | None,
 ) -> None:
     """Write the page to look at; `rows` (n,) of the faces have the `probabilities`."""
-    from emotion_estimators.inspection.report.evaluation_report import write_evaluation
 
     def read(i: int) -> NDArray[Any] | None:
         item = faces.data[rows[i]]
@@ -281,9 +275,9 @@ def _print(figures: dict[str, Any]) -> None:
         shares = prior if isinstance(prior, str) else None
         shares = shares or ", ".join(f"{name} {share:.3f}" for name, share in prior.items())
         print_line(f"class prior: {shares}")
-    for key, name in _SCORES.items():
+    for key, name in SCORES.items():
         low, high = figures["bootstrap_95"][key]
-        print_line(f"{name:28}{figures[key]:.4f}  {low:.4f} to {high:.4f}")
+        print_line(f"{name[0].lower() + name[1:]:28}{figures[key]:.4f}  {low:.4f} to {high:.4f}")
     print_line("\nrecall")
     for name, value in figures["recall"].items():
         print_line(f"  {name:26}{'no images' if value is None else f'{value:.4f}'}")

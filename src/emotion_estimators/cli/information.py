@@ -32,7 +32,11 @@ def info(arguments: argparse.Namespace) -> int:
     names = known_names(arguments.names)
     cards = [card for card in list_cards() if card.name in names or not names]
     found: dict[str, Any] = {} if names else _installation()
-    found["weights"] = [{**asdict(card), "path": _path(card.name)} for card in cards]
+    paths = [find_weights(card.name) for card in cards]
+    found["weights"] = [
+        {**asdict(card), "path": None if path is None else str(path)}
+        for card, path in zip(cards, paths, strict=True)
+    ]
     if arguments.json:
         print_line(json.dumps(found, indent=2))
     else:
@@ -97,11 +101,6 @@ def _devices() -> dict[str, Any]:
     return devices
 
 
-def _path(name: str) -> str | None:
-    path = find_weights(name)
-    return None if path is None else str(path)
-
-
 def _print_installation(found: dict[str, Any]) -> None:
     _print(f"{_DISTRIBUTION} {found['version']}")
     _print(f"Python {found['python']} on {found['platform']}")
@@ -123,7 +122,8 @@ def _print_card(card: dict[str, Any], *, is_whole: bool) -> None:
     """Print what is known of weights; of many figures the main ones, unless it `is_whole`."""
     _print(f"  {card['name']}: {card['task']}")
     size = "" if card["size"] is None else f", {card['size'] / 1e6:.1f} MB"
-    _print(f"    file: {_where(card)}{size}")
+    where = card["path"] or f"not on this machine ({_COMMAND} fetch {card['name']})"
+    _print(f"    file: {where}{size}")
     _print(f"    licence: {card['licence']}")
     _print(f"    trained on: {card['training_data']} ({card['training_data_terms']})")
     figures = card["figures"]
@@ -154,8 +154,3 @@ def _print(line: str) -> None:
         break_on_hyphens=False,
     )
     print_line(wrapped)
-
-
-def _where(card: dict[str, Any]) -> str:
-    path: str | None = card["path"]
-    return path or f"not on this machine ({_COMMAND} fetch {card['name']})"

@@ -27,13 +27,13 @@ from emotion_estimators.cli.models import (
     registered_classes,
     report_prior,
 )
-from emotion_estimators.cli.outputs import check_folder, check_writable
+from emotion_estimators.cli.outputs import check_file, check_folder, check_writable
 from emotion_estimators.cli.photographs import drawing_targets, find_photographs, report_search
 from emotion_estimators.cli.reports import check_report, kept_rows
 from emotion_estimators.cli.tables import (
     SUFFIXES,
     ExistingTable,
-    RowWriter,
+    Table,
     check_table,
     image_name,
     import_arrow,
@@ -50,7 +50,7 @@ from emotion_estimators.cli.videos import (
 from emotion_estimators.exceptions import InvalidImagesError, counted, shorten
 from emotion_estimators.images.loader import read_item
 
-__all__ = ["Run", "VideoRun", "estimate_prior", "predict"]
+__all__ = ["Run", "give_prior", "predict"]
 
 UNSURE = "unsure"
 
@@ -86,12 +86,7 @@ def predict(arguments: argparse.Namespace) -> int:
         # as quiet as the rest where nobody asks or looks
         if output is not None and (arguments.output or is_terminal(sys.stderr)):
             report(f"predict: {arguments.model} answers by its output {output}.")
-        if arguments.class_prior == "uniform":
-            report_prior("predict", classifier, f"uniform, 1/{len(classes)} for each emotion")
-        if arguments.class_prior == "estimate":
-            photographs = list(found.photographs)
-            prior = estimate_prior("predict", photographs, cropper, classifier, classes)
-            classifier.set_params(class_prior=prior)
+        give_prior(arguments, list(found.photographs), cropper, classifier, classes)
         rows = partial(iterate_faces, cropper=cropper, classifier=classifier)
     names = {path: image_name(path) for path in found.photographs}
     retry = set(names.values()) if arguments.resume else None
@@ -106,19 +101,28 @@ def predict(arguments: argparse.Namespace) -> int:
     if targets and arguments.resume:
         done = found.photographs.keys() - pending
         targets = drawing_targets(found.photographs, arguments.draw, done=done)
-    run = Run("predict", pending, arguments.out, held, targets)
+    run = Run("predict", pending, arguments.out, held, targets=targets)
     marked = map(partial(_marked, arguments.min_certainty), rows(pending))
     with kept_rows(arguments, table, table_columns(classes)) as kept:
-        status = run.write(kept.table, marked)
+        status = run.write(table, marked)
         if arguments.report is not None:
             kept.write_report(status, names, classifier)
     return max(status, FAILED if found.empty or found.unreadable else OK)
 
 
-def estimate_prior(
-    command: str, photographs: list[str], cropper: Any, classifier: Any, classes: list[str]
-) -> Any:
-    """Return how common the classes are in all faces of photographs, (n_classes,), or None."""
+def give_prior(
+    arguments: argparse.Namespace,
+    photographs: list[str],
+    cropper: Any,
+    classifier: Any,
+    classes: list[str],
+) -> None:
+    """Say which class prior is asked for; estimate it of all faces in photographs, if it is so."""
+    command = arguments.command
+    if arguments.class_prior == "uniform":
+        report_prior(command, classifier, f"uniform, 1/{len(classes)} for each emotion")
+    if arguments.class_prior != "estimate":
+        return
     from emotion_estimators.analysis.rows import iterate_faces
     from emotion_estimators.metrics import estimate_class_prior
 
@@ -129,12 +133,11 @@ def estimate_prior(
             faces = [row for row in rows if row["status"] == "face"]
             shares += [[row[f"emotion_{name}"] for name in classes] for row in faces]
             bar.update()
-    if not shares:
-        return None
-    prior = estimate_class_prior(shares, learned)
-    told = ", ".join(f"{name} {share:.3f}" for name, share in zip(classes, prior, strict=True))
-    report_prior(command, classifier, told, of=f" of {counted(len(shares), 'face')}")
-    return prior
+    if shares:
+        prior = estimate_class_prior(shares, learned)
+        told = ", ".join(f"{name} {share:.3f}" for name, share in zip(classes, prior, strict=True))
+        report_prior(command, classifier, told, of=f" of {counted(len(shares), 'face')}")
+        classifier.set_params(class_prior=prior)
 
 
 def _marked(min_certainty: float, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -175,11 +178,11 @@ def _predict_videos(arguments: argparse.Namespace) -> int:
     done = held.images - unfinished
     pending = {path: begun.get(name) for path, name in names.items() if name not in done}
     step = arguments.frame_step or 1
-    run = VideoRun("predict", list(pending), arguments.out, held, {})
+    run = Run("predict", list(pending), arguments.out, held, unit="frame")
     frames = look_at_videos(pending, finder, step)
     marked = ((path, _marked(arguments.min_certainty, rows)) for path, rows in frames)
     with kept_rows(arguments, table, columns) as kept:
-        status = run.fill(kept.table, marked, estimate_total(pending, step))
+        status = run.fill(table, marked, estimate_total(pending, step))
         if arguments.report is not None:
             kept.write_report(status, names, classifier)
     return status
@@ -195,9 +198,7 @@ def _unreadable(columns: list[str], path: str) -> list[dict[str, Any]]:
 
 
 class Run:
-    """What a command was asked for, and what was done of it."""
-
-    unit = "image"
+    """What a command was asked for, and what was done of it; of videos the `unit` is "frame"."""
 
     def __init__(
         self,
@@ -205,13 +206,16 @@ class Run:
         pending: list[str],
         out: Path | None,
         held: ExistingTable,
-        targets: dict[str, Path],
+        *,
+        targets: dict[str, Path] | None = None,
+        unit: str = "image",
     ) -> None:
         self.command = command
         self.pending = pending
         self.out = out
         self.held = held
-        self.targets = targets
+        self.targets = targets or {}
+        self.unit = unit
         self.n_done = self.n_unreadable = self.n_undrawn = 0
         self.emotions: Counter[str] = Counter(held.emotions)  # of all faces in the table
         others = sorted(held.versions - {__version__})
@@ -222,13 +226,13 @@ class Run:
                 "tells them apart; --overwrite looks at all again."
             )
 
-    def write(self, table: RowWriter, stream: Iterator[list[dict[str, Any]]]) -> int:
+    def write(self, table: Table, stream: Iterator[list[dict[str, Any]]]) -> int:
         """Write the rows of all that is pending; return the exit status."""
         return self.fill(table, zip(self.pending, stream, strict=True), len(self.pending))
 
     def fill(
         self,
-        table: RowWriter,
+        table: Table,
         pieces: Iterable[tuple[str, list[dict[str, Any]]]],
         total: int | None,
     ) -> int:
@@ -250,7 +254,7 @@ class Run:
         self._report(is_interrupted=status != OK)
         return status or (FAILED if self.n_unreadable or self.n_undrawn else OK)
 
-    def _add(self, table: RowWriter, path: str, rows: list[dict[str, Any]]) -> None:
+    def _add(self, table: Table, path: str, rows: list[dict[str, Any]]) -> None:
         faces = [row for row in rows if row["status"] == "face"]
         # drawn first: what the table holds is not looked at again
         if faces and path in self.targets:
@@ -266,53 +270,28 @@ class Run:
         self.n_unreadable += rows[0]["status"] == "unreadable"
 
     def _report(self, *, is_interrupted: bool) -> None:
-        n = len(self.pending)
         where = "the table" if self.out is None else str(self.out)
+        n_before = len(self.held.images)
+        if self.unit == "frame":
+            done = seen = counted(self.held.next_row + self.n_done, "frame")
+            unreadable = f"of the frames and videos, {self.n_unreadable}"
+        else:
+            done = f"{self.n_done} of {counted(len(self.pending), 'image')}"
+            unreadable = f"{self.n_unreadable} of {counted(self.n_done, 'image')}"
+            seen = counted(n_before + self.n_done, "image")
+            seen += f" ({n_before} of them were there already)" if n_before else ""
         if is_interrupted:
             hint = "" if self.out is None else " Go on with --resume."
-            done = f"{self.n_done} of {counted(n, 'image')}"
             report(f"{self.command}: interrupted. {where} holds {done}.{hint}")
         if self.n_unreadable:
             report(
-                f"{self.command}: {self.n_unreadable} of {counted(self.n_done, 'image')} cannot be "
-                f'read; {where} says "unreadable" there, and why.'
-            )
-        if not is_interrupted:
-            n_before = len(self.held.images)
-            before = f" ({n_before} of them were there already)" if n_before else ""
-            counts = ", ".join(f"{n} {name}" for name, n in self.emotions.most_common())
-            report(
-                f"{self.command}: {counted(self.emotions.total(), 'face')} in "
-                f"{counted(n_before + self.n_done, 'image')}"
-                f"{before}{': ' * bool(counts)}{counts}."
-            )
-
-
-class VideoRun(Run):
-    """The same of videos, whose frames are the images."""
-
-    unit = "frame"
-
-    def _report(self, *, is_interrupted: bool) -> None:
-        where = "the table" if self.out is None else str(self.out)
-        n_frames = self.held.next_row + self.n_done
-        if is_interrupted:
-            hint = "" if self.out is None else " Go on with --resume."
-            report(
-                f"{self.command}: interrupted. {where} holds {counted(n_frames, 'frame')}.{hint}"
-            )
-        if self.n_unreadable:
-            report(
-                f"{self.command}: of the frames and videos, {self.n_unreadable} cannot be read; "
-                f'{where} says "unreadable" there, and why.'
+                f'{self.command}: {unreadable} cannot be read; {where} says "unreadable" there, '
+                "and why."
             )
         if not is_interrupted:
             counts = ", ".join(f"{n} {name}" for name, n in self.emotions.most_common())
-            report(
-                f"{self.command}: {counted(self.emotions.total(), 'face')} in "
-                f"{counted(n_frames, 'frame')}"
-                f"{': ' * bool(counts)}{counts}."
-            )
+            faces = counted(self.emotions.total(), "face")
+            report(f"{self.command}: {faces} in {seen}{': ' * bool(counts)}{counts}.")
 
 
 def _check_out(arguments: argparse.Namespace) -> None:
@@ -327,16 +306,11 @@ def _check_out(arguments: argparse.Namespace) -> None:
             raise UsageError("--resume and --overwrite need --out TABLE.")
         check_output("predict without --out")
         return
-    if out.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"expected --out to end in {', '.join(SUFFIXES)}, got {out}.")
+    check_file("--out", out, SUFFIXES)
     if arguments.excel and out.suffix.lower() != ".csv":
         raise UsageError(f"--excel is for a table .csv, got --out {out}.")
     if out.suffix.lower() == ".parquet":
         import_arrow()
-    if not out.parent.is_dir():
-        raise UsageError(f"there is no folder {out.parent} for --out {out.name}.")
-    if out.is_dir():
-        raise UsageError(f"--out {out} is a folder.")
     for path in (out, rows_file(out)):
         if path.exists() and not (arguments.resume or arguments.overwrite):
             raise UsageError(f"{path} exists. Go on with it by --resume, or --overwrite it.")

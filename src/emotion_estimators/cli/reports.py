@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from emotion_estimators.cli.console import UsageError, report, track
-from emotion_estimators.cli.outputs import check_writable
-from emotion_estimators.cli.tables import RowWriter, open_table, read_rows
+from emotion_estimators.cli.outputs import check_file, check_writable
+from emotion_estimators.cli.tables import Table, open_table, read_rows
 
 __all__ = ["KeptRows", "check_report", "kept_rows", "report_settings"]
 
@@ -25,12 +25,7 @@ def check_report(arguments: argparse.Namespace) -> None:
         if arguments.no_thumbnails:
             raise UsageError("--no-thumbnails needs --report FILE.")
         return
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"expected --report to end in .html, got {path}.")
-    if not path.parent.is_dir():
-        raise UsageError(f"there is no folder {path.parent} for --report {path.name}.")
-    if path.is_dir():
-        raise UsageError(f"--report {path} is a folder.")
+    check_file("--report", path, (".html", ".htm"))
     is_kept = arguments.command == "predict" and not (arguments.resume or arguments.overwrite)
     if is_kept and path.exists():
         raise UsageError(f"{path} exists. Take another --report, or --overwrite it.")
@@ -39,10 +34,9 @@ def check_report(arguments: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class KeptRows:
-    """Where the rows of a command go, and where all of them are once that is done."""
+    """Where the rows of a command are once all is done."""
 
     arguments: argparse.Namespace
-    table: RowWriter
     path: Path | None
     columns: list[str]
 
@@ -81,16 +75,16 @@ class KeptRows:
 
 @contextmanager
 def kept_rows(
-    arguments: argparse.Namespace, table: RowWriter, columns: list[str]
+    arguments: argparse.Namespace, table: Table, columns: list[str]
 ) -> Iterator[KeptRows]:
-    """Yield a table that keeps its rows, also of those that go to standard output, for a report."""
+    """Let a table keep its rows for a report, also those that go to standard output."""
     if arguments.report is None or arguments.out is not None:
-        yield KeptRows(arguments, table, arguments.out, columns)
+        yield KeptRows(arguments, arguments.out, columns)
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.csv"
-        copy, _ = open_table(path, columns)
-        yield KeptRows(arguments, _Both(table, copy), path, columns)
+        table.copy, _ = open_table(path, columns)
+        yield KeptRows(arguments, path, columns)
 
 
 def report_settings(arguments: argparse.Namespace, classifier: Any) -> dict[str, object]:
@@ -109,26 +103,6 @@ def report_settings(arguments: argparse.Namespace, classifier: Any) -> dict[str,
     if classifier is not None:
         asked["Classifier"] = " ".join(repr(classifier).split())
     return asked
-
-
-@dataclass(frozen=True)
-class _Both:
-    """Writes to two tables."""
-
-    first: RowWriter
-    second: RowWriter
-
-    def write(self, rows: list[dict[str, Any]]) -> None:
-        self.first.write(rows)
-        self.second.write(rows)
-
-    def finish(self) -> None:
-        self.first.finish()
-        self.second.finish()
-
-    def close(self) -> None:
-        self.first.close()
-        self.second.close()
 
 
 def _follow(seen: Iterable[Any], total: int) -> Iterator[Any]:

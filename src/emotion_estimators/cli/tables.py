@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from emotion_estimators import __version__
 from emotion_estimators._files import whole_file
@@ -32,7 +32,6 @@ from emotion_estimators.exceptions import printable, shorten
 __all__ = [
     "SUFFIXES",
     "ExistingTable",
-    "RowWriter",
     "Table",
     "check_table",
     "image_name",
@@ -72,21 +71,11 @@ class ExistingTable:
     next_row: int = 0
 
 
-class RowWriter(Protocol):
-    """What takes the rows of one photograph after the other, and is finished or else closed."""
-
-    def write(self, rows: list[dict[str, Any]]) -> None:
-        """Add the rows of a photograph."""
-
-    def finish(self) -> None:
-        """Leave what was asked for."""
-
-    def close(self) -> None:
-        """Let go; all rows stay where they are."""
-
-
 class Table:
-    """Takes the rows of one photograph after the other; `path` None is standard output."""
+    """Takes the rows of one photograph after the other; `path` None is standard output.
+
+    `copy` is a table of CSV that gets the same rows.
+    """
 
     def __init__(
         self,
@@ -97,6 +86,7 @@ class Table:
         is_for_excel: bool = False,
     ) -> None:
         self._path, self._columns, self._is_full = path, columns, is_full
+        self.copy: Table | None = None
         if path is None:
             _print(_MARK * is_for_excel + _to_csv([columns]))
         else:
@@ -107,7 +97,12 @@ class Table:
         text = _to_csv([self._cell(row, name) for name in self._columns] for row in rows)
         if self._path is None:
             _print(text)
-            return
+        else:
+            self._append(text, self._path)
+        if self.copy is not None:
+            self.copy.write(rows)
+
+    def _append(self, text: str, path: Path) -> None:
         end = self._file.seek(0, os.SEEK_END)
         try:
             rest = memoryview(text.encode())
@@ -121,7 +116,7 @@ class Table:
                     error.errno,
                     f"the table cannot be written ({error.strerror}). Free some space there, and "
                     "go on with --resume",
-                    str(self._path),
+                    str(path),
                 ) from error
             raise
 
@@ -148,6 +143,8 @@ class Table:
         """Let the file go; its rows stay where they are."""
         if self._path is not None:
             self._file.close()
+        if self.copy is not None:
+            self.copy.close()
 
 
 def image_name(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Read, convert and resize: pure array functions; imports only `exceptions`.
+"""Read, convert and resize: pure array functions.
 
 The names are listed in ``__init__.pyi`` and imported when used, so that who only looks at suffixes
 does not load Pillow.

@@ -1,4 +1,4 @@
-"""Images that have passed the door: in batches of one size, or one by one; imports `loader`."""
+"""Images that have passed the door: in batches of one size, or one by one."""
 
 from __future__ import annotations
 

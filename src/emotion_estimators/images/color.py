@@ -1,4 +1,4 @@
-"""Arrays of one channel count in, of another out; imports only numpy."""
+"""Arrays of one channel count in, of another out."""
 
 from __future__ import annotations
 

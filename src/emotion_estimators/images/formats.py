@@ -24,26 +24,9 @@ __all__ = [
 # where an add-on has registered them, too. Others hold no photographs, or run programs (EPS), or
 # only recognise a file (HDF5, GRIB, WMF).
 FORMATS = (
-    "JPEG",
-    "PNG",
-    "WEBP",
-    "GIF",
-    "BMP",
-    "TIFF",
-    "AVIF",
-    "HEIF",
-    "JXL",
-    "JPEG2000",
-    "PPM",
-    "DIB",
-    "PCX",
-    "PSD",
-    "QOI",
-    "SGI",
-    "SUN",
-    "DDS",
-    "TGA",  # last: it has no first bytes of its own
-)
+    "JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "JXL", "JPEG2000", "PPM", "DIB",
+    "PCX", "PSD", "QOI", "SGI", "SUN", "DDS", "TGA",  # last: it has no first bytes of its own
+)  # fmt: skip
 
 _MORE_SUFFIXES = {".mpo": "JPEG"}  # Pillow names it for writing only
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")

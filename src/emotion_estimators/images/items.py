@@ -1,4 +1,4 @@
-"""Items of X, one image each: what one may be, its size and its name; imports `read`."""
+"""Items of X, one image each: what one may be, its size and its name."""
 
 from __future__ import annotations
 

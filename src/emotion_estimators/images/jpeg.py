@@ -1,7 +1,7 @@
 """JPEG files of grey or RGB pixels in, uint8 arrays out, in half of Pillow's time.
 
 Both decode with libjpeg-turbo, to the same pixels; Pillow takes as long again to bring them into
-its own memory, and out of it. Imports simplejpeg inside a function.
+its own memory, and out of it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rows, arrays and sequences in, batches of the size and colour that is wanted out.
 
 The only place where images are converted, so that all kinds of X of the same pixels come out
-the same; imports the other modules of `images`.
+the same.
 """
 
 from __future__ import annotations

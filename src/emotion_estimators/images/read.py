@@ -1,7 +1,7 @@
 """Files, encoded bytes and PIL images in, uint8 arrays out.
 
-Imports `jpeg`, `stripped`, `formats`, `color`, `_forks` and `exceptions`. Nothing here depends
-on, or changes, Pillow's settings or Python's warning filters, which belong to all threads.
+Nothing here depends on, or changes, Pillow's settings or Python's warning filters, which belong to
+all threads.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Images of one size in, of another out; imports NumPy, and SciPy inside a function."""
+"""Images of one size in, of another out."""
 
 from __future__ import annotations
 

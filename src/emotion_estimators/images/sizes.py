@@ -1,4 +1,4 @@
-"""Parameters that are sizes in pixels: the one place where they are read; imports `exceptions`."""
+"""Parameters that are sizes in pixels: the one place where they are read."""
 
 from __future__ import annotations
 

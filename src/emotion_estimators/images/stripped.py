@@ -2,7 +2,7 @@
 
 Pillow reads metadata as it opens a file: it warns of damage in it (for all threads, or as an
 error where warnings are errors), joins what is large, and follows a TIFF file's other pages. None
-of it changes a pixel but the orientation, which is read here. Imports `exceptions` and `formats`.
+of it changes a pixel but the orientation, which is read here.
 """
 
 from __future__ import annotations

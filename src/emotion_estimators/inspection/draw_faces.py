@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from emotion_estimators.images import to_rgb
 from emotion_estimators.images.loader import read_item
 
-__all__ = ["CLASS_COLORS", "draw_faces"]
+__all__ = ["CLASS_COLORS", "as_picture", "draw_faces"]
 
 # one for each class, told apart also without seeing red and green (after Okabe and Ito)
 CLASS_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
@@ -66,10 +66,7 @@ def draw_faces(image: Any, table: Any) -> NDArray[np.uint8]:
             f"draw_faces expected the rows of one photograph, got those of {len(photographs)}. "
             'Take table[table["row"] == 0], for example.'
         )
-    pixels = read_item(image)
-    if pixels.dtype != np.uint8:
-        pixels = (pixels * 255 + 0.5).astype(np.uint8)
-    picture = Image.fromarray(pixels if pixels.ndim == 3 else to_rgb(pixels))
+    picture = as_picture(read_item(image))
     draw = ImageDraw.Draw(picture)
     faces = [row for row in rows if row["status"] == "face"]
     for row in faces:
@@ -82,6 +79,13 @@ def draw_faces(image: Any, table: Any) -> NDArray[np.uint8]:
         )
         _draw_face(draw, picture.size, row, color)
     return np.asarray(picture).copy()
+
+
+def as_picture(pixels: NDArray[Any]) -> Image.Image:
+    """Return what `read_item` gives, (height, width) or (height, width, 3), in 8 bits of RGB."""
+    if pixels.dtype != np.uint8:
+        pixels = (pixels * 255 + 0.5).astype(np.uint8)
+    return Image.fromarray(pixels if pixels.ndim == 3 else to_rgb(pixels))
 
 
 def _draw_face(

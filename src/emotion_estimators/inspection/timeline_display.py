@@ -138,6 +138,8 @@ class TimelineDisplay:
         """
         height = min(1.6 + _INCHES * len(self.tracks), _MOST_INCHES)
         ax = open_axes(type(self).__name__, ax, figsize=(9, height))
+        from matplotlib.patches import Patch
+
         colors = [CLASS_COLORS[i % len(CLASS_COLORS)] for i in range(len(self.classes))]
         for place, (times, probabilities) in enumerate(self.tracks.values()):
             # bands have height 1 at -place, the first one on top
@@ -147,7 +149,7 @@ class TimelineDisplay:
             for i, color in enumerate(colors):
                 low, high = levels[:, i], levels[:, i + 1]
                 ax.fill_between(steps, low, high, color=color, linewidth=0)
-        handles = [_patch(color) for color in colors]
+        handles = [Patch(color=color) for color in colors]
         ax.legend(
             handles, self.classes, loc="lower left", bbox_to_anchor=(0, 1), ncols=7, frameon=False
         )
@@ -188,9 +190,3 @@ def _split(
         )
         for number in sorted(of_tracks)
     }
-
-
-def _patch(color: str) -> Any:
-    from matplotlib.patches import Patch
-
-    return Patch(color=color)

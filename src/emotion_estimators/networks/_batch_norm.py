@@ -1,4 +1,4 @@
-"""Batch normalisation at inference as part of the layer before it; imports NumPy."""
+"""Batch normalisation at inference as part of the layer before it."""
 
 from __future__ import annotations
 

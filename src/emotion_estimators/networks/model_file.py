@@ -59,7 +59,7 @@ def _read_network(path: Path, providers: tuple[str, ...], architecture: Path | N
     elif suffix in (".keras", *_HDF5):
         from emotion_estimators.networks.keras_hdf5 import read_keras_hdf5
 
-        serialised = read_keras_hdf5(path, architecture).onnx
+        serialised = read_keras_hdf5(path, architecture)
     else:
         raise WeightsError(
             f"{path}: expected a file .onnx, .keras, .hdf5 or .h5, got {suffix or 'no suffix'}."

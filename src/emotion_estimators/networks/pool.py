@@ -1,4 +1,4 @@
-"""The networks that a process keeps open; imports the standard library only."""
+"""The networks that a process keeps open."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A state dict in a file of ``torch.save``, read without torch and without running its pickle.
-
-Imports NumPy and the door of untrusted files; for the face network and backbones.
-"""
+"""A state dict in a file of ``torch.save``, read without torch and without running its pickle."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The face detector YuNet on ONNX Runtime: pixels in, boxes, landmarks and scores out.
-
-Imports `yunet_graph`, the session of `onnx` and NumPy; for features.
-"""
+"""The face detector YuNet on ONNX Runtime: pixels in, boxes, landmarks and scores out."""
 
 from __future__ import annotations
 

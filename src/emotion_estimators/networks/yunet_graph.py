@@ -2,7 +2,7 @@
 
 The file gives each of its twelve outputs a branch of its own, and wants blue, green and red apart.
 Here the four branches of a stride are one of 16 channels, and the pixels stay as they lie in
-memory. What is computed is the same, to the last bits of a float32. Imports `onnx` and NumPy.
+memory. What is computed is the same, to the last bits of a float32.
 
 References
 ----------
@@ -57,7 +57,9 @@ def write_yunet(arrays: _Arrays) -> bytes | None:
 
 def _write(arrays: _Arrays) -> bytes:
     # those with a normalisation multiplied in have numbers as names, in the order of the layers
-    kernels = sorted(int(name) for name, array in arrays.items() if _is_merged(name, array))
+    kernels = sorted(
+        int(name) for name, array in arrays.items() if name.isdecimal() and array.ndim == 4
+    )
     merged = iter([(arrays[str(number)], arrays[str(number + 1)]) for number in kernels])
     graph = OnnxGraph()
 
@@ -97,10 +99,6 @@ def _write(arrays: _Arrays) -> bytes:
         results.append((places, names[1], (1, "cells", 14)))
     source = "rows", (1, 1, "height", "width")
     return graph.serialise("yunet", source, *results, opset=_OPSET)
-
-
-def _is_merged(name: str, array: NDArray[Any]) -> bool:
-    return name.isdecimal() and array.ndim == 4
 
 
 def _named(arrays: _Arrays, name: str) -> _Layer:

@@ -11,7 +11,7 @@ import pickle
 import random
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -20,13 +20,13 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from emotion_estimators.testing._sample import (
-    OUTPUT_METHODS,
     Sample,
     assert_same,
     assert_same_outputs,
     fit,
     fresh,
     is_estimator,
+    output_methods,
     outputs,
 )
 
@@ -88,11 +88,10 @@ def check_global_random_state_untouched(estimator: Any, sample: Sample) -> None:
         before = _random_states()
         fitted = fit(estimator, X, y)
         _assert_equal_states(before, _random_states(), f"{type(estimator).__name__}.fit")
-        for method in OUTPUT_METHODS:
-            if hasattr(fitted, method):
-                getattr(fitted, method)(X)
-                where = f"{type(estimator).__name__}.{method}"
-                _assert_equal_states(before, _random_states(), where)
+        for method, give in output_methods(fitted).items():
+            give(X)
+            where = f"{type(estimator).__name__}.{method}"
+            _assert_equal_states(before, _random_states(), where)
 
 
 def check_global_settings_untouched(estimator: Any, sample: Sample) -> None:
@@ -111,16 +110,16 @@ def check_fit_twice(estimator: Any, sample: Sample) -> None:
     """Check that a second fit forgets the first: on the same and on other images."""
     X, y = sample.X, sample.y
     once = fit(estimator, X, y)
-    expected = outputs(once, X)
-    assert_same_outputs(fit(estimator, X, y).fit(X, y), X, expected, "images, after two equal fits")
+    expected, attributes = outputs(once, X), {key for key in vars(once) if key.endswith("_")}
+    assert_same_outputs(once.fit(X, y), X, expected, "images, after two equal fits")
     half = X[: len(X) // 2, :-8]
     other = fit(estimator, half, y[: len(half)]).fit(X, y)
     assert_same_outputs(other, X, expected, "images, after a first fit on others")
-    attributes = [{key for key in vars(one) if key.endswith("_")} for one in (once, other)]
-    if attributes[0] != attributes[1]:
+    attributes ^= {key for key in vars(other) if key.endswith("_")}
+    if attributes:
         raise AssertionError(
             f"{type(estimator).__name__} has other fitted attributes after a second fit: "
-            f"{sorted(attributes[0] ^ attributes[1])}."
+            f"{sorted(attributes)}."
         )
 
 
@@ -133,27 +132,24 @@ def check_images_unchanged(estimator: Any, sample: Sample) -> None:
         name = type(estimator).__name__
         assert_same(given, X, f"X after {name}.fit")
         assert_same(targets, sample.y, f"y after {name}.fit")
-        for method in OUTPUT_METHODS:
-            if hasattr(fitted, method):
-                getattr(fitted, method)(given)
-                assert_same(given, X, f"X after {name}.{method}")
-                getattr(fitted, method)(items)
-                assert_same(np.stack(items), X, f"a list X after {name}.{method}")
+        for method, give in output_methods(fitted).items():
+            give(given)
+            assert_same(given, X, f"X after {name}.{method}")
+            give(items)
+            assert_same(np.stack(items), X, f"a list X after {name}.{method}")
 
 
 def check_output_leaves_estimator_unchanged(estimator: Any, sample: Sample) -> None:
     """Check that no output method changes the estimator, not even its private attributes."""
     fitted = fit(estimator, sample.X, sample.y)
     before = _attribute_hashes(fitted)
-    for method in OUTPUT_METHODS:
-        if hasattr(fitted, method):
-            getattr(fitted, method)(sample.X)
-            changed = _differences(before, _attribute_hashes(fitted))
-            if changed:
-                raise AssertionError(
-                    f"{type(estimator).__name__}.{method} changes the estimator: "
-                    f"{', '.join(changed)}."
-                )
+    for method, give in output_methods(fitted).items():
+        give(sample.X)
+        changed = _differences(before, _attribute_hashes(fitted))
+        if changed:
+            raise AssertionError(
+                f"{type(estimator).__name__}.{method} changes the estimator: {', '.join(changed)}."
+            )
 
 
 def check_parameters_unchanged(estimator: Any, sample: Sample) -> None:
@@ -194,15 +190,12 @@ def check_init_only_assigns(estimator: Any, sample: Sample) -> None:  # noqa: AR
 
 def check_not_fitted_error(estimator: Any, sample: Sample) -> None:
     """Check that output before fit is a NotFittedError."""
-    for method in OUTPUT_METHODS:
-        unfitted = fresh(estimator)
-        if not hasattr(unfitted, method):
-            continue
+    for method in output_methods(fresh(estimator)):
         where = f"{type(estimator).__name__}.{method}"
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # pipelines warn before their steps raise
-                getattr(unfitted, method)(sample.X)
+                getattr(fresh(estimator), method)(sample.X)
         except NotFittedError:
             continue
         except Exception as error:
@@ -304,24 +297,21 @@ def _plain_parameters(estimator: Any) -> dict[str, Any]:
 def _imports_and_files() -> Iterator[list[str]]:
     """Record the imports, also of what is loaded already, and the files opened inside."""
     seen: list[str] = []
-    real_import, real_module, real_open = builtins.__import__, importlib.import_module, io.open
 
-    def record_import(name: str, *args: Any, **kwargs: Any) -> Any:
-        seen.append(f"imports {name}")
-        return real_import(name, *args, **kwargs)
+    def recorded(word: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def record(*args: Any, **kwargs: Any) -> Any:
+            seen.append(f"{word} {[*args, *kwargs.values()][0]}")
+            return real(*args, **kwargs)
 
-    def record_module(name: str, *args: Any, **kwargs: Any) -> Any:
-        seen.append(f"imports {name}")
-        return real_module(name, *args, **kwargs)
+        return record
 
-    def record_open(file: Any, *args: Any, **kwargs: Any) -> Any:
-        seen.append(f"opens {file}")
-        return real_open(file, *args, **kwargs)
-
-    with (
-        mock.patch.object(builtins, "__import__", record_import),
-        mock.patch.object(importlib, "import_module", record_module),
-        mock.patch.object(builtins, "open", record_open),
-        mock.patch.object(io, "open", record_open),
-    ):
+    with contextlib.ExitStack() as patches:
+        for owner, name, word in (
+            (builtins, "__import__", "imports"),
+            (importlib, "import_module", "imports"),
+            (builtins, "open", "opens"),
+            (io, "open", "opens"),
+        ):
+            patch = mock.patch.object(owner, name, recorded(word, getattr(owner, name)))
+            patches.enter_context(patch)
         yield seen

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_estimators.testing._sample import (
-    OUTPUT_METHODS,
     Sample,
     as_png,
     assert_same_outputs,
@@ -23,6 +22,7 @@ from emotion_estimators.testing._sample import (
     fresh,
     image_parameters,
     object_array,
+    output_methods,
     outputs,
     representations,
     write_png,
@@ -66,14 +66,13 @@ def check_image_rows(estimator: Any, sample: Sample) -> None:
     """Check that 2-D rows, read through ``image_shape``, give what a stack gives."""
     for X in sample.variants:
         rows = X.reshape(len(X), -1)
+        expected = outputs(fit(estimator, X, sample.y), X)
         for shape in (X.shape[1:], (-1, *X.shape[2:])):
             parameters = dict.fromkeys(image_parameters(estimator, "image_shape"), shape)
             fitted = fit(estimator, rows, sample.y, **parameters)
-            expected = outputs(fit(estimator, X, sample.y), X)
             assert_same_outputs(fitted, rows, expected, f"rows with image_shape={shape}")
             assert_same_outputs(fitted, X, expected, "a stack, after a fit on rows")
-            refused = _Refusals(fitted)
-            refused.by_outputs("rows that are one pixel short", rows[:, :-1])
+            _Refusals(fitted).by_outputs("rows that are one pixel short", rows[:, :-1])
 
 
 def check_column_of_images(estimator: Any, sample: Sample) -> None:
@@ -276,10 +275,8 @@ class _Refusals:
     def by_outputs(
         self, what: str, X: Any, *, rows: Sequence[int] = (), words: Sequence[str] = ()
     ) -> None:
-        for method in OUTPUT_METHODS:
-            if hasattr(self.fitted, method):
-                call = partial(getattr(self.fitted, method), X)
-                self._refused(call, method, what, rows, words)
+        for method, give in output_methods(self.fitted).items():
+            self._refused(partial(give, X), method, what, rows, words)
 
     def by_fit(
         self, what: str, X: Any, y: Any, *, rows: Sequence[int] = (), words: Sequence[str] = ()

@@ -80,18 +80,19 @@ def check_labels(estimator: Any, sample: Sample) -> None:
         "integers that do not count": np.array([40 - 3 * i * i for i in range(k)]),
         "names of any length": np.array(["a" * (k - i) for i in range(k)]),
     }
-    for what, names in vocabularies.items():
-        y = names[codes.ravel()]
-        for targets in (y, y.tolist()):
-            fitted = fit(estimator, sample.X, targets)
-            where = f"{type(estimator).__name__} fitted on labels that are {what}"
-            expected = np.unique(y)
-            if not np.array_equal(fitted.classes_, expected):
-                raise AssertionError(
-                    f"{where}: classes_ is {fitted.classes_!r}, expected {expected!r}."
-                )
-            predicted = np.asarray(fitted.predict(sample.X))
-            _assert_labels(predicted, fitted.classes_, where)
+    targets: dict[str, Any] = {what: names[codes.ravel()] for what, names in vocabularies.items()}
+    for what in ("names", "integers that do not count"):
+        targets[f"a list of {what}"] = targets[what].tolist()
+    for what, y in targets.items():
+        fitted = fit(estimator, sample.X, y)
+        where = f"{type(estimator).__name__} fitted on labels that are {what}"
+        expected = np.unique(y)
+        if not np.array_equal(fitted.classes_, expected):
+            raise AssertionError(
+                f"{where}: classes_ is {fitted.classes_!r}, expected {expected!r}."
+            )
+        predicted = np.asarray(fitted.predict(sample.X))
+        _assert_labels(predicted, fitted.classes_, where)
 
 
 def check_predictions_and_probabilities(estimator: Any, sample: Sample) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from sklearn.utils import get_tags
 from emotion_estimators.datasets import make_faces
 
 __all__ = [
-    "OUTPUT_METHODS",
     "Sample",
     "as_png",
     "assert_same",
@@ -32,12 +32,13 @@ __all__ = [
     "is_multi_label",
     "make_sample",
     "object_array",
+    "output_methods",
     "outputs",
     "representations",
     "write_png",
 ]
 
-OUTPUT_METHODS = ("transform", "predict", "predict_proba", "decision_function")
+_OUTPUT_METHODS = ("transform", "predict", "predict_proba", "decision_function")
 
 _N_SAMPLES = 36  # more than 33, which no usual batch size divides
 _MIN_SAMPLES = 12
@@ -81,10 +82,7 @@ def make_sample(
     if X is None:
         if y is not None:
             raise ValueError("check_image_estimator got y without X: pass both or neither.")
-        emotions = ["angry", "happy", "surprise"]
-        settings: Any = {"emotions": emotions, "image_size": _IMAGE_SIZE, "random_state": 0}
-        grey, labels = make_faces(_N_SAMPLES, **settings)
-        colored, _ = make_faces(_N_SAMPLES, color="rgb", **settings)
+        grey, colored, labels = (array.copy() for array in _drawn())  # a faulty one may write
         if multi_label:
             labels = _indicators(labels)
         return Sample(grey, labels, colored, batch_tolerance)
@@ -103,6 +101,15 @@ def make_sample(
             f"check_image_estimator got {len(images)} images and {len(targets)} targets."
         )
     return Sample(images, targets, None, batch_tolerance)
+
+
+@cache
+def _drawn() -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[Any]]:
+    """Return grey faces, the same in colour, and their labels."""
+    emotions = ["angry", "happy", "surprise"]
+    settings: Any = {"emotions": emotions, "image_size": _IMAGE_SIZE, "random_state": 0}
+    grey, labels = make_faces(_N_SAMPLES, **settings)
+    return grey, make_faces(_N_SAMPLES, color="rgb", **settings)[0], labels
 
 
 def _indicators(labels: NDArray[Any]) -> NDArray[np.int64]:
@@ -128,14 +135,17 @@ def fit(estimator: Any, X: Any, y: Any, **parameters: Any) -> Any:
     return fresh(estimator).set_params(**parameters).fit(X, y)
 
 
+def output_methods(estimator: Any) -> dict[str, Callable[[Any], Any]]:
+    """Return the output methods that an estimator has, by name."""
+    return {name: getattr(estimator, name) for name in _OUTPUT_METHODS if hasattr(estimator, name)}
+
+
 def outputs(estimator: Any, X: Any) -> dict[str, NDArray[Any]]:
     """Return what each output method that the estimator has gives for X."""
-    given = {
-        name: getattr(estimator, name)(X) for name in OUTPUT_METHODS if hasattr(estimator, name)
-    }
+    given = {name: give(X) for name, give in output_methods(estimator).items()}
     if not given:
         raise AssertionError(
-            f"{type(estimator).__name__} has none of the methods {', '.join(OUTPUT_METHODS)}."
+            f"{type(estimator).__name__} has none of the methods {', '.join(_OUTPUT_METHODS)}."
         )
     return {
         name: np.asarray(value.toarray() if hasattr(value, "toarray") else value)

@@ -44,7 +44,7 @@ def expected(facenet_pytorch, face_state, standardised):
         return network(torch.tensor(standardised)).numpy()
 
 
-@pytest.mark.parametrize("n", [1, 7, 32])
+@pytest.mark.parametrize("n", [1, 16])
 def test_float32_equals_the_reference(face_state, standardised, expected, n):
     vectors = open_engine(face_state)(standardised[:n])
     assert vectors.shape == (n, 512)
@@ -222,9 +222,9 @@ def test_random_state():
 
 
 def test_random_weights_tell_images_apart(face_state, standardised):
-    vectors = normalized(open_engine(face_state)(standardised[:12]))
+    vectors = normalized(open_engine(face_state)(standardised[:8]))
     similarity = vectors @ vectors.T
-    assert similarity[~np.eye(12, dtype=bool)].max() < 0.999
+    assert similarity[~np.eye(8, dtype=bool)].max() < 0.999
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 
 pytest.importorskip("torch", reason="the network is a torch module")
 import torch
@@ -43,41 +43,10 @@ def test_names_and_shapes_are_those_of_the_reference(facenet_pytorch):
     assert state_shapes() == {name: shapes[name] for name in shapes if name not in counters}
 
 
-@pytest.mark.parametrize("n", [1, 7, 32])
-def test_embeddings_are_those_of_the_reference(network, reference, standardised, n):
+def test_embeddings_are_those_of_the_reference(network, reference, standardised):
+    some = standardised[6:10]  # of both kinds
     # The same sums of float32, perhaps in another order; each vector has length 1.
-    assert_allclose(
-        run(network, standardised[:n]), run(reference, standardised[:n]), rtol=0, atol=1e-5
-    )
-
-
-def test_with_classifier(facenet_pytorch, face_state, reference, standardised):
-    rng = np.random.default_rng(0)
-    logits = {
-        "logits.weight": rng.normal(size=(10, 512)).astype(np.float32),
-        "logits.bias": rng.normal(size=10).astype(np.float32),
-    }
-    trained = load(
-        facenet_pytorch.InceptionResnetV1(classify=True, num_classes=10), face_state, **logits
-    )
-    network = InceptionResnetV1(n_classes=10)
-    network.load_state_dict(trained.state_dict(), strict=True)
-    network.eval()
-    assert_array_equal(network.logits.weight.detach().numpy(), logits["logits.weight"])
-    # as above
-    assert_allclose(
-        run(network, standardised[:2]), run(reference, standardised[:2]), rtol=0, atol=1e-5
-    )
-
-
-def test_normalize(face_state, network, standardised):
-    lengths = np.linalg.norm(run(network, standardised[:3]), axis=1)
-    assert_allclose(lengths, 1, rtol=0, atol=1e-6)  # float32
-    plain = run(load(InceptionResnetV1(normalize=False), face_state), standardised[:3])
-    lengths = np.linalg.norm(plain, axis=1, keepdims=True)
-    assert (np.abs(lengths - 1) > 0.1).all()
-    # one division and one root in float32
-    assert_allclose(plain / lengths, run(network, standardised[:3]), rtol=0, atol=1e-6)
+    assert_allclose(run(network, some), run(reference, some), rtol=0, atol=1e-5)
 
 
 def test_other_sizes_of_images(network, reference, standardised):
@@ -109,9 +78,8 @@ def test_trains_as_the_reference_does(facenet_pytorch, face_state, standardised)
     gradients = []
     for make in (InceptionResnetV1, facenet_pytorch.InceptionResnetV1):
         network = load(make(), face_state).train()
-        network.dropout.p = 0.0
         for module in network.modules():
-            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm | torch.nn.Dropout):
                 module.eval()  # two images are no statistics
         network(images)[:, 0].sum().backward()
         gradients.append({name: p.grad for name, p in network.named_parameters()})

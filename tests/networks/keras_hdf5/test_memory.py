@@ -66,8 +66,7 @@ def expected(model, images, shifts, *, mirrored):
     return np.mean([ask(model, view) for view in views], axis=0)
 
 
-@pytest.mark.parametrize("n_classes", [1, 2, 7])
-@pytest.mark.parametrize("size", [(8, 8), (33, 48)])
+@pytest.mark.parametrize(("size", "n_classes"), [((8, 8), 1), ((9, 8), 2), ((33, 48), 7)])
 @pytest.mark.parametrize("build", [edges, build_original_network])
 def test_equals_keras(build, size, n_classes):
     model = build(size, max(n_classes, 2))  # a network of one class has a second output

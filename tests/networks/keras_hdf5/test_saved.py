@@ -71,10 +71,10 @@ def run(path, *more):
     """Return what a file's network makes of some images, by output."""
     images = np.random.default_rng(1).random((2, *IMAGE), dtype=np.float32)
     network = read_keras_hdf5(path, *more)
-    session = onnxruntime.InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    assert network.output_shapes == {"gender": (1,), "age": (3,)}
-    return images, dict(zip(names, session.run(None, {"input": images}), strict=True))
+    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    shapes = {output.name: output.shape[1:] for output in session.get_outputs()}
+    assert shapes == {"gender": [1], "age": [3]}
+    return images, dict(zip(shapes, session.run(None, {"input": images}), strict=True))
 
 
 @pytest.mark.parametrize("name", ["whole.h5", "archive.keras", "alone.weights.h5", "old.h5"])
@@ -163,8 +163,11 @@ def test_outputs_that_are_called_alike(keras, tmp_path):
     path = tmp_path / "model.keras"
     others = [shared(keras.layers.Activation(name)(images)) for name in ("relu", "tanh")]
     keras.Model(images, [shared(images), *others]).save(path)
+    session = onnxruntime.InferenceSession(
+        read_keras_hdf5(path), providers=["CPUExecutionProvider"]
+    )
     names = ["shared", "shared_1", "shared_2"]
-    assert read_keras_hdf5(path).output_shapes == dict.fromkeys(names, (2,))
+    assert [output.name for output in session.get_outputs()] == names
 
 
 def test_an_output_that_is_called_as_the_input(keras, tmp_path):

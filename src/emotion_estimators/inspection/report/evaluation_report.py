@@ -15,20 +15,26 @@ from emotion_estimators.exceptions import InvalidImagesError, shorten
 from emotion_estimators.images.items import item_path
 from emotion_estimators.images.loader import read_item
 from emotion_estimators.inspection.report.about import ABOUT, describe_classifier, write_about
-from emotion_estimators.inspection.report.marks import bar, shared_folder, shown_share, swatch
+from emotion_estimators.inspection.report.marks import (
+    bar,
+    color_of,
+    shared_folder,
+    shown_share,
+    swatch,
+)
 from emotion_estimators.inspection.report.page import Content, Element, Page, element, plain_table
 from emotion_estimators.inspection.report.thumbnails import data_url
 from emotion_estimators.metrics import measure_probabilities
 from emotion_estimators.validation import iterate_images
 from emotion_estimators.weights import WeightCard
 
-__all__ = ["write_evaluation", "write_evaluation_report"]
+__all__ = ["SCORES", "write_evaluation", "write_evaluation_report"]
 
 _N_MISTAKES = 24
 _MOST_NAMES = 1_000  # of images that were left out
 _SIDE = 128  # pixels, of the images of mistakes
 _PLOT, _EDGE = 320, 44  # pixels, of the reliability diagram and what stands around it
-_SCORES = {
+SCORES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "macro_f1": "Macro F1",
@@ -173,7 +179,7 @@ def write_evaluation(
 def _write_figures(page: Page, figures: Mapping[str, Any], classes: list[str]) -> None:
     """Add the four figures with their intervals, and the recall of each class."""
     cards = []
-    for key, name in _SCORES.items():
+    for key, name in SCORES.items():
         low, high = figures["bootstrap_95"][key]
         interval = element("span", f"{low:.3f} to {high:.3f}", class_="interval")
         value = element("dd", shown_share(figures[key]), interval)
@@ -187,7 +193,7 @@ def _write_figures(page: Page, figures: Mapping[str, Any], classes: list[str]) -
     for name, recall in figures["recall"].items():
         n = sum(figures["confusion"][classes.index(name)])
         told = "no images" if recall is None else shown_share(recall)
-        shown = "" if recall is None else bar(recall, f"c{classes.index(name) % 7}")
+        shown = "" if recall is None else bar(recall, color_of(name, classes))
         rows.append([[swatch(name, classes), name], f"{n:,}", told, shown])
     heading = ["True class", "Images", "Recall", element("span", "bar", class_="unseen")]
     caption = "Recall: of the images of a class, the share that is recognised"

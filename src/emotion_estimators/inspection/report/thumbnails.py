@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from emotion_estimators.images import to_rgb
 from emotion_estimators.images.items import item_size
 from emotion_estimators.images.loader import read_item
+from emotion_estimators.inspection.draw_faces import as_picture
 
 __all__ = ["CROP_SIDE", "Thumbnail", "data_url", "make_thumbnail"]
 
@@ -44,7 +44,7 @@ def make_thumbnail(item: Any, boxes: NDArray[np.float64]) -> Thumbnail:
     if len(boxes):  # a draft is read where it is sharp enough for the smallest face
         smallest = max(float(boxes[:, 2:].max(axis=1).min()), 1.0)
         least = min(longer, max(side, round(longer * CROP_SIDE / smallest)))
-    photo = _as_image(read_item(item, min_side=least))
+    photo = as_picture(read_item(item, min_side=least))
     in_draft = boxes * (max(photo.size) / longer)
     crops = [data_url(_cut(photo, box)) for box in in_draft]
     photo.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
@@ -54,18 +54,12 @@ def make_thumbnail(item: Any, boxes: NDArray[np.float64]) -> Thumbnail:
 def data_url(image: Image.Image | NDArray[Any], side: int | None = None) -> str:
     """Return an image as an address that holds it; arrays as `read_item` returns them."""
     if not isinstance(image, Image.Image):
-        image = _as_image(image)
+        image = as_picture(image)
     if side is not None:
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = BytesIO()
     image.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _as_image(pixels: NDArray[Any]) -> Image.Image:
-    if pixels.dtype != np.uint8:
-        pixels = (pixels * 255 + 0.5).astype(np.uint8)
-    return Image.fromarray(pixels if pixels.ndim == 3 else to_rgb(pixels))
 
 
 def _cut(photo: Image.Image, box: NDArray[np.float64]) -> Image.Image:

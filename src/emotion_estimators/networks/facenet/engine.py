@@ -1,7 +1,4 @@
-"""A face network ready to run: ONNX Runtime for float32 on the CPU, torch for the rest.
-
-Imports onnxruntime or torch (inside functions) and NumPy; for features.
-"""
+"""A face network ready to run: ONNX Runtime for float32 on the CPU, torch for the rest."""
 
 from __future__ import annotations
 

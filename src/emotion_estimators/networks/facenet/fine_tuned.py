@@ -10,9 +10,7 @@ from torch import Tensor, nn
 
 from emotion_estimators.networks.facenet.module import InceptionResnetV1
 
-__all__ = ["MAX_TRAINED_BLOCKS", "FineTunedFacenet"]
-
-MAX_TRAINED_BLOCKS = 23  # after the seven layers that lead in
+__all__ = ["FineTunedFacenet"]
 
 
 class FineTunedFacenet(nn.Module):
@@ -27,7 +25,7 @@ class FineTunedFacenet(nn.Module):
         self.n_trained = n_trained
         self.standardization = standardization
         self.register_buffer("pixel_mean", torch.tensor(127.5 / 255, dtype=torch.float32))
-        self.facenet = InceptionResnetV1(normalize=False, dropout=0.0)
+        self.facenet = InceptionResnetV1()
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.facenet.last_linear.out_features, n_classes)
         nn.init.zeros_(self.head.weight)  # no class is preferred at first

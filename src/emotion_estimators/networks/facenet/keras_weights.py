@@ -1,7 +1,4 @@
-"""The weights of keras-facenet, an HDF5 file, as a state dict of InceptionResnetV1.
-
-Imports the HDF5 reader (h5py inside functions) and NumPy; for `face_weights`.
-"""
+"""The weights of keras-facenet, an HDF5 file, as a state dict of InceptionResnetV1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""InceptionResnetV1 as a table: every layer with its sizes and its names; imports NumPy.
+"""InceptionResnetV1 as a table: every layer with its sizes and its names.
 
 The one description of the network. The torch module, the ONNX graph, the check of state dicts
 and the reader of Keras files are built from it.

@@ -73,11 +73,8 @@ def _build(layer: Conv | MaxPool | Block) -> nn.Module:
 class InceptionResnetV1(nn.Module):
     """Faces to vectors that lie close together for the same person."""
 
-    def __init__(
-        self, n_classes: int | None = None, *, normalize: bool = True, dropout: float = 0.6
-    ) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.normalize = normalize
         for layer in LAYERS:
             stage, dot, _ = layer.name.partition(".")
             if not dot:
@@ -87,23 +84,19 @@ class InceptionResnetV1(nn.Module):
                 self.add_module(stage, nn.Sequential())
             sequence: Any = getattr(self, stage)
             sequence.append(_build(layer))
-        self.dropout = nn.Dropout(dropout)
         self.last_linear = nn.Linear(N_POOLED, N_FEATURES, bias=False)
         self.last_bn = nn.BatchNorm1d(N_FEATURES, eps=BATCH_NORM_EPSILON)
-        if n_classes is not None:
-            self.logits = nn.Linear(N_FEATURES, n_classes)
 
     def blocks(self) -> list[nn.Module]:
         """Return the layers up to the last pooling one by one, in the order they run."""
         return [self.get_submodule(layer.name) for layer in LAYERS]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the vectors of faces.
+        """Return the vectors of faces, (n, 512) of length 1.
 
-        `x` (n, 3, height, width); returns (n, 512).
+        `x` (n, 3, height, width).
         """
         for block in self.blocks():
             x = block(x)
         x = x.mean(dim=(2, 3))  # (n, 1792)
-        x = self.last_bn(self.last_linear(self.dropout(x)))  # (n, 512)
-        return nn.functional.normalize(x, dim=1) if self.normalize else x
+        return nn.functional.normalize(self.last_bn(self.last_linear(x)), dim=1)

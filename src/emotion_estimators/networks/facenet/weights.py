@@ -1,4 +1,4 @@
-"""Weights of the face network from a file of any format; imports its neighbours."""
+"""Weights of the face network from a file of any format."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Keras activations, by name and as layers, to ONNX nodes.
 
-Imports the graph under construction and the settings; for the layer converters. Functions
-follow the definitions of Keras, which differ between its versions for ``hard_sigmoid``.
+Functions follow the definitions of Keras, which differ between its versions for ``hard_sigmoid``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The JSON of a Keras model to a graph of layer calls, whichever Keras wrote it.
 
 Reads Sequential and functional models, nested ones included, as Keras 1, 2 and 3 write them.
-Imports the neighbours that check settings and translate Keras 1; for `keras_hdf5`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much compressed parts of an HDF5 array really hold; for `file`."""
+"""How much compressed parts of an HDF5 array really hold."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Convolutions of images, plain, transposed, depthwise and separable, to ONNX nodes.
 
-Imports the graph under construction, the windows, activations and the stored arrays; for the layer
-converters. Shapes here are Keras': without the batch axis, channels last.
+Shapes here are Keras': without the batch axis, channels last.
 """
 
 from __future__ import annotations

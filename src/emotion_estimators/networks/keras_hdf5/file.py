@@ -1,8 +1,7 @@
 """A Keras HDF5 file read with suspicion: its JSON and its arrays, nothing else.
 
-Imports h5py (inside functions), NumPy, its neighbours and the errors; for `keras_hdf5`. A file
-may come from anywhere: links out of the file, arrays stored elsewhere, filters that load plugins
-and sizes that the file cannot hold are refused before anything is read.
+A file may come from anywhere: links out of the file, arrays stored elsewhere, filters that load
+plugins and sizes that the file cannot hold are refused before anything is read.
 """
 
 from __future__ import annotations
@@ -21,14 +20,13 @@ from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.keras_hdf5.chunks import chunks_problem
 from emotion_estimators.networks.keras_hdf5.settings import Origin
 from emotion_estimators.networks.keras_hdf5.texts import VariableTexts
+from emotion_estimators.networks.onnx.format import MAX_BYTES
 
 if TYPE_CHECKING:
     import h5py
 
 __all__ = ["MAX_JSON_BYTES", "KerasFile", "StoredArray", "open_keras_file", "read_config"]
 
-# A serialised ONNX model must stay below 2 GiB.
-MAX_WEIGHT_BYTES = (1 << 31) - (1 << 24)
 # The architecture of a thousand-layer network takes about 1 MB.
 MAX_JSON_BYTES = 16 << 20
 # deflate, shuffle, fletcher32: built into HDF5. Any other may load a plugin from disk.
@@ -49,11 +47,6 @@ class StoredArray:
     def shape(self) -> tuple[int, ...]:
         """Its shape."""
         return tuple(self.dataset.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return math.prod(self.dataset.shape)
 
     @property
     def n_bytes(self) -> int:
@@ -315,7 +308,7 @@ def open_keras_file(path: str | Path, budget: Budget | None = None) -> Iterator[
         properties = file.id.get_create_plist()
         layout = properties.get_userblock(), *properties.get_sizes()
     if budget is None:
-        budget = Budget.of_weights(name, path.stat().st_size, most=MAX_WEIGHT_BYTES)
+        budget = Budget.of_weights(name, path.stat().st_size, most=MAX_BYTES)
     texts = VariableTexts(path, budget)
     with file, closing(texts):
         if layout != (0, 8, 8):

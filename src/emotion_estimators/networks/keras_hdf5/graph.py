@@ -1,7 +1,4 @@
-"""The ONNX graph of a Keras model: knows in which order each image tensor is stored.
-
-Imports NumPy (through `graph`); for the Keras reader.
-"""
+"""The ONNX graph of a Keras model: knows in which order each image tensor is stored."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Keras layers to ONNX nodes: what each layer's weights are and what it computes.
 
-Imports the graph under construction, the activations and the stored arrays; for `keras_hdf5`.
 Shapes here are Keras': without the batch axis, channels last.
 """
 
@@ -31,7 +30,7 @@ from emotion_estimators.networks.keras_hdf5.series import (
     as_series,
     layer_of_images,
 )
-from emotion_estimators.networks.keras_hdf5.windows import WINDOW_LAYERS, last_size
+from emotion_estimators.networks.keras_hdf5.windows import WINDOW_LAYERS, check_images, last_size
 
 __all__ = ["convert_layer", "weight_roles"]
 
@@ -131,6 +130,7 @@ def convert_layer(
     if is_first:
         tensor = graph.from_first(tensor)
     if name in WINDOW_LAYERS:
+        check_images(tensor, layer.settings)
         result = WINDOW_LAYERS[name](graph, tensor, layer.settings)
     else:
         result = WEIGHTED_LAYERS[name](graph, layer, arrays, tensor)

@@ -1,12 +1,10 @@
 """A Keras architecture and its arrays, without Keras, as a serialised ONNX model.
 
-What `keras_hdf5` does for a file, for a model that was trained in this process. Imports its
-neighbours and NumPy; for `training`.
+What `keras_hdf5` does for a file, for a model that was trained in this process.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -39,10 +37,6 @@ class _HeldArray:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.values.shape
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.values.shape)
 
     def read(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         if self.values.shape != shape:

@@ -1,7 +1,4 @@
-"""Layers that bring tensors together: sums, products, concatenation.
-
-Imports the graph under construction and the settings; for the layer converters.
-"""
+"""Layers that bring tensors together: sums, products, concatenation."""
 
 from __future__ import annotations
 

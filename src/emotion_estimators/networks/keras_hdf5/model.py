@@ -1,13 +1,9 @@
-"""A Keras model in a file to an ONNX model, without Keras or TensorFlow.
-
-Imports its neighbours, h5py (inside functions) and NumPy; for the classifiers.
-"""
+"""A Keras model in a file to an ONNX model, without Keras or TensorFlow."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,7 +11,7 @@ from typing import Any
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.keras_hdf5.architecture import KerasLayer, KerasModel, parse_model
 from emotion_estimators.networks.keras_hdf5.file import KerasFile, StoredArray
-from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Shape, Tensor
+from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Tensor
 from emotion_estimators.networks.keras_hdf5.layers import convert_layer, weight_roles
 from emotion_estimators.networks.keras_hdf5.operations import operate
 from emotion_estimators.networks.keras_hdf5.saved import SavedModel, open_saved
@@ -23,7 +19,6 @@ from emotion_estimators.networks.keras_hdf5.saved import SavedModel, open_saved
 __all__ = [
     "WEIGHT_NAMES",
     "Conversion",
-    "KerasNetwork",
     "last_word",
     "read_keras_hdf5",
     "weight_places",
@@ -54,18 +49,8 @@ WEIGHT_NAMES = {
 KNOWN_NAMES = sorted({name for names in WEIGHT_NAMES.values() for name in names}, key=len)
 
 
-@dataclass(frozen=True)
-class KerasNetwork:
-    """A network read from a Keras file, ready to run."""
-
-    onnx: bytes = field(repr=False)
-    input_shape: Shape
-    output_shapes: dict[str, Shape]
-    n_parameters: int
-
-
-def read_keras_hdf5(path: str | Path, architecture: str | Path | None = None) -> KerasNetwork:
-    """Read a model that Keras 1, 2 or 3 saved as ``.h5``, ``.hdf5`` or ``.keras``.
+def read_keras_hdf5(path: str | Path, architecture: str | Path | None = None) -> bytes:
+    """Return a model that Keras 1, 2 or 3 saved as ``.h5``, ``.hdf5`` or ``.keras``, in ONNX.
 
     Where the file holds weights only, `architecture` is what ``model.to_json()`` gave, as a file;
     None looks for a ``.json`` of the same stem beside it.
@@ -75,14 +60,6 @@ def read_keras_hdf5(path: str | Path, architecture: str | Path | None = None) ->
     Raises OSError where there is no such file, or it may not be read; WeightsError where the file
     is damaged, too large for what it claims to hold, or a layer of it cannot be converted; the
     message names file and layer.
-
-    Sequential and functional models with one input, nested models and shared layers included, of:
-    Dense, Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D, BatchNormalization,
-    LayerNormalization, Normalization, the activations and their layers, max, average and global
-    pooling, UpSampling2D, Cropping2D, ZeroPadding2D, Flatten, Reshape, Permute, RepeatVector,
-    Rescaling, Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate, and the layers that
-    do nothing at inference. Both data formats; kernels that Keras 2 wrote on Theano are turned
-    round.
     """
     try:
         with open_saved(Path(path), None if architecture is None else Path(architecture)) as saved:
@@ -96,8 +73,8 @@ def read_keras_hdf5(path: str | Path, architecture: str | Path | None = None) ->
         raise WeightsError(f"{message[:half]} ... {message[-half:]}") from None
 
 
-def _read(saved: SavedModel) -> KerasNetwork:
-    """Return the network in an open file."""
+def _read(saved: SavedModel) -> bytes:
+    """Return the network in an open file, in ONNX."""
     path = saved.file.source
     model = parse_model(saved.config, path, saved.origin)
     if len(model.inputs) != 1:
@@ -119,12 +96,7 @@ def _read(saved: SavedModel) -> KerasNetwork:
     taken = {source.name, *graph.names()} & set(results)
     if taken:
         raise WeightsError(f"{path}: no output may be called {min(taken)!r:.80}; rename that layer")
-    return KerasNetwork(
-        onnx=graph.to_bytes(source, results),
-        input_shape=shape,
-        output_shapes={name: result.shape for name, result in results.items()},
-        n_parameters=sum(a.size for by_role in arrays.values() for a in by_role.values()),
-    )
+    return graph.to_bytes(source, results)
 
 
 class Conversion:

@@ -1,7 +1,6 @@
 """Arithmetic on tensors outside of layers, as ``x / 127.5 - 1``, to ONNX nodes.
 
-Keras 3 writes such a step as an operation, tf.keras as a layer TFOpLambda. Imports the graph under
-construction and the settings; for the layer converters.
+Keras 3 writes such a step as an operation, tf.keras as a layer TFOpLambda.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from emotion_estimators.networks.keras_hdf5.architecture import KerasLayer
 from emotion_estimators.networks.keras_hdf5.graph import KerasGraph, Tensor
 from emotion_estimators.networks.keras_hdf5.merging import MERGING_LAYERS
 from emotion_estimators.networks.keras_hdf5.settings import Settings
+from emotion_estimators.networks.keras_hdf5.windows import last_size
 
 __all__ = ["operate"]
 
@@ -71,9 +71,7 @@ def operate(
     ((place, value),) = constants.items()
     if isinstance(value, list):
         tensor = graph.channels_last(tensor)
-        size = tensor.shape[-1] if tensor.shape else None
-        if size is None:
-            raise settings.error(f"needs a fixed size on the last axis, got {tensor.shape}")
+        size = last_size(tensor, settings)
         numbers = Settings(settings.where, {"values": value}).numbers("values", size)
         values = np.array(numbers, dtype=np.float32)
         digest = hashlib.sha256(values.tobytes()).hexdigest()[:16]  # other calls have other values

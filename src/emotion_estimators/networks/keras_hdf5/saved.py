@@ -1,7 +1,4 @@
-"""What a user saved of a model with Keras: one file, an archive, or weights beside a JSON.
-
-Imports its neighbours that read HDF5 and the protections against hostile files; for `model`.
-"""
+"""What a user saved of a model with Keras: one file, an archive, or weights beside a JSON."""
 
 from __future__ import annotations
 
@@ -18,12 +15,12 @@ from emotion_estimators._untrusted import Budget, open_zip
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.keras_hdf5.file import (
     MAX_JSON_BYTES,
-    MAX_WEIGHT_BYTES,
     KerasFile,
     open_keras_file,
     read_config,
 )
 from emotion_estimators.networks.keras_hdf5.settings import Origin
+from emotion_estimators.networks.onnx.format import MAX_BYTES
 
 __all__ = ["SavedModel", "architecture_beside", "open_saved"]
 
@@ -115,7 +112,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 @contextmanager
 def _open_archive(path: Path) -> Iterator[SavedModel]:
     """Open a ``.keras`` archive: config.json, metadata.json, and the weights in HDF5."""
-    budget = Budget.of_weights(str(path), path.stat().st_size, most=MAX_WEIGHT_BYTES)
+    budget = Budget.of_weights(str(path), path.stat().st_size, most=MAX_BYTES)
     with tempfile.TemporaryDirectory(prefix="emotion_estimators") as folder:
         weights = Path(folder, "weights.h5")
         try:

@@ -1,7 +1,4 @@
-"""Layers of series, (steps, channels): those of images, one pixel wide.
-
-Imports the architecture, the graph under construction and the settings; for the layer converters.
-"""
+"""Layers of series, (steps, channels): those of images, one pixel wide."""
 
 from __future__ import annotations
 
@@ -17,21 +14,11 @@ from emotion_estimators.networks.keras_hdf5.settings import Settings
 
 __all__ = ["SERIES_LAYERS", "as_image", "as_series", "layer_of_images"]
 
-SERIES_LAYERS = frozenset(
-    {
-        "AveragePooling1D",
-        "Conv1D",
-        "Conv1DTranspose",
-        "Cropping1D",
-        "DepthwiseConv1D",
-        "GlobalAveragePooling1D",
-        "GlobalMaxPooling1D",
-        "MaxPooling1D",
-        "SeparableConv1D",
-        "UpSampling1D",
-        "ZeroPadding1D",
-    }
-)
+SERIES_LAYERS = {
+    "AveragePooling1D", "Conv1D", "Conv1DTranspose", "Cropping1D", "DepthwiseConv1D",
+    "GlobalAveragePooling1D", "GlobalMaxPooling1D", "MaxPooling1D", "SeparableConv1D",
+    "UpSampling1D", "ZeroPadding1D",
+}  # fmt: skip
 _LENGTHS = ("kernel_size", "strides", "dilation_rate", "pool_size", "size", "output_padding")
 
 

@@ -1,7 +1,4 @@
-"""One layer's JSON configuration, read field by field with checks.
-
-Imports the errors and the word for shapes; for the readers and converters of this folder.
-"""
+"""One layer's JSON configuration, read field by field with checks."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 The library (2.0 and before) believes the length that is written beside the reference to such a
 text: it takes, and fills, up to 4 GB before it looks whether there is one; and it walks through
 some damaged heaps of texts for ever. So the references and texts are read here, from the bytes of
-the file, within what the file holds. Imports the errors; for `file`.
+the file, within what the file holds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Convolution, pooling, padding and sizes of images: Keras' windows in ONNX's words.
-
-Imports the graph under construction and the settings; for the layer converters.
-"""
+"""Convolution, pooling, padding and sizes of images: Keras' windows in ONNX's words."""
 
 from __future__ import annotations
 
@@ -161,32 +158,36 @@ def last_size(tensor: Tensor, settings: Settings) -> int:
     return tensor.shape[-1]
 
 
+def _images(
+    graph: KerasGraph,
+    operator: str,
+    tensor: Tensor,
+    spatial: Sequence[int | None],
+    inputs: Sequence[str] = (),
+    **attributes: Any,
+) -> Tensor:
+    """Add an operator that makes images of height and width `spatial` of others."""
+    name = graph.node(operator, [graph.channels_first(tensor).name, *inputs], **attributes)
+    return Tensor(name, (*spatial, tensor.shape[2]), channels_first=True)
+
+
 def _pool(operator: str, **attributes: Any) -> Callable[[KerasGraph, Tensor, Settings], Tensor]:
     def convert(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
-        check_images(tensor, settings)
         size = settings.pair("pool_size", 2)
         strides = settings.pair("strides", size)
         spatial, pads = _window(settings, tensor.shape, size, strides, (1, 1), _theano_pool_before)
-        name = graph.node(
-            operator,
-            [graph.channels_first(tensor).name],
-            kernel_shape=list(size),
-            strides=list(strides),
-            **pads,
-            **attributes,
-        )
-        return Tensor(name, (*spatial, tensor.shape[2]), channels_first=True)
+        window: dict[str, Any] = {"kernel_shape": list(size), "strides": list(strides)}
+        return _images(graph, operator, tensor, spatial, **window, **pads, **attributes)
 
     return convert
 
 
 def _global_pool(operator: str) -> Callable[[KerasGraph, Tensor, Settings], Tensor]:
     def convert(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
-        check_images(tensor, settings)
-        name = graph.node(operator, [graph.channels_first(tensor).name])
+        pooled = _images(graph, operator, tensor, (1, 1))
         if settings.flag("keepdims", default=False):
-            return Tensor(name, (1, 1, tensor.shape[2]), channels_first=True)
-        return Tensor(graph.node("Flatten", [name], axis=1), (tensor.shape[2],))
+            return pooled
+        return Tensor(graph.node("Flatten", [pooled.name], axis=1), (tensor.shape[2],))
 
     return convert
 
@@ -203,7 +204,6 @@ def _sides(settings: Settings, key: str, default: int) -> tuple[Pair, Pair]:
 
 
 def _cropping(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
-    check_images(tensor, settings)
     sides = _sides(settings, "cropping", 0)
     spatial = [
         None if length is None else length - sum(cut)
@@ -213,56 +213,54 @@ def _cropping(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
         raise settings.error(f"cuts more than there is of images of shape {tensor.shape}")
     starts = graph.integers([before for before, _ in sides])
     ends = graph.integers([-after or MAX_INTEGER for _, after in sides])
-    axes = graph.integers([2, 3])
-    name = graph.node("Slice", [graph.channels_first(tensor).name, starts, ends, axes])
-    return Tensor(name, (*spatial, tensor.shape[2]), channels_first=True)
+    return _images(graph, "Slice", tensor, spatial, [starts, ends, graph.integers([2, 3])])
 
 
 def _upsampling(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
-    check_images(tensor, settings)
     factors = settings.pair("size", 2)
     how = settings.choice("interpolation", {"nearest", "bilinear"}, "nearest")
     # Keras 2.2 and 2.3 had bilinear of TensorFlow 1, which put pixels at their corners.
     old = how == "bilinear" and settings.origin.version.startswith(("2.2.", "2.3."))
     at_corners = how == "nearest" or (old and not settings.origin.version.endswith("tf"))
     scales = graph.constant(f"scales {factors}", np.array([1, 1, *factors], dtype=np.float32))
-    name = graph.node(
-        "Resize",
-        [graph.channels_first(tensor).name, "", scales],
-        mode="nearest" if how == "nearest" else "linear",
-        coordinate_transformation_mode="asymmetric" if at_corners else "half_pixel",
-        **({"nearest_mode": "floor"} if how == "nearest" else {}),
-    )
     spatial = [
         None if length is None else length * factor
         for length, factor in zip(tensor.shape[:2], factors, strict=True)
     ]
-    return Tensor(name, (*spatial, tensor.shape[2]), channels_first=True)
+    return _images(
+        graph,
+        "Resize",
+        tensor,
+        spatial,
+        ["", scales],
+        mode="nearest" if how == "nearest" else "linear",
+        coordinate_transformation_mode="asymmetric" if at_corners else "half_pixel",
+        **({"nearest_mode": "floor"} if how == "nearest" else {}),
+    )
 
 
 def _resizing(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
-    check_images(tensor, settings)
     for key in ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias"):
         if settings.flag(key, default=False):
             raise settings.error(f"{key}=True cannot be converted")
     how = settings.choice("interpolation", {"nearest", "bilinear"}, "bilinear")
     height, width = settings.integer("height"), settings.integer("width")
     channels = last_size(tensor, settings)
-    tensor = graph.channels_first(tensor)
     batch = graph.node("Shape", [tensor.name], start=0, end=1)
     sizes = graph.node("Concat", [batch, graph.integers([channels, height, width])], axis=0)
-    name = graph.node(
+    return _images(
+        graph,
         "Resize",
-        [tensor.name, "", "", sizes],
+        tensor,
+        (height, width),
+        ["", "", sizes],
         mode="nearest" if how == "nearest" else "linear",
         coordinate_transformation_mode="half_pixel",
         **({"nearest_mode": "round_prefer_ceil"} if how == "nearest" else {}),
     )
-    return Tensor(name, (height, width, channels), channels_first=True)
 
 
 def _center_crop(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
-    check_images(tensor, settings)
     wanted = settings.integer("height"), settings.integer("width")
     lengths = tensor.shape[:2]
     if any(have is None or have < want for have, want in zip(lengths, wanted, strict=True)):
@@ -278,17 +276,14 @@ def _center_crop(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tenso
 
 
 def _zero_padding(graph: KerasGraph, tensor: Tensor, settings: Settings) -> Tensor:
-    check_images(tensor, settings)
     sides = _sides(settings, "padding", 1)
     (top, bottom), (left, right) = sides
-    tensor = graph.channels_first(tensor)
     pads = graph.integers([0, 0, top, left, 0, 0, bottom, right])
-    name = graph.node("Pad", [tensor.name, pads, graph.scalar(0.0)], mode="constant")
     spatial = [
         None if length is None else length + sum(added)
         for length, added in zip(tensor.shape[:2], sides, strict=True)
     ]
-    return Tensor(name, (*spatial, tensor.shape[2]), channels_first=True)
+    return _images(graph, "Pad", tensor, spatial, [pads, graph.scalar(0.0)], mode="constant")
 
 
 WINDOW_LAYERS: dict[str, Callable[[KerasGraph, Tensor, Settings], Tensor]] = {

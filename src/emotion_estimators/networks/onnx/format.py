@@ -2,7 +2,7 @@
 
 The package onnx would do it, too, and is what the tests compare with; it brings two more
 packages, and importing it takes longer than reading and converting a model. A message of
-protocol buffers is a row of fields, each a number, a kind and a value. Imports NumPy only.
+protocol buffers is a row of fields, each a number, a kind and a value.
 
 References
 ----------
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 __all__ = [
     "DOUBLE",
     "FLOAT",
+    "MAX_BYTES",
     "Message",
     "graph",
     "length_delimited",
@@ -33,6 +34,9 @@ __all__ = [
 
 # Its pieces, joined once at the end: weights are not copied from message to message.
 Message = list[bytes]
+
+# A message of protocol buffers, and so a model with its weights, must stay below 2 GiB.
+MAX_BYTES = (1 << 31) - (1 << 24)
 
 FLOAT, DOUBLE = 1, 11
 _DATA_TYPES = {"float32": FLOAT, "int8": 3, "int64": 7, "float16": 10}

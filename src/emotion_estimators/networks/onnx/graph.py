@@ -1,8 +1,7 @@
 """A graph under construction: nodes and constants in, an ONNX model out.
 
 Written by hand rather than with ``torch.onnx``, which needs further packages and gives another
-graph with each version of torch. Imports NumPy and `format`; for the converters of this
-folder.
+graph with each version of torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How images lie in the input of a network, and how its answers become rows; imports NumPy."""
+"""How images lie in the input of a network, and how its answers become rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Image classifiers on ONNX Runtime, run in batches; imports its neighbours and NumPy."""
+"""Image classifiers on ONNX Runtime, run in batches."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 ONNX Runtime looks for those files in the working directory where it is given bytes, and, in
 some versions, follows absolute paths and ``..`` where it is given a path. So they are read here
-and written into the model, and it never sees a reference. Imports `format` and
-`exceptions`.
+and written into the model, and it never sees a reference.
 
 References
 ----------
@@ -17,7 +16,7 @@ import math
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 
 from emotion_estimators._untrusted import likely_reason
 from emotion_estimators.exceptions import WeightsError
-from emotion_estimators.networks.onnx.format import length_delimited
+from emotion_estimators.networks.onnx.format import MAX_BYTES, length_delimited
 
 __all__ = [
     "Ending",
@@ -38,8 +37,6 @@ __all__ = [
     "stored_arrays",
 ]
 
-# A message of protocol buffers, and so a model with its weights, must stay below 2 GiB.
-MAX_BYTES = (1 << 31) - (1 << 24)
 # Of all messages together; a network of some thousand nodes has 100,000.
 MAX_FIELDS = 500_000
 MAX_DIMS = 64  # of a tensor
@@ -69,21 +66,9 @@ _DTYPES = {1: "<f4", 10: "<f2"}
 
 # Operators that leave probabilities what they are, for all that matters here.
 _PASSING = {
-    "Cast",
-    "Clip",
-    "Concat",
-    "DequantizeLinear",
-    "Dropout",
-    "Flatten",
-    "Identity",
-    "QuantizeLinear",
-    "Reshape",
-    "Slice",
-    "Squeeze",
-    "Transpose",
-    "Unsqueeze",
-    "ZipMap",
-}
+    "Cast", "Clip", "Concat", "DequantizeLinear", "Dropout", "Flatten", "Identity",
+    "QuantizeLinear", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze", "ZipMap",
+}  # fmt: skip
 _DYNAMIC = "DynamicQuantize"
 _ROUNDING = {"DequantizeLinear", "QLinearSigmoid", "QLinearSoftmax"}
 _ACTIVATIONS = {
@@ -249,6 +234,24 @@ class _Reference:
     n_bytes: int
 
 
+@dataclass
+class _Tensor:
+    """A TensorProto; `kept` are its fields but for its values and where they lie."""
+
+    name: str = ""
+    data_type: int = 0
+    location: int = 0
+    dims: list[int] = field(default_factory=list)
+    entries: dict[str, str] = field(default_factory=dict)  # of its place in another file
+    raw: bytes | memoryview = b""
+    kept: list[bytes | memoryview] = field(default_factory=list)
+
+    def n_bytes(self) -> int | None:
+        """Return what its values take, None where their kind is not known."""
+        width = _WIDTHS.get(self.data_type)
+        return width and math.prod(self.dims) * width
+
+
 class _Locations:
     """Collects the files to which tensors refer, and leaves the tensors as they are."""
 
@@ -340,74 +343,58 @@ class _Walk:
 
     def array(self, message: memoryview) -> dict[str, NDArray[Any]]:
         """Return the values of a tensor under its name; nothing where they are of another kind."""
-        name, data_type, raw = "", 0, memoryview(b"")
-        dims: list[int] = []
-        for number, value, _, _ in self._fields(message):
-            if isinstance(value, int):
-                dims += [value] if number == _DIMS else []
-                data_type = value if number == _DATA_TYPE else data_type
-            elif number == _DIMS:
-                dims += self._packed(value)
-            elif number == _NAME:
-                name = _text(value)
-            elif number == _RAW_DATA:
-                raw = value
-        dtype = _DTYPES.get(data_type)
-        if (
-            dtype is None
-            or len(dims) > MAX_DIMS
-            or len(raw) != math.prod(dims) * _WIDTHS[data_type]
-        ):
+        tensor = self._described(message)
+        dtype, n_bytes = _DTYPES.get(tensor.data_type), tensor.n_bytes()
+        if dtype is None or len(tensor.raw) != n_bytes:
             return {}
-        return {name: np.frombuffer(raw, dtype).reshape(dims)}
+        return {tensor.name: np.frombuffer(tensor.raw, dtype).reshape(tensor.dims)}
 
     def _tensor(self, message: memoryview) -> list[bytes | memoryview] | None:
-        location, name, data_type = 0, "", 0
-        dims: list[int] = []
-        entries: dict[str, str] = {}
-        kept: list[bytes | memoryview] = []
+        tensor = self._described(message)
+        if tensor.location != _EXTERNAL or self.place is None:
+            return None
+        values = self.place(self._reference(tensor))
+        return None if values is None else [*tensor.kept, *length_delimited(_RAW_DATA, [values])]
+
+    def _described(self, message: memoryview) -> _Tensor:
+        tensor = _Tensor()
         for number, value, start, end in self._fields(message):
             if isinstance(value, int):
                 if number == _DATA_LOCATION:
-                    location = value
+                    tensor.location = value
                     continue
-                dims += [value] if number == _DIMS else []
-                data_type = value if number == _DATA_TYPE else data_type
+                tensor.dims += [value] if number == _DIMS else []
+                tensor.data_type = value if number == _DATA_TYPE else tensor.data_type
             elif number == _EXTERNAL_DATA:
                 entry = dict(self.texts(value, 1, 2))
-                entries[entry.get(1, "")] = entry.get(2, "")
+                tensor.entries[entry.get(1, "")] = entry.get(2, "")
                 continue
             elif number == _RAW_DATA:
+                tensor.raw = value
                 continue
             elif number == _DIMS:
-                dims += self._packed(value)
+                tensor.dims += self._packed(value)
             elif number == _NAME:
-                name = _text(value)
-            kept.append(message[start:end])
-            if len(dims) > MAX_DIMS:
+                tensor.name = _text(value)
+            tensor.kept.append(message[start:end])
+            if len(tensor.dims) > MAX_DIMS:
                 raise self._damaged(f"a tensor of more than {MAX_DIMS} axes")
-        if location != _EXTERNAL or self.place is None:
-            return None
-        values = self.place(self._reference(name, entries, dims, data_type))
-        return None if values is None else [*kept, *length_delimited(_RAW_DATA, [values])]
+        return tensor
 
-    def _reference(
-        self, name: str, entries: Mapping[str, str], dims: list[int], data_type: int
-    ) -> _Reference:
-        where = f"tensor {_shown(name)}"
-        if not entries.get("location"):
+    def _reference(self, tensor: _Tensor) -> _Reference:
+        where = f"tensor {_shown(tensor.name)}"
+        if not tensor.entries.get("location"):
             raise self._damaged(f"{where} lies in another file, which is not named")
-        width = _WIDTHS.get(data_type)
         numbers = []
-        for key, otherwise in (("offset", 0), ("length", width and math.prod(dims) * width)):
-            text = entries.get(key, "")
+        for key, otherwise in (("offset", 0), ("length", tensor.n_bytes())):
+            text = tensor.entries.get(key, "")
             if text and not (text.isascii() and text.isdigit() and len(text) < 20):
                 raise self._damaged(f"{where} has {key} {_shown(text)} in its file")
             number = int(text) if text else otherwise
             if number is None or number > MAX_BYTES:
                 raise self._damaged(f"{where} does not say how many bytes it has, or too many")
             numbers.append(number)
-        return _Reference(name, entries["location"], *numbers)
+        return _Reference(tensor.name, tensor.entries["location"], *numbers)
 
     def _packed(self, message: memoryview) -> list[int]:
         numbers: list[int] = []

@@ -1,4 +1,4 @@
-"""Sessions of ONNX Runtime: the same numbers at every start. Imports it inside functions."""
+"""Sessions of ONNX Runtime: the same numbers at every start."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def choose_providers(device: str | Sequence[str], *, needed_by: str) -> tuple[st
         providers = (f"{_CUDA}:{number or 0}",)
     else:
         providers = () if isinstance(device, str) else tuple(device)
-    if not providers or not all(_is_among(available, provider) for provider in providers):
+    known = [isinstance(one, str) and one.partition(":")[0] in available for one in providers]
+    if not known or not all(known):
         raise ValueError(
             f"{needed_by} expected device to be 'auto', 'cpu', a CUDA device such as 'cuda' or "
             "'cuda:1', or a list of execution providers of ONNX Runtime that are installed "
@@ -64,10 +65,6 @@ def choose_providers(device: str | Sequence[str], *, needed_by: str) -> tuple[st
             "device='auto' falls back to the CPU."
         )
     return providers
-
-
-def _is_among(available: list[str], provider: Any) -> bool:
-    return isinstance(provider, str) and provider.partition(":")[0] in available
 
 
 def _with_options(provider: str) -> tuple[str, dict[str, str]]:
