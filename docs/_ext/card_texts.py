@@ -69,7 +69,7 @@ def figure(value: float, low: float | None, high: float | None) -> str:
 
 def lines(card: WeightCard) -> list[str]:
     """Return the section of a card as lines of reStructuredText."""
-    table = [".. list-table::", "   :widths: 25 75", ""]
+    table = [".. list-table::", "   :class: stack", "   :widths: 30 70", ""]
     for name, text in rows(card):
         table += [f"   * - {name}", f"     - {text}"]
     return [f".. _weights-{card.name}:", "", card.name, "~" * len(card.name), "", *table, ""]
