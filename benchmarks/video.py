@@ -37,8 +37,9 @@ def write_clip(path: Path, n_frames: int) -> None:
     from PIL import Image
 
     from emotion_estimators.datasets import load_sample_photograph
+    from emotion_estimators.images import read_image
 
-    portrait = Image.open(load_sample_photograph())  # 512 x 512
+    portrait = Image.fromarray(read_image(load_sample_photograph()))  # 512 x 512
     frames = []
     for number in range(min(n_frames, 10 * RATE)):
         swing = np.sin(2 * np.pi * number / (10 * RATE))

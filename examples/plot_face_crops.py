@@ -19,9 +19,10 @@ from sklearn.pipeline import make_pipeline
 
 from emotion_estimators import FaceCropper, PretrainedEmotionClassifier
 from emotion_estimators.datasets import load_sample_photograph
+from emotion_estimators.images import read_image
 from emotion_estimators.labels import EMOTIONS
 
-photograph = Image.open(load_sample_photograph())
+photograph = Image.fromarray(read_image(load_sample_photograph()))
 turned = photograph.rotate(20, fillcolor=(128, 128, 128))
 (faces,) = FaceCropper().detect([photograph])
 print(f"{len(faces)} face at {faces.boxes[0].round().tolist()}, score {faces.scores[0]:.2f}")
