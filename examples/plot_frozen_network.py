@@ -12,6 +12,8 @@ that was fitted here.
 # -----------
 # The portrait that comes with the package, cropped to the face.
 
+import textwrap
+
 import matplotlib.pyplot as plt
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import balanced_accuracy_score
@@ -58,8 +60,8 @@ for name, model in {
 # What is known of the model is on its card.
 
 card = get_card("embedded")
-print(f"accuracy {card.measured_accuracy:.3f} on {card.measured_on}")
-print(card.limits)
+print(textwrap.fill(f"accuracy {card.measured_accuracy:.3f} on {card.measured_on}", 88))
+print(textwrap.fill(card.limits, 88))
 
 # %%
 # What this does not show

@@ -122,7 +122,7 @@ def table_lines(cards: tuple[WeightCard, ...]) -> list[str]:
     """Return the table of all cards as lines of reStructuredText."""
     lines = [".. |br| raw:: html", "", "   <br>", ""]
     lines += [".. list-table::", "   :class: wide", "   :header-rows: 1"]
-    lines += ["   :widths: 11 10 30 8 14 14 13", ""]
+    lines += ["   :widths: 13 11 28 8 14 13 13", ""]
     for cells in (COLUMNS, *map(table_row, cards)):
         lines += [f"   {'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(cells)]
     where: dict[str, list[str]] = {}  # by how it was measured, the names
