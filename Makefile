@@ -104,9 +104,10 @@ lint: $(VENV)/.installed-test $(VENV)/.installed-lint
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
-# The gallery is run by it, and its search is asked questions. DOCS_INTERSPHINX=1 links to the pages of other projects, by network.
+# The gallery is run by it, and its search is asked questions: of all pages read anew, since a build
+# of some of them loses what the index says of the others. DOCS_INTERSPHINX=1 links to the pages of other projects, by network.
 docs: $(VENV)/.installed-docs
-	$(PY) -m sphinx --fail-on-warning --keep-going docs docs/_build/html
+	$(PY) -m sphinx --fresh-env --fail-on-warning --keep-going docs docs/_build/html
 	$(PY) -m pytest tests/docs/test_search.py
 
 # Keras 2, the peer that reads the old files, in an environment of its own: TensorFlow's pins

@@ -1,6 +1,6 @@
 """Time videos to rows of faces: python benchmarks/video.py.
 
-A clip of 640 x 360 px and 30 frames/s (H.264) shows one face, the portrait of scikit-image, which
+A clip of 640 x 360 px and 30 frames/s (H.264) shows one face, the portrait of the package, which
 moves and grows a little. `iterate_video`, as it is, turns it into rows; a plain loop that decodes
 all frames to RGB says how much of the time that takes. Each runs in a new process; times are
 without imports and the first second of the clip. CPU time is that of all threads, and says more
@@ -34,9 +34,11 @@ def write_clip(path: Path, n_frames: int) -> None:
     import av
     import numpy as np
     from PIL import Image
-    from skimage.data import astronaut
 
-    portrait = Image.fromarray(astronaut())  # 512 x 512
+    from emotion_estimators.datasets import load_sample_photograph
+    from emotion_estimators.images import read_image
+
+    portrait = Image.fromarray(read_image(load_sample_photograph()))  # 512 x 512
     frames = []
     for number in range(min(n_frames, 10 * RATE)):
         swing = np.sin(2 * np.pi * number / (10 * RATE))

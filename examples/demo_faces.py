@@ -17,7 +17,6 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from skimage.data import astronaut
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import (
     ConfusionMatrixDisplay,
@@ -28,8 +27,13 @@ from sklearn.metrics import (
 )
 from sklearn.utils import resample, shuffle
 
-from emotion_estimators import PretrainedEmotionClassifier, make_hog_classifier
-from emotion_estimators.datasets import load_image_folder, load_votes, make_faces
+from emotion_estimators import FaceCropper, PretrainedEmotionClassifier, make_hog_classifier
+from emotion_estimators.datasets import (
+    load_image_folder,
+    load_sample_photograph,
+    load_votes,
+    make_faces,
+)
 from emotion_estimators.inspection import PredictionDisplay
 from emotion_estimators.labels import EMOTIONS
 from emotion_estimators.metrics import measure_votes
@@ -131,10 +135,10 @@ def show_frozen(X_test: Any, y_test: Any, output: Path, models: list[str], votes
                 f"{figures['majority_agreement']:.3f} of {figures['n_majority']} faces"
             )
     save_confusion(y_test, predictions, output / "frozen_confusion_matrix.png")
-    face = astronaut()[62:182, 164:284]
-    shares = PretrainedEmotionClassifier().predict_proba(face[np.newaxis])[0]
+    face = FaceCropper().transform([load_sample_photograph()])
+    shares = PretrainedEmotionClassifier().predict_proba(face)[0]
     best = shares.argmax()
-    print(f"skimage.data.astronaut(): {EMOTIONS[best]} ({shares[best]:.2f})\n")
+    print(f"The portrait of the package: {EMOTIONS[best]} ({shares[best]:.2f})\n")
 
 
 def print_scores(y_test: Any, predictions: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """From a photograph to a table of faces, the photograph with labels, a report, and what decided.
 
 Takes a real photograph of several people where the environment variable EMOTION_ESTIMATORS_DATA
-names the folder that holds it, else the portrait that comes with scikit-image, and prints which.
+names the folder that holds it, else the portrait that comes with the package, and prints which.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from PIL import Image
 
 from emotion_estimators import FaceCropper, PretrainedEmotionClassifier
 from emotion_estimators.analysis import analyze_faces
+from emotion_estimators.datasets import load_sample_photograph
 from emotion_estimators.images import read_image
 from emotion_estimators.inspection import OcclusionDisplay, draw_faces, write_faces_report
 
@@ -55,10 +56,8 @@ def find_photograph(data: Path | None) -> Any:
     if path.is_file():
         print(f"Photograph: {path.name}, real.")
         return read_image(path)
-    from skimage.data import astronaut
-
-    print("Photograph: the astronaut of scikit-image, real; there is no real-data folder.")
-    return astronaut()
+    print("Photograph: the portrait of the package, real; there is no real-data folder.")
+    return read_image(load_sample_photograph())
 
 
 def write_report(data: Path | None, photo: Any, cropper: Any, classifier: Any, out: Path) -> None:

@@ -2,7 +2,7 @@
 
 Pans over a real photograph of several people where the environment variable
 EMOTION_ESTIMATORS_DATA names the folder that holds it, else over the portrait that comes with
-scikit-image, and prints which.
+the package, and prints which.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from emotion_estimators.analysis import analyze_video
+from emotion_estimators.datasets import load_sample_photograph
 from emotion_estimators.images import read_image
 from emotion_estimators.inspection import TimelineDisplay
 
@@ -54,10 +55,8 @@ def find_photograph(data: Path | None) -> Any:
     if path.is_file():
         print(f"Clip: a pan over {path.name}, real.")
         return read_image(path)
-    from skimage.data import astronaut
-
-    print("Clip: a pan over the astronaut of scikit-image; there is no real-data folder.")
-    return astronaut()
+    print("Clip: a pan over the portrait of the package; there is no real-data folder.")
+    return read_image(load_sample_photograph())
 
 
 def write_clip(path: Path, photograph: Any) -> None:

@@ -40,8 +40,8 @@ network = EmojiCNNClassifier(max_epochs=20, random_state=0)
 network.fit(X_train, y_train)
 
 figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
-ax.plot([epoch["train_loss"] for epoch in network.history_])
-_ = ax.set(xlabel="epoch", ylabel="training loss", title="Training loss")
+ax.plot(range(1, 21), [epoch["train_loss"] for epoch in network.history_])
+_ = ax.set(xlabel="epoch", ylabel="training loss", title="Training loss", xticks=range(2, 21, 2))
 
 # %%
 # Beside baselines

@@ -9,19 +9,20 @@ first step of a pipeline that is given whole photographs.
 # %%
 # One photograph, several crops
 # -----------------------------
-# The portrait that comes with scikit-image, and the same turned by 20 degrees.
+# The portrait that comes with the package, and the same turned by 20 degrees.
 
 import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
-from skimage.data import astronaut
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 
 from emotion_estimators import FaceCropper, PretrainedEmotionClassifier
+from emotion_estimators.datasets import load_sample_photograph
+from emotion_estimators.images import read_image
 from emotion_estimators.labels import EMOTIONS
 
-photograph = Image.fromarray(astronaut())
+photograph = Image.fromarray(read_image(load_sample_photograph()))
 turned = photograph.rotate(20, fillcolor=(128, 128, 128))
 (faces,) = FaceCropper().detect([photograph])
 print(f"{len(faces)} face at {faces.boxes[0].round().tolist()}, score {faces.scores[0]:.2f}")

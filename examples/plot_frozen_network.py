@@ -10,20 +10,21 @@ that was fitted here.
 # %%
 # A real face
 # -----------
-# The portrait that comes with scikit-image, cropped to the face.
+# The portrait that comes with the package, cropped to the face.
+
+import textwrap
 
 import matplotlib.pyplot as plt
-from skimage.data import astronaut
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import train_test_split
 
-from emotion_estimators import PretrainedEmotionClassifier, make_hog_classifier
-from emotion_estimators.datasets import make_faces
+from emotion_estimators import FaceCropper, PretrainedEmotionClassifier, make_hog_classifier
+from emotion_estimators.datasets import load_sample_photograph, make_faces
 from emotion_estimators.inspection import OcclusionDisplay
 from emotion_estimators.weights import get_card
 
-face = astronaut()[62:182, 164:284]
+(face,) = FaceCropper().transform([load_sample_photograph()])
 classifier = PretrainedEmotionClassifier().fit([face], ["happy"])  # fit trains nothing
 probabilities = classifier.predict_proba([face])[0]
 for emotion, probability in zip(classifier.classes_, probabilities, strict=True):
@@ -59,8 +60,8 @@ for name, model in {
 # What is known of the model is on its card.
 
 card = get_card("embedded")
-print(f"accuracy {card.measured_accuracy:.3f} on {card.measured_on}")
-print(card.limits)
+print(textwrap.fill(f"accuracy {card.measured_accuracy:.3f} on {card.measured_on}", 88))
+print(textwrap.fill(card.limits, 88))
 
 # %%
 # What this does not show

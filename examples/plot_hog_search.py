@@ -95,5 +95,6 @@ _ = sheet.figure_.suptitle("The surest errors, and some right answers")
 # What this does not show
 # -----------------------
 # How well it works on people. The faces are drawings whose expressions are clear and whose labels
-# are right; on photographs of faces the same pipeline gets far fewer right, as the table in the
-# README says. Nor do 150 test faces tell apart settings that differ by a few hundredths.
+# are right; on photographs of faces the same pipeline gets far fewer right, as
+# :doc:`/which_estimator` shows. Nor do 150 test faces tell apart settings that differ by a few
+# hundredths.

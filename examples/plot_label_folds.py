@@ -41,7 +41,8 @@ for ax, (name, splitter) in zip(axes, folds.items(), strict=True):
     counts = np.array([Y[test].sum(axis=0) for _, test in splitter.split(X, Y)])
     ax.imshow(counts.T, cmap="Blues", vmin=0, vmax=24, aspect="auto")
     for (fold, label), count in np.ndenumerate(counts):
-        ax.text(fold, label, count, ha="center", va="center", fontsize=8)
+        color = "white" if count > 14 else "black"
+        ax.text(fold, label, count, ha="center", va="center", fontsize=8, color=color)
     ax.set(title=f"Images of each label in each fold:\n{name}", xlabel="fold", xticks=range(5))
 axes[0].set_yticks(range(10), labels=SCENE_LABELS)
 plt.show()

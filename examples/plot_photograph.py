@@ -12,22 +12,23 @@ Find the faces of a photograph, say what emotion each shows, and draw it. Nothin
 # read: as many photographs come out as went in.
 
 import matplotlib.pyplot as plt
-from skimage.data import astronaut, coffee
 from sklearn.dummy import DummyClassifier
 
 from emotion_estimators import FaceCropper, PretrainedEmotionClassifier
 from emotion_estimators.analysis import analyze_faces
+from emotion_estimators.datasets import load_sample_photograph, make_scenes
 from emotion_estimators.inspection import draw_faces
 from emotion_estimators.labels import EMOTIONS
 
-photographs = [astronaut(), coffee(), "lost.jpg"]
+scene = make_scenes(1, image_size=96, random_state=0)[0][0]  # drawn, without a face
+photographs = [load_sample_photograph(), scene, "lost.jpg"]
 cropper = FaceCropper(image_size=96)
 table = analyze_faces(photographs, cropper=cropper)
 table[["row", "status", "x", "y", "width", "height", "emotion"]]
 
 # %%
-# The image
-# -----------
+# The faces, drawn
+# ----------------
 
 figure, ax = plt.subplots(figsize=(5, 5), layout="constrained")
 ax.imshow(draw_faces(photographs[0], table[table["row"] == 0]))
@@ -37,7 +38,7 @@ ax.set_axis_off()
 # %%
 # Without the cropper, and beside a baseline
 # ------------------------------------------
-# A classifier of face crops answers for any image, be it a whole photograph or a cup of coffee.
+# A classifier of face crops answers for any image, be it a whole photograph or a drawn boat.
 # The surer answer is not the truer one: compare it with a dummy, which gives every class a
 # seventh.
 
@@ -47,7 +48,7 @@ crop = cropper.transform(photographs[:1])[0]
 for name, model, picture in [
     ("face, cropped", classifier, crop),
     ("whole photograph", classifier, photographs[0]),
-    ("cup of coffee", classifier, photographs[1]),
+    ("drawn scene", classifier, photographs[1]),
     ("face, to a dummy", dummy, crop),
 ]:
     probabilities = model.predict_proba([picture])[0]

@@ -61,7 +61,7 @@ figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 bars = ax.barh(list(size), list(size.values()))
 ax.bar_label(bars, fmt="%.0f KiB", padding=3)
 ax.set_xscale("log")
-ax.set_xlim(0.3, 30_000)
+ax.set_xlim(0.3, 300_000)
 _ = ax.set(title="Size of the saved classifiers", xlabel="KiB")
 
 # %%

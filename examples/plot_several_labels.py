@@ -1,6 +1,6 @@
 """
 Several labels for one image
-==============================
+============================
 
 `~emotion_estimators.LightningMultiLabelClassifier` answers one question for each label.
 Beside it stand scikit-learn's own ways to several labels, on HOG features.

@@ -71,7 +71,7 @@ for shift, name in ((0.2, "at 0.5"), (-0.2, "tuned")):
     scores = f1_score(Y_test, answers[name], average=None, zero_division=0)
     right.barh(places + shift, scores, 0.38, label=name)
 right.set(title="F1 of each label", xlabel="F1")
-_ = right.legend(loc="lower right")
+_ = right.legend(loc="upper right")
 
 # %%
 # The network does the same with ``threshold="tune"``: see

@@ -15,17 +15,17 @@ Follow the faces of a video, and see how their emotions change. Nothing is downl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from skimage.data import astronaut
 from sklearn.dummy import DummyClassifier
 
 from emotion_estimators.analysis import iterate_video
-from emotion_estimators.datasets import make_faces
+from emotion_estimators.datasets import load_sample_photograph, make_faces
+from emotion_estimators.images import read_image
 from emotion_estimators.inspection import TimelineDisplay
 from emotion_estimators.labels import EMOTIONS
 
 drawn, _ = make_faces(14, image_size=160, color="rgb", random_state=0)
 shown = drawn[[1, 5, 6, 12]]  # happy, fear, surprise, sad
-portrait = astronaut()[:240, 100:340]
+portrait = read_image(load_sample_photograph())[:240, 100:340]
 
 
 def frames():

@@ -69,7 +69,7 @@ def figure(value: float, low: float | None, high: float | None) -> str:
 
 def lines(card: WeightCard) -> list[str]:
     """Return the section of a card as lines of reStructuredText."""
-    table = [".. list-table::", "   :widths: 25 75", ""]
+    table = [".. list-table::", "   :class: stack", "   :widths: 30 70", ""]
     for name, text in rows(card):
         table += [f"   * - {name}", f"     - {text}"]
     return [f".. _weights-{card.name}:", "", card.name, "~" * len(card.name), "", *table, ""]
@@ -121,7 +121,8 @@ COLUMNS = (
 def table_lines(cards: tuple[WeightCard, ...]) -> list[str]:
     """Return the table of all cards as lines of reStructuredText."""
     lines = [".. |br| raw:: html", "", "   <br>", ""]
-    lines += [".. list-table::", "   :class: wide", "   :header-rows: 1", ""]
+    lines += [".. list-table::", "   :class: wide", "   :header-rows: 1"]
+    lines += ["   :widths: 13 11 28 8 14 13 13", ""]
     for cells in (COLUMNS, *map(table_row, cards)):
         lines += [f"   {'* -' if i == 0 else '  -'} {cell}" for i, cell in enumerate(cells)]
     where: dict[str, list[str]] = {}  # by how it was measured, the names

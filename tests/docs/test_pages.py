@@ -113,3 +113,14 @@ def test_every_page_is_in_a_table_of_contents() -> None:
         for path in [*DOCS.glob("*.rst"), *DOCS.glob("*.md"), *DOCS.glob("guide/*.rst")]
     } - {"index", "front"}
     assert pages <= set(re.findall(r"^   ([\w/]+)$", index, re.MULTILINE))
+
+
+def test_photographs_of_pages_and_examples_come_with_the_package() -> None:
+    """What is tried on a photograph asks for no other package than it needs by itself."""
+    pages = [*DOCS.glob("*.rst"), *DOCS.glob("guide/*.rst"), DOCS.parent / "README.md"]
+    texts = {path: path.read_text(encoding="utf-8") for path in pages}
+    examples = (DOCS.parent / "examples").glob("*.py")
+    texts |= {path: path.read_text(encoding="utf-8") for path in examples}
+
+    assert [path.name for path, text in texts.items() if "skimage.data" in text] == []
+    assert sum("load_sample_photograph" in text for text in texts.values()) > 10

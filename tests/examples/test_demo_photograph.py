@@ -1,4 +1,4 @@
-"""The demo of a photograph: the real one where the data folder is, else scikit-image's."""
+"""The demo of a photograph: the real one where the data folder is, else the package's."""
 
 import re
 
@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("matplotlib", reason="the demo draws with matplotlib")
-pytest.importorskip("skimage", reason="the demo falls back on its portrait")
 pytest.importorskip("pandas", reason="the demo prints a table")
 
+from emotion_estimators.datasets import load_sample_photograph
 from emotion_estimators.images import read_image
 
 
@@ -37,20 +37,18 @@ def check_pictures(folder, photo, boxes):
 
 
 def test_without_data_or_network(script, monkeypatch, capsys, tmp_path):
-    from skimage.data import astronaut
-
     monkeypatch.setenv("EMOTION_ESTIMATORS_DATA", str(tmp_path))
     monkeypatch.setenv("EMOTION_ESTIMATORS_CACHE", str(tmp_path))
     monkeypatch.setenv("EMOTION_ESTIMATORS_OFFLINE", "1")
     script.main(["--out", str(tmp_path / "new")])
     printed = capsys.readouterr().out
-    assert "the astronaut of scikit-image" in printed
+    assert "the portrait of the package" in printed
     boxes = read_boxes(printed)
     # her face is at x 170 to 280, y 60 to 180 of 512 px
     ((x, y, width, height),) = boxes
     assert abs(x + width / 2 - 225) < 30
     assert abs(y + height / 2 - 120) < 30
-    check_pictures(tmp_path / "new", astronaut(), boxes)
+    check_pictures(tmp_path / "new", read_image(load_sample_photograph()), boxes)
     assert "Faces in 1 photograph<" in (tmp_path / "new" / "photograph_report.html").read_text()
 
 

@@ -7,7 +7,6 @@ import pytest
 
 pytest.importorskip("av", reason="the demo writes a clip")
 pytest.importorskip("matplotlib", reason="the demo draws with matplotlib")
-pytest.importorskip("skimage", reason="the demo falls back on its portrait")
 pytest.importorskip("pandas", reason="the demo makes a table")
 
 from emotion_estimators.images import read_image
@@ -19,7 +18,7 @@ def test_without_data_or_network(script, monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("EMOTION_ESTIMATORS_OFFLINE", "1")
     script.main(["--out", str(tmp_path / "new")])
     printed = capsys.readouterr().out
-    assert "the astronaut of scikit-image" in printed
+    assert "the portrait of the package" in printed
     assert "20 frames looked at, 1 tracks" in printed
     assert re.search(r"track 0: 0\.0 to 3\.8 s: .*happy", printed)
     assert np.ptp(read_image(tmp_path / "new" / "video_emotions.png")) > 200

@@ -31,7 +31,7 @@ def test_there_are_examples() -> None:
 @pytest.mark.slow  # a minute or two in all; the build of the documentation runs them as well
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda p: p.stem)
 def test_runs_in_time_without_network_and_warnings(script: Path, tmp_path: Path) -> None:
-    for module in ("matplotlib", "skimage", NEEDED.get(script.stem, "sklearn")):
+    for module in ("matplotlib", NEEDED.get(script.stem, "sklearn")):
         pytest.importorskip(module, reason="the gallery needs it")
     environment = os.environ | {
         "EMOTION_ESTIMATORS_CACHE": str(tmp_path / "cache"),
