@@ -28,7 +28,7 @@ from emotion_estimators.labels import EMOTIONS
 from emotion_estimators.metrics import adjust_class_prior, estimate_class_prior
 from emotion_estimators.weights import embedded_weights, get_card, list_cards
 
-COLUMNS = [*table_columns(EMOTIONS), "version"]
+COLUMNS = [*table_columns(EMOTIONS), "settings", "version"]
 
 
 def two_faces(photo):
@@ -88,6 +88,7 @@ def test_csv_holds_the_table_of_analyze_faces(photos, cropper, tmp_path, capsys)
     assert table["status"].tolist().count("unreadable") == 1
     expected = missing_as_nan(expected.replace({"problem": {"": np.nan}}))
     assert set(table.pop("version")) == {__version__}
+    assert table.pop("settings").nunique() == 1
     pd.testing.assert_frame_equal(missing_as_nan(table), expected, check_dtype=False)
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -185,6 +186,32 @@ def test_a_table_that_another_version_began_says_so(suffix, photos, tmp_path, mo
 
 
 @pytest.mark.usefixtures("cropper")
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_table_of_other_settings_is_not_gone_on_with(suffix, photos, tmp_path, capsys):
+    out = tmp_path / f"t.{suffix}"
+    one, both = [photos / "a.png"], [photos / "a.png", photos / "b.jpg"]
+    assert run("predict", *one, "--out", out, "--output", "labels") == 0
+    before = out.read_bytes()
+    for options in (
+        [],
+        ["--output", "labels", "--class-prior", "uniform"],
+        ["--output", "labels", "--min-certainty", "0.5"],
+        ["--output", "labels", "--detector", "cascade"],
+        ["--output", "labels", "--model", embedded_weights("emotion_2026-11-29.onnx")],
+    ):
+        capsys.readouterr()
+        assert run("predict", *both, "--out", out, "--resume", *options) == 2
+        said = capsys.readouterr().err
+        assert f"{out} was made with another model, detector or options than these" in said
+        assert out.read_bytes() == before
+    moved = shutil.copy(embedded_weights(), tmp_path / "moved.onnx")
+    options = ["--output", "labels", "--model", moved, "--n-threads", 1]
+    assert run("predict", *both, "--out", out, "--resume", *options) == 0
+    rows = as_csv(out) if suffix == "csv" else read_lines(out)
+    assert len({row["settings"] for row in rows}) == 1
+
+
+@pytest.mark.usefixtures("cropper")
 def test_no_name_is_a_formula(photos, tmp_path, monkeypatch):
     monkeypatch.chdir(photos)
     for name in ("=1+1.png", "@SUM(A1).png"):
@@ -213,7 +240,7 @@ def test_certainty_and_which_output_answers(photos, tmp_path, capsys):
     np.testing.assert_array_equal(tables["votes"]["certainty"], shares.max(axis=1))
     assert set(tables["votes"]["emotion"]) <= set(EMOTIONS)
     assert (tables["strict"]["emotion"] == "unsure").all()
-    same = [name for name in tables["votes"] if name != "emotion"]
+    same = [name for name in tables["votes"] if name not in ("emotion", "settings")]
     pd.testing.assert_frame_equal(tables["strict"][same], tables["votes"][same])
     assert not np.allclose(tables["labels"]["certainty"], tables["votes"]["certainty"])
 
@@ -1098,7 +1125,7 @@ def test_a_table_of_other_columns_is_refused_first(photos, tmp_path, monkeypatch
 def test_a_damaged_table_is_named(photos, tmp_path, capsys):
     pytest.importorskip("pyarrow", reason="Parquet needs it")
     heading = ",".join(COLUMNS)
-    rows = [",".join(["0", "a.png", "no face"] + [""] * 17), "x" * 300, ",".join("0" * 3)]
+    rows = [",".join(["0", "a.png", "no face"] + [""] * 18), "x" * 300, ",".join("0" * 3)]
     for name, content in (
         ("a.csv", "\n".join([heading, rows[0], rows[1], rows[0], ""])),
         ("b.jsonl", "[1]\n"),

@@ -42,7 +42,7 @@ def test_crops_and_table(photos, halves, tmp_path, run, read_csv, capsys):
     assert "crop: 8 faces in 6 images: " in said
     assert said.endswith(f"crop: 8 crops in {out}, listed in {out / 'faces.csv'}.\n")
     rows = read_csv(out / "faces.csv")
-    assert list(rows[0]) == [*table_columns(EMOTIONS), "crop", "version"]
+    assert list(rows[0]) == [*table_columns(EMOTIONS), "crop", "settings", "version"]
     assert [row["status"] for row in rows].count("unreadable") == 1
     prepared = halves.prepare()
     for row in rows:
@@ -96,6 +96,9 @@ def test_an_interrupted_run_goes_on(photos, tmp_path, run, read_csv, capsys):
     before = read_csv(out / "faces.csv")
     assert run("crop", photos / "sad", out) == 2
     assert "is not empty. Take a new one for the crops, or go on" in capsys.readouterr().err
+    for options in (["--largest"], ["--class-prior", "uniform"]):
+        assert run("crop", "--resume", photos / "sad", out, *options) == 2
+        assert "was made with another model, detector or options" in capsys.readouterr().err
     shutil.copy(photos / "sad" / "a.png", photos / "sad" / "broken.jpg")  # a PNG, whatever its name
     (out / "a-0.png").unlink()  # what is done is not looked at again
     assert run("crop", "--resume", photos / "sad", out) == 0

@@ -30,8 +30,9 @@ def test_the_table_is_that_of_analyze_video(clip, halves, tmp_path, run, capsys)
     assert run("predict", clip, "--out", out, "--full", "--frame-step", 3) == 0
     expected = analyze_video(clip, frame_step=3, cropper=halves)
     table = pd.read_csv(out, dtype={"face": "Int64", "frame": "Int64", "track": "Int64"})
-    assert table.columns.tolist() == [*video_columns(EMOTIONS), "version"]
+    assert table.columns.tolist() == [*video_columns(EMOTIONS), "settings", "version"]
     assert set(table.pop("version")) == {__version__}
+    assert table.pop("settings").nunique() == 1
     words = ["image", "status", "emotion", "smoothed"]
     for name in words:
         assert table[name].fillna("").tolist() == expected[name].fillna("").tolist()

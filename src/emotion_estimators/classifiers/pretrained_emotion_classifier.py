@@ -527,6 +527,11 @@ def open_card(classifier: PretrainedEmotionClassifier) -> WeightCard | None:
     return find_card(classifier._load().sha256, "emotion")
 
 
+def open_hash(classifier: PretrainedEmotionClassifier) -> str:
+    """Return the hash of all files of the network that a classifier runs."""
+    return classifier._load().sha256
+
+
 def _frozen(value: Any) -> Any:
     """Return what a later value is compared with: a list may be changed in place."""
     kind = type(value)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emotion_estimators._files import whole_file
 from emotion_estimators.analysis.columns import table_columns
 from emotion_estimators.cli.console import FAILED, OK, UsageError, report
-from emotion_estimators.cli.models import open_classifier, open_cropper
+from emotion_estimators.cli.models import describe_settings, open_classifier, open_cropper
 from emotion_estimators.cli.outputs import check_folder
 from emotion_estimators.cli.photographs import (
     crop_stem,
@@ -59,7 +59,10 @@ def crop(arguments: argparse.Namespace) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     columns = [*table_columns(classes), "crop"]
     table, held = open_table(
-        folder / _TABLE, columns, retry=set(names.values()) if arguments.resume else None
+        folder / _TABLE,
+        columns,
+        retry=set(names.values()) if arguments.resume else None,
+        settings=describe_settings(arguments, classifier, cropper),
     )
     rows = chain.from_iterable(read_rows(folder / _TABLE, columns))
     begun = {row["image"]: crop_stem(row["crop"]) for row in rows if row["crop"]}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 from emotion_estimators._progress import is_terminal
 from emotion_estimators.cli.console import UsageError, report
 from emotion_estimators.exceptions import shorten
-from emotion_estimators.weights import fetch_weights, list_cards
+from emotion_estimators.weights import fetch_weights, file_sha256, list_cards
 
 if TYPE_CHECKING:
     from emotion_estimators.classifiers.pretrained_emotion_classifier import (
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from emotion_estimators.features.faces.cropper import FaceCropper
 
 __all__ = [
+    "describe_settings",
     "learned_prior",
     "open_classifier",
     "open_cropper",
@@ -112,6 +116,29 @@ def open_cropper(arguments: argparse.Namespace) -> FaceCropper:
     except (ValueError, FileNotFoundError, IsADirectoryError, ImportError) as error:
         raise UsageError(f"--detector {shorten(arguments.detector)}: {error}") from error
     return cropper
+
+
+def describe_settings(
+    arguments: argparse.Namespace, classifier: PretrainedEmotionClassifier, cropper: FaceCropper
+) -> str:
+    """Return a hash of all on which rows of faces depend: model, detector, parameters, options."""
+    from emotion_estimators.classifiers.pretrained_emotion_classifier import open_hash
+
+    # files may lie elsewhere now; one thread or another gives the same
+    not_of_the_rows = ("model", "detector", "device", "n_threads")
+    parameters = [
+        {name: value for name, value in parameters.items() if name not in not_of_the_rows}
+        for parameters in (classifier.get_params(deep=False), cropper.get_params(deep=False))
+    ]
+    detector = arguments.detector
+    described = [
+        open_hash(classifier),
+        file_sha256(Path(detector)) if Path(detector).is_file() else detector,
+        [getattr(arguments, name, None) for name in ("min_certainty", "largest")],
+        *parameters,
+    ]
+    text = json.dumps(described, sort_keys=True, default=lambda value: np.asarray(value).tolist())
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _options(message: str) -> str:

@@ -21,6 +21,7 @@ from emotion_estimators._progress import is_terminal
 from emotion_estimators.analysis.columns import table_columns, video_columns
 from emotion_estimators.cli.console import FAILED, OK, UsageError, check_output, report, track
 from emotion_estimators.cli.models import (
+    describe_settings,
     learned_prior,
     open_classifier,
     open_cropper,
@@ -72,7 +73,7 @@ def predict(arguments: argparse.Namespace) -> int:
     classes: Any = registered_classes(arguments.model)
     if classes is not None and arguments.resume:
         check_table(arguments.out, table_columns(classes))
-    classifier = None
+    classifier, settings = None, ""
     # no download, and nothing is opened, where there is no photograph
     if classes is not None and len(found.missing) == len(found.photographs):
         rows: Any = partial(map, partial(_unreadable, table_columns(classes)))
@@ -87,6 +88,7 @@ def predict(arguments: argparse.Namespace) -> int:
         if output is not None and (arguments.output or is_terminal(sys.stderr)):
             report(f"predict: {arguments.model} answers by its output {output}.")
         give_prior(arguments, list(found.photographs), cropper, classifier, classes)
+        settings = describe_settings(arguments, classifier, cropper)
         rows = partial(iterate_faces, cropper=cropper, classifier=classifier)
     names = {path: image_name(path) for path in found.photographs}
     retry = set(names.values()) if arguments.resume else None
@@ -94,6 +96,7 @@ def predict(arguments: argparse.Namespace) -> int:
         arguments.out,
         table_columns(classes),
         retry=retry,
+        settings=settings,
         is_full=arguments.full,
         is_for_excel=arguments.excel,
     )
@@ -162,13 +165,16 @@ def _predict_videos(arguments: argparse.Namespace) -> int:
     from emotion_estimators.analysis.rows import open_finder
 
     classifier, _ = open_classifier(arguments)
-    finder = open_finder("predict", open_cropper(arguments), classifier)
+    cropper = open_cropper(arguments)
+    finder = open_finder("predict", cropper, classifier)
+    step = arguments.frame_step or 1
     columns = video_columns(finder.classes)
     names = {path: image_name(path) for path in found.photographs}
     table, held = open_table(
         arguments.out,
         columns,
         retry=set(names.values()) if arguments.resume else None,
+        settings=describe_settings(arguments, classifier, cropper),
         is_full=arguments.full,
         is_for_excel=arguments.excel,
     )
@@ -177,7 +183,6 @@ def _predict_videos(arguments: argparse.Namespace) -> int:
     unfinished = held.retried | {held.latest}
     done = held.images - unfinished
     pending = {path: begun.get(name) for path, name in names.items() if name not in done}
-    step = arguments.frame_step or 1
     run = Run("predict", list(pending), arguments.out, held, unit="frame")
     frames = look_at_videos(pending, finder, step)
     marked = ((path, _marked(arguments.min_certainty, rows)) for path, rows in frames)

@@ -2,8 +2,9 @@
 
 While photographs are looked at, there is one file of CSV, to which the rows of each photograph are
 added in one piece: the table itself, or ``NAME.rows.csv`` beside a table of another format, which
-is made of it at the end. So whatever ends the process, what it did is there. The last column is the
-version of this library that looked at the photograph: a table may be gone on with by a later one.
+is made of it at the end. So whatever ends the process, what it did is there. The last two columns
+say how a photograph was looked at: a hash of model and options, without which others would be mixed
+with them where a table is gone on with; and the version of this library, which may be a later one.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 _ROWS_PER_GROUP = 4096  # of a Parquet file
 _WHOLE = ("row", "face", "frame", "track")
-_VERSION = "version"
-_WORDS = ("image", "status", "problem", "emotion", "smoothed", "crop", _VERSION)
+_SETTINGS, _VERSION = "settings", "version"
+_WORDS = ("image", "status", "problem", "emotion", "smoothed", "crop", _SETTINGS, _VERSION)
 _DECIMALS, _BOX_DECIMALS = 4, 1  # a ten-thousandth of a probability, a tenth of a pixel
 _MARK = "\ufeff"  # before CSV, tells Excel that it is in UTF-8
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how cells begin that spreadsheets work out
@@ -74,7 +75,7 @@ class ExistingTable:
 class Table:
     """Takes the rows of one photograph after the other; `path` None is standard output.
 
-    `copy` is a table of CSV that gets the same rows.
+    `settings` stands in each row; `copy` is a table of CSV that gets the same rows.
     """
 
     def __init__(
@@ -82,10 +83,12 @@ class Table:
         path: Path | None,
         columns: list[str],
         *,
+        settings: str = "",
         is_full: bool = False,
         is_for_excel: bool = False,
     ) -> None:
         self._path, self._columns, self._is_full = path, columns, is_full
+        self._own = {_SETTINGS: settings, _VERSION: __version__}
         self.copy: Table | None = None
         if path is None:
             _print(_MARK * is_for_excel + _to_csv([columns]))
@@ -121,7 +124,7 @@ class Table:
             raise
 
     def _cell(self, row: dict[str, Any], name: str) -> str:
-        value = __version__ if name == _VERSION else row[name]
+        value = self._own[name] if name in self._own else row[name]
         if isinstance(value, float) and not self._is_full:
             value = round(value, _BOX_DECIMALS if name in BOX else _DECIMALS)
         return _cell(value)
@@ -167,6 +170,7 @@ def open_table(
     columns: list[str],
     *,
     retry: set[str] | None = None,
+    settings: str = "",
     is_full: bool = False,
     is_for_excel: bool = False,
 ) -> tuple[Table, ExistingTable]:
@@ -174,34 +178,35 @@ def open_table(
 
     `retry` None starts from nothing. Else what there is already is kept, but for the rows of these
     images, by `image_name`, if they say that it is unreadable (of videos, from some frame on), and
-    for a last photograph or frame that was cut off. Without `is_full`, numbers are rounded;
-    `is_for_excel` marks CSV, as it stays if it is. Raises UsageError if the table has other
-    columns or is damaged.
+    for a last photograph or frame that was cut off. `settings` tells how the photographs are looked
+    at, "" if none is. Without `is_full`, numbers are rounded; `is_for_excel` marks CSV, as it stays
+    if it is. Raises UsageError if the table has other columns or settings, or is damaged.
     """
     held = ExistingTable()
-    columns = [*columns, _VERSION]
+    columns = [*columns, _SETTINGS, _VERSION]
     if path is not None:
         rows, source = rows_file(path), _source(path)
         old: Iterable[list[_Cells]] = ()
         if retry is not None and source.exists():
-            old = _keep(source, columns, retry, held)
+            old = _keep(source, columns, retry, held, settings)
             is_for_excel = is_for_excel or _is_marked(source)
         with whole_file(rows, what=f"The table {path.name}") as file:
             file.write((_MARK * (is_for_excel and rows == path)).encode())
             for cells in chain([[columns]], old):
                 file.write(_to_csv(cells).encode())
-    return Table(path, columns, is_full=is_full, is_for_excel=is_for_excel), held
+    table = Table(path, columns, settings=settings, is_full=is_full, is_for_excel=is_for_excel)
+    return table, held
 
 
 def check_table(path: Path, columns: list[str]) -> None:
     """Raise UsageError at once if the table to go on with, if there is one, has other columns."""
     if _source(path).exists():
-        next(_photographs(_source(path), [*columns, _VERSION]), None)
+        next(_photographs(_source(path), [*columns, _SETTINGS, _VERSION]), None)
 
 
 def read_rows(path: Path, columns: list[str]) -> Iterator[list[dict[str, Any]]]:
     """Yield the rows of each photograph, or frame, of a table that was opened."""
-    columns = [*columns, _VERSION]
+    columns = [*columns, _SETTINGS, _VERSION]
     for rows in _photographs(_source(path), columns):
         yield list(_values(rows, columns))
 
@@ -283,13 +288,21 @@ def _write_parquet(file: BinaryIO, rows: Iterable[_Cells], columns: list[str]) -
 
 
 def _keep(
-    path: Path, columns: list[str], retry: set[str], held: ExistingTable
+    path: Path, columns: list[str], retry: set[str], held: ExistingTable, settings: str
 ) -> Iterator[list[_Cells]]:
-    """Yield the rows of each photograph to keep, and note it in `held`."""
+    """Yield the rows of each photograph to keep, and note it in `held`.
+
+    Raises UsageError if others than these settings made them.
+    """
     image, status, emotion = (columns.index(name) for name in ("image", "status", "emotion"))
     doubtful: list[list[_Cells]] = []  # what cannot be read at the end of a video, or photographs
 
     def keep(rows: list[_Cells]) -> list[_Cells]:
+        if settings and any(cells[-2] not in ("", settings) for cells in rows):
+            raise UsageError(
+                f"{path} was made with another model, detector or options than these. Give those "
+                f"with which it was begun. {_ADVICE}"
+            )
         held.images.add(rows[0][image])
         held.latest = rows[0][image]
         held.versions.update(cells[-1] for cells in rows)
