@@ -8,10 +8,10 @@ mirror images::
 prints the accuracy by the label, the agreement with the clear majority (more than half of all
 votes for one of the classes) and with the plurality, the mean error of the shares of people and
 the gap between what is said and how many agree, with 95 % bootstrap intervals; and faces a
-second, all variants taking turns. Below stands how often the label, and one of the people, agree
-with the clear majority. Several models, registered names or files, are compared by several
-``--model``. Faces that people were not asked about count in the label only; where there is no
-table of votes it is all that is measured.
+second, all variants taking turns. Below stands how often the label, one of the people, and the
+first model agree with the clear majority. Several models, registered names or files, are compared
+by several ``--model``. Faces that people were not asked about count in the label only; where there
+is no table of votes it is all that is measured.
 
 For other data sets, ``--classes`` names the classes that they have, and ``--class-prior uniform``
 takes all for equally common.
@@ -162,8 +162,8 @@ def main(argv: list[str] | None = None) -> None:
         print(f"\n| of {n} faces, {n_clear} with a clear majority | agrees with it |\n|---|---|")
         print(f"| FER2013's own label | {label:.3f} |")
         print(f"| one of the ten people, on average | {person:.3f} |")
-        for name, figures in table.items():
-            print(f"| {name} | {shown(figures)[1]} |")
+        for name, _ in variants((arguments.model or ["embedded"])[0], settings):
+            print(f"| {name} | {shown(table[name])[1].replace('(', '(95 %: ')} |")
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(table, indent=1))
 
