@@ -59,7 +59,7 @@ class Watched:
         while not select.select([self.process.stdout], [], [], 0.05)[0]:
             if self._resident_bytes() > 2 * MAX_BYTES:
                 self.close()
-                return "memory: more than 2 GB"
+                return f"memory: more than {2 * MAX_BYTES >> 20} MiB"
             computing = self._cpu_seconds() - computed
             if computing > MAX_SECONDS or time.monotonic() - started > PATIENCE:
                 where = self._stop_and_look()
