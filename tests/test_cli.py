@@ -694,11 +694,12 @@ def test_help_loads_nothing_heavy():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_a_bar_on_a_terminal(photos, tmp_path):
+@pytest.mark.parametrize("module", ["emotion_estimators", "emotion_estimators.cli"])
+def test_a_bar_on_a_terminal(module, photos, tmp_path):
     import pty
 
     above, below = pty.openpty()
-    command = [sys.executable, "-m", "emotion_estimators", "predict", photos / "black.png"]
+    command = [sys.executable, "-m", module, "predict", photos / "black.png"]
     command += ["--out", tmp_path / "t.csv"]
     done = subprocess.run(command, stderr=below, stdout=subprocess.PIPE, check=False)
     os.close(below)
