@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 __all__ = ["count_threads", "map_in_threads"]
 
 _Result = TypeVar("_Result")
 
-_PER_THREAD = 8  # images taken at once for each thread: few enough to hold, many to keep all busy
+_AHEAD = 8  # images taken for each thread: few enough to hold, many to keep all busy
 
 
 def count_threads(n_threads: int | None) -> int:
@@ -42,13 +43,25 @@ def _count_cpus(_affinity: int, _limit: str | None) -> int:
 def map_in_threads(
     function: Callable[[Any], _Result], items: Iterable[Any], *, n_threads: int
 ) -> Iterator[_Result]:
-    """Yield what a function makes of images, in their order."""
+    """Yield what a function makes of images, in their order; the threads work some images ahead."""
     iterator = iter(items)
-    while batch := list(islice(iterator, _PER_THREAD * n_threads)):
-        if n_threads == 1 or len(batch) == 1:
-            results = [function(item) for item in batch]
-        else:
-            # no pool outlives its batch: forked processes would find one without threads
-            with ThreadPoolExecutor(n_threads) as pool:
-                results = list(pool.map(function, batch))
-        yield from results
+    waiting = deque(islice(iterator, _AHEAD * n_threads))
+    if n_threads == 1 or len(waiting) == 1:
+        yield from map(function, chain(waiting, iterator))
+        return
+    while waiting:
+        # where the caller forks between two results, the child has none of its parent's threads
+        process = os.getpid()
+        pool = ThreadPoolExecutor(n_threads)
+        try:
+            begun = deque(pool.submit(function, item) for item in waiting)
+            while begun and os.getpid() == process:
+                result = begun.popleft().result()
+                waiting.popleft()
+                for item in islice(iterator, 1):
+                    waiting.append(item)
+                    begun.append(pool.submit(function, item))
+                yield result
+        finally:
+            if os.getpid() == process:
+                pool.shutdown(cancel_futures=True)
