@@ -110,8 +110,9 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
         Average the answers over views of each image. The views are the image and its mirror
         image. None is what the card states: True for the embedded model, False for others.
     batch_size : int or "auto", default="auto"
-        Images that go through the network at once. Where there are fewer the rest is padded;
-        "auto" is 1 on the CPU, 64 on a device, or what the file fixes.
+        Images that go through the network at once. Where there are fewer the rest is padded, but
+        for networks that compute in integers. "auto" is 64 on a device; on the CPU it is 4 of
+        those, which includes the embedded model, and 1 of others; or what the file fixes.
     n_threads : int or None, default=None
         Threads that work at the same time. They decode files and run the network; the results
         do not depend on their number. None is the number of CPUs that the process may use, or
@@ -178,12 +179,12 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
     or such a list by the name of the output. Its weights may lie in a second file, as
     ``torch.onnx.export`` writes it, beside the first or in a folder there.
 
-    Each run of the network has the same shape, so that the prediction for an image does not depend
-    on the other images of X: on the CPU it is the same bit for bit. So a network that rounds to 8
-    bits by the range of all values in a run (dynamic quantisation) gets one image at a time,
-    whatever `batch_size` is. Weights are read when first needed and then shared by all estimators
-    of the process; copies, also pickled ones, hold the parameters only. A fitted estimator refuses
-    to go on with other weights.
+    Each run of a network has the same shape, or adds up integers, so that the prediction for an
+    image does not depend on the other images of X: on the CPU it is the same bit for bit. So a
+    network that rounds to 8 bits by the range of all values in a run (dynamic quantisation) gets
+    one image at a time, whatever `batch_size` is. Weights are read when first needed and then
+    shared by all estimators of the process; copies, also pickled ones, hold the parameters only. A
+    fitted estimator refuses to go on with other weights.
 
     Nothing is downloaded for the embedded model or for files of one's own. Each set of weights
     has its own terms, which its card states.

@@ -151,7 +151,8 @@ class EmotionEmbedder(BaseEmbedder):
         def embed(faces: NDArray[np.float32]) -> NDArray[np.float32]:
             views = [faces, faces[:, :, ::-1]] if self.test_time_augmentation else [faces]
             images = np.stack(views, axis=1).reshape(-1, *faces.shape[1:])
-            vectors = network.run(images, batch_size=len(views), n_threads=n_threads)
+            run_size = len(views) * network.default_batch_size()
+            vectors = network.run(images, batch_size=run_size, n_threads=n_threads)
             mean: NDArray[np.float32] = vectors.reshape(len(faces), len(views), -1).mean(axis=1)
             return mean
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,6 +55,35 @@ def test_images_one_at_a_time_give_the_bits_of_one_thread(name: str, size: int) 
     np.testing.assert_array_equal(np.concatenate(one_by_one), expected)
     assert network._two_threads is not None
     assert network._two_threads.session is not None
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_batches_of_integers_give_the_bits_of_one_image_at_a_time(
+    precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where sums do not round, a few images go through at once, and none is padded."""
+    network = open_afresh(weights_file(f"embedded {precision}"))
+    images = np.random.default_rng(0).random((35, 48, 48), dtype=np.float32)
+    expected = network.run(images, batch_size=1)
+    sizes: list[int] = []
+    run = network._session.run
+
+    class Session:
+        """Notes how many images each run takes."""
+
+        @staticmethod
+        def run(names: list[str], values: dict[str, Any], options: Any) -> Any:
+            sizes.append(len(values[network.images.name]))
+            return run(names, values, options)
+
+    monkeypatch.setitem(vars(network), "_session", Session)
+
+    assert network.default_batch_size() == (4 if precision == "int8" else 1)
+    for batch_size in (2, 4, 5, 16, 64):
+        sizes.clear()
+        np.testing.assert_array_equal(network.run(images, batch_size=batch_size), expected)
+        total = -(-35 // batch_size) * batch_size
+        assert sum(sizes) == (35 if precision == "int8" else total)
 
 
 def test_one_image_or_one_thread_starts_no_second_session() -> None:

@@ -322,3 +322,37 @@ def test_arrays_and_metadata() -> None:
     np.testing.assert_array_equal(arrays["w"], WEIGHTS)
     np.testing.assert_array_equal(arrays["h"], half)
     assert arrays["h"].dtype == np.float16
+
+
+@pytest.mark.parametrize(
+    ("operators", "is_exact"),
+    [
+        (["Conv", "Relu"], False),
+        (["QuantizeLinear", "DequantizeLinear", "Conv", "Softmax"], True),
+        (["QLinearConv", "com.microsoft.QLinearAdd", "com.microsoft.QGemm"], True),
+        (["QuantizeLinear", "DequantizeLinear", "Conv", "Gemm"], False),
+        (["QLinearConv", "MatMul"], False),
+        (["QuantizeLinear", "com.microsoft.Attention"], False),
+        (["QuantizeLinear", "com.example.Unknown"], False),
+        (["DynamicQuantizeLinear", "QLinearConv"], False),
+    ],
+)
+def test_graphs_whose_sums_are_of_integers(operators: list[str], is_exact: bool) -> None:
+    nodes = []
+    for i, operator in enumerate(operators):
+        domain, _, kind = operator.rpartition(".")
+        nodes.append(helper.make_node(kind, [f"x{i}"], [f"x{i + 1}"], domain=domain))
+    facts = look_at_graph(model(nodes).SerializeToString(), Path("n.onnx"))
+    assert facts.has_exact_sums == is_exact
+
+
+def test_products_inside_a_function_or_branch_may_round() -> None:
+    quantized = helper.make_node("QuantizeLinear", ["x", "scale"], ["q"])
+    inner = helper.make_node("MatMul", ["a", "b"], ["c"])
+    function = helper.make_function("f", "g", ["a", "b"], ["c"], [inner], model([]).opset_import)
+    called = model([quantized, helper.make_node("g", ["x", "x"], ["y"], domain="f")])
+    called.functions.append(function)
+    branches = subgraph(elsewhere())
+    branches.graph.node.insert(0, quantized)
+    for whole in (called, branches):
+        assert not look_at_graph(whole.SerializeToString(), Path("n.onnx")).has_exact_sums

@@ -37,6 +37,7 @@ FEATURES = "features"  # the output that is what stands before the last layer
 
 _UNKNOWN = Ending()
 _CUDA_BATCH = 64
+_INTEGER_BATCH = 4
 _MAX_BATCH = 4096  # images that a file fixes
 _MAX_VALUES = 1 << 27  # of an input of fixed size, 512 MiB
 
@@ -66,6 +67,7 @@ class OnnxNetwork:
     _two_threads: TwoThreadSession | None = field(repr=False)
     _outputs: Mapping[str, _Output] = field(repr=False)
     _mixes_images: bool = field(repr=False)  # that go through it at once
+    _has_exact_sums: bool = field(repr=False)
     _switches: Mapping[str, NDArray[np.bool_]] = field(repr=False)  # inputs beside the images
     output: str | None = None
     n_outputs: int | None = None
@@ -127,6 +129,7 @@ class OnnxNetwork:
                 for output in outputs
             },
             _mixes_images=facts.mixes_images,
+            _has_exact_sums=facts.has_exact_sums and not on_device,
             _switches=switches,
         )
         return network.at(outputs[0].name) if len(outputs) == 1 else network
@@ -207,8 +210,10 @@ class OnnxNetwork:
     def default_batch_size(self) -> int:
         """Return how many images one run takes unless told otherwise."""
         # One image at a time costs a CPU next to nothing with networks of this size, needs no
-        # padding for a single image, and leaves no neighbour that a result could depend on.
-        return self.batch_size or (_CUDA_BATCH if self.on_device else 1)
+        # padding for a single image, and leaves no neighbour that a result could depend on. Small
+        # products of integers are a sixth quicker for a few images, and neither need padding.
+        on_cpu = _INTEGER_BATCH if self._has_exact_sums else 1
+        return self.batch_size or (_CUDA_BATCH if self.on_device else on_cpu)
 
     def run(
         self, images: NDArray[np.float32], *, batch_size: int, n_threads: int = 1
@@ -238,10 +243,11 @@ class OnnxNetwork:
         def run_from(start: int) -> NDArray[np.float32]:
             batch = inputs[start : start + batch_size]
             n_real = len(batch)
+            n_run = self.batch_size or (n_real if self._has_exact_sums else batch_size)
             if self._mixes_images:  # with copies of itself
                 batch = np.repeat(batch, self.batch_size or 1, axis=0)
-            elif n_real < batch_size:
-                padding = np.zeros((batch_size - n_real, *batch.shape[1:]), batch.dtype)
+            elif n_real < n_run:
+                padding = np.zeros((n_run - n_real, *batch.shape[1:]), batch.dtype)
                 batch = np.concatenate([batch, padding])
             try:
                 values = {self.images.name: batch, **self._switches}

@@ -70,6 +70,13 @@ _PASSING = {
     "QuantizeLinear", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze", "ZipMap",
 }  # fmt: skip
 _DYNAMIC = "DynamicQuantize"
+_OF_INTEGERS = ("QuantizeLinear", "QLinear", "QGemm")
+# Operators whose sums of floating-point numbers may round by how many images there are, and those
+# that may hold such. A Conv goes through images one by one.
+_PRODUCTS = {
+    "Attention", "Einsum", "GRU", "Gemm", "If", "LSTM", "Loop", "MatMul", "RNN", "Scan",
+    "SequenceMap",
+}  # fmt: skip
 _ROUNDING = {"DequantizeLinear", "QLinearSigmoid", "QLinearSoftmax"}
 _ACTIVATIONS = {
     "Softmax": "softmax",
@@ -128,10 +135,14 @@ class Ending:
 
 @dataclass(frozen=True)
 class Facts:
-    """How the outputs of a graph end, by name, and whether images of a batch change each other."""
+    """How the outputs of a graph end, by name, and whether images of a batch change each other.
+
+    `has_exact_sums` says of a quantised graph that they do not, by a single bit.
+    """
 
     endings: dict[str, Ending]
     mixes_images: bool
+    has_exact_sums: bool
 
 
 def look_at_graph(serialised: bytes, path: Path) -> Facts:
@@ -155,8 +166,9 @@ def look_at_graph(serialised: bytes, path: Path) -> Facts:
         for one in (body, *functions.values())
         for operator, _, _ in one.makers.values()
     )
+    has_exact_sums = not mixes_images and not functions and _has_exact_sums(body)
     endings = {name: _ending(body, name, functions) for name in body.results[:MAX_OUTPUTS]}
-    return Facts(endings, mixes_images)
+    return Facts(endings, mixes_images, has_exact_sums)
 
 
 def stored_arrays(serialised: bytes, path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -198,6 +210,15 @@ class _Body:
                 names = [text for field, text in texts if field == 2]
                 operator = once.get(7, ""), once.get(4, "")
                 self.makers |= {name: (operator, inputs, i) for i, name in enumerate(names)}
+
+
+def _has_exact_sums(graph: _Body) -> bool:
+    """Say whether a graph is quantised, and all sums over several images are of integers."""
+    operators = {operator for operator, _, _ in graph.makers.values()}
+    of_integers = {operator for operator in operators if operator[1].startswith(_OF_INTEGERS)}
+    return bool(of_integers) and all(
+        domain == "" and kind not in _PRODUCTS for domain, kind in operators - of_integers
+    )
 
 
 def _ending(graph: _Body, result: str, functions: Mapping[tuple[str, str], _Body]) -> Ending:
