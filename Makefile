@@ -133,7 +133,7 @@ bench: $(VENV)/.installed-bench $(KERAS_VENV)/.installed
 	$(RECORD)/multilabel.md benchmarks/multilabel.py
 	$(RECORD)/photographs.md benchmarks/photographs.py --keras-python $(KERAS_VENV)/bin/python
 	$(RECORD)/extras.md benchmarks/extras.py
-	$(PY) benchmarks/video.py
+	$(RECORD)/video.md benchmarks/video.py
 
 # of each target; what is found lies in tests/fuzz/corpus/ afterwards
 FUZZ_MINUTES ?= 10
