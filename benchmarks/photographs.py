@@ -13,20 +13,22 @@ rounds. Times are without imports and the first few photographs. A face is found
 overlaps OpenCV's by half (intersection over union). CPU time is that of all threads, and says more
 than the clock where others use the machine. Peak memory is that of the process.
 
-Where the time of `analyze_faces` goes: ms of CPU for a photograph with 4.7 faces, each part by
-itself on one thread, the least of 25 or more (Intel Xeon with AMX, shared with others, 2026-11-29;
-parts that were made quicker that day with what they took before). Where other processes fill the
-caches all takes two to four times as long, YuNet most.
+Where the time of `analyze_faces` goes: ms of CPU for a photograph with 4.8 faces, each part by
+itself on one thread, the least of 7 (Intel Xeon with AMX, idle, 2026-11-29; with what a part took
+before that day's work on it, where that was measured on the same machine). Where other processes
+fill the caches all takes two to four times as long, YuNet most.
 
-    YuNet on all of it, with its input       19.4, before 26.7
-    emotions, each face and its mirror       11.5, of which Python 0.1 for a call
-    decoding                                  3.0, before 9.9
-    YuNet on a quarter of the sides           3.6, half of it the shrinking
-    crops                                     0.9, before 2.3
-    size by the header, plain borders         0.6
+    YuNet on all of it, with its input       14.6, before 26.7
+    emotions, each face and its mirror        5.7, before 11.5
+    decoding                                  3.9, before 9.9
+    YuNet on a quarter of the sides           2.0, for one photograph in eight, before for all
+    crops                                     1.4, before 2.3
+    size by the header, plain borders         0.2
 
-YuNet multiplies 654 million numbers for such a photograph, 8.4 ms at the 78 thousand million a
-second of a matrix product on one thread here, and writes 203 MB of maps: it waits for memory.
+YuNet multiplies 654 million numbers for such a photograph. Its layers of 1 x 1 px, 7 of the 13 ms
+that ONNX Runtime takes, run at 92 thousand million a second, as a matrix product does on one
+thread here; the others wait for memory, of which it writes 203 MB. Tried without gain: its first
+layers on strips of the image, 8-bit integers, and the conversion of the pixels in the graph.
 """
 
 from __future__ import annotations
