@@ -440,9 +440,19 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
         return pool.get("model", load, owner=self, is_current=is_current)[1]
 
     def _classes(self, model: FrozenModel) -> NDArray[Any]:
-        """Return the classes as `predict` writes them."""
+        """Return the classes as `predict` writes them; raise ValueError if the fit had others."""
         fitted: NDArray[Any] | None = vars(self).get("classes_")
-        return model.classes.copy() if fitted is None else fitted
+        if fitted is None:
+            return model.classes.copy()
+        by_number = fitted.dtype.kind in "iu"
+        if not np.array_equal(
+            fitted, np.arange(len(model.classes)) if by_number else model.classes
+        ):
+            raise ValueError(
+                f"{type(self).__name__} was fitted with the classes {shorten(fitted.tolist())}, "
+                f"and now has {shorten(model.classes.tolist())}. Call fit again."
+            )
+        return fitted
 
     def __getattr__(self, name: str) -> Any:
         # Scorers ask for the classes, also where nobody has called fit; others ask whether there
@@ -477,6 +487,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
                 f"{type(self).__name__} was fitted with weights of SHA-256 {fitted}, and "
                 f"model={str(self.model)!r} now has {model.sha256}. Call fit again."
             )
+        self._classes(model)  # raises where columns would be others than those of the fit
         images = check_images(
             X,
             name=type(self).__name__,
