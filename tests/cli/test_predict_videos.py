@@ -161,6 +161,13 @@ def test_faces_that_are_unsure(clip, tmp_path, run):
 
 
 @pytest.mark.usefixtures("halves")
+def test_the_class_prior_is_said(clip, tmp_path, run, capsys):
+    options = ("--class-prior", "uniform", "--frame-step", 20)
+    assert run("predict", clip, "--out", tmp_path / "table.csv", *options) == 0
+    assert "predict: class prior: uniform, 1/7 for each emotion." in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("halves")
 def test_what_is_refused(clip, tmp_path, run, monkeypatch, capsys):
     (tmp_path / "photo.png").write_bytes(b"")
     for arguments, message in (
