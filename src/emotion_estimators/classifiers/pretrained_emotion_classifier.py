@@ -79,7 +79,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
     classes : array-like of str of shape (n_classes,) or None, default=None
         Those of the model's classes that answers may have, in this order. The probabilities of
         the others are dropped, and each row is divided by its sum. Integers in y are positions
-        in it. None: all classes, and integers in y are refused. See Notes.
+        in it. Give names sorted where scikit-learn's scorers get the probabilities: they take the
+        columns to be in that order. None: all classes, and integers in y are refused. See Notes.
     class_prior : "uniform", array-like of shape (n_classes,), dict or None, default=None
         How common the classes are where the images come from, as counts or shares above 0, in
         the order of ``classes_`` or by class; "uniform" takes all for equally common. Each
