@@ -631,6 +631,8 @@ def test_info(capsys, tmp_path, monkeypatch):
     found = json.loads(capsys.readouterr().out)
     assert found["version"] == __version__
     assert found["packages"]["numpy"] == np.__version__
+    assert {"plot", "torch"} <= found["extras"].keys()
+    assert "all" not in found["extras"]  # which holds nothing of its own
     assert "CPUExecutionProvider" in found["devices"]["onnxruntime"]
     assert [card["name"] for card in found["weights"]] == [card.name for card in list_cards()]
     paths = {card["name"]: card["path"] for card in found["weights"]}

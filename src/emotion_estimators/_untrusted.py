@@ -137,7 +137,7 @@ def open_zip(file: io.FileIO, *, max_table_bytes: int) -> Iterator[zipfile.ZipFi
 
     Raises zipfile.BadZipFile if it is damaged or has a longer table, or if two members overlap, by
     which a small file may hold thousands of large ones. (Python sees that since 3.11.8, and only
-    when a member is opened.).
+    when a member is opened.)
     """
     with _Stream(file) as stream:
         # to open it reads the last 64 KiB, and the table at once

@@ -63,6 +63,7 @@ def test_search_preset(faces):
         ({"preset": "facenet"}, "The 'preset' parameter of make_facenet_classifier must be"),
         ({"C": 0}, "The 'C' parameter of make_facenet_classifier must be"),
         ({"preset": "search", "probability": True}, r'only with preset="original", got'),
+        ({"preset": "search", "C": 10.0}, r'with preset="search" chooses C itself, got C=10.0'),
     ],
 )
 def test_settings_that_are_refused(settings, message):

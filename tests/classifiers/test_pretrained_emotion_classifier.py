@@ -817,6 +817,20 @@ def test_classes_are_those_that_answers_may_have(classifier, faces):
     assert two.score(X[known], y[known]) >= classifier.score(X[known], y[known])
 
 
+def test_other_classes_than_those_of_the_fit_want_another_fit(classifier, faces):
+    X, y = faces
+    fitted = clone(classifier).fit(X, y).set_params(classes=["surprise", "angry"])
+    for ask in (fitted.predict, fitted.predict_proba, fitted.transform):
+        with pytest.raises(ValueError, match=r"fitted with the classes .*'surprise'.*Call fit"):
+            ask(X)
+    known = y != "happy"
+    assert set(fitted.fit(X[known], y[known]).predict(X)) <= {"surprise", "angry"}
+    codes = (y == "surprise").astype(int)
+    by_code = fitted.fit(X[known], codes[known]).set_params(classes=None)
+    with pytest.raises(ValueError, match=r"fitted with the classes \[0, 1\].*Call fit"):
+        by_code.predict(X)
+
+
 def test_classes_with_an_activation_are_those_of_the_scores(tmp_path, faces):
     scores = write_network(tmp_path / "scores.onnx", softmax=False)
     probabilities = write_network(tmp_path / "probabilities.onnx")

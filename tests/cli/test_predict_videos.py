@@ -129,6 +129,17 @@ def test_going_on_after_any_cut(cut, clip, tmp_path, run):
 
 
 @pytest.mark.usefixtures("halves")
+def test_a_table_of_other_frames_is_not_gone_on_with(clip, tmp_path, run, capsys):
+    out = tmp_path / "table.csv"
+    assert run("predict", clip, "--out", out, "--frame-step", 10) == 0
+    before = out.read_bytes()
+    for options in ([], ["--frame-step", 7]):
+        assert run("predict", clip, "--out", out, "--resume", *options) == 2
+        assert "was made with another model, detector or options" in capsys.readouterr().err
+        assert out.read_bytes() == before
+
+
+@pytest.mark.usefixtures("halves")
 @pytest.mark.parametrize("name", ["copy.avi", "copy.mkv"])
 def test_a_video_that_was_cut_off_and_came_whole(
     name, clip, write_clip, noise, tmp_path, run, read_csv
@@ -158,6 +169,13 @@ def test_faces_that_are_unsure(clip, tmp_path, run):
     faces = table[table["status"] == "face"]
     assert len(faces) > 0
     assert set(faces["emotion"][faces["certainty"] < 1]) == {"unsure"}
+
+
+@pytest.mark.usefixtures("halves")
+def test_the_class_prior_is_said(clip, tmp_path, run, capsys):
+    options = ("--class-prior", "uniform", "--frame-step", 20)
+    assert run("predict", clip, "--out", tmp_path / "table.csv", *options) == 0
+    assert "predict: class prior: uniform, 1/7 for each emotion." in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("halves")

@@ -399,6 +399,20 @@ def test_a_classifier_of_ones_own_has_no_card(photos, cropper, tmp_path):
     assert "There is no card of this model" not in read(tmp_path / "report.html").text
 
 
+def test_what_the_embedded_model_cannot_have_said_is_not_ascribed_to_it(photos, cropper, tmp_path):
+    from sklearn.dummy import DummyClassifier
+
+    own = DummyClassifier(strategy="uniform").fit(np.zeros((4, 1)), ["a", "b", "b", "b"])
+    path = tmp_path / "report.html"
+    write_faces_report(next(iterate_faces(photos, cropper=cropper, classifier=own)), path, X=photos)
+    assert "There is no card of this model" in read(path).text
+    assert "PretrainedEmotionClassifier" not in read(path).text
+    write_evaluation_report(["a", "b"], [[0.8, 0.2], [0.1, 0.9]], ["a", "b"], path)
+    assert "There is no card of this model" in read(path).text
+    write_faces_report(next(iterate_faces(photos, cropper=cropper)), path, X=photos)
+    assert "PretrainedEmotionClassifier()" in read(path).text
+
+
 def test_elements_escape_what_they_hold():
     made = element("p", "a<b", [element("b", "&"), "c>", None], title='"<', hidden=True, id=None)
     assert to_html(made) == b'<p title="&quot;<" hidden="">a&lt;b<b>&amp;</b>c&gt;</p>'

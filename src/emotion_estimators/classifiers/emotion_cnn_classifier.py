@@ -33,8 +33,8 @@ __all__ = ["EmotionCNNClassifier"]
 class EmotionCNNClassifier(SkorchNetworkClassifier):
     """Convolutional network for 48 x 48 grey faces, trained from scratch or from weights.
 
-    The defaults are the recipe that trained the embedded model of this library; use it to train
-    on one's own faces and labels, or to train a network of one's own on them.
+    Use it to train on one's own faces and labels, or to train a network of one's own on them. The
+    embedded model of this library is a ``network="large"`` of this class, trained with votes.
 
     Parameters
     ----------

@@ -65,8 +65,8 @@ def make_facenet_classifier(
     image_shape : tuple of int or None, default=None
         How to read 2-D rows: ``(height, width)`` or ``(height, width, 3)``; one entry may be -1.
     C : float, default=1.0
-        Inverse of the strength of the regularisation, as in scikit-learn. Not used with the
-        preset "search".
+        Inverse of the strength of the regularisation, as in scikit-learn. Only with
+        the preset "original".
     probability : bool, default=False
         Give `predict_proba`, by a sigmoid fitted on the decisions of 5-fold cross-validation
         (:class:`~sklearn.calibration.CalibratedClassifierCV`). The step ``svc`` is the
@@ -119,6 +119,11 @@ def make_facenet_classifier(
         raise ValueError(
             'make_facenet_classifier gives probabilities only with preset="original", got '
             'preset="search" and probability=True. Set the C that the search finds.'
+        )
+    if preset == "search" and C != 1:
+        raise ValueError(
+            f'make_facenet_classifier with preset="search" chooses C itself, got C={C!r}. Leave it '
+            'out, or take preset="original".'
         )
     embedder = FacenetEmbedder(
         weights=weights,

@@ -42,8 +42,8 @@ def make_multilabel_classifier(
         ``resnetv2_50`` at 384 x 384 px, a head of 256 units, binary cross-entropy, AdamW at a
         constant 8e-5 without a limit of the gradient, batches of 16, 10 epochs, no augmentation.
         None leaves the defaults.
-    **overrides : dict
-        Parameters of `LightningMultiLabelClassifier` that are to be otherwise.
+    **overrides : object
+        Parameters of `LightningMultiLabelClassifier`, in place of the preset's.
 
     Returns
     -------
@@ -64,5 +64,5 @@ def make_multilabel_classifier(
                                   learning_rate=8e-05, max_epochs=3,
                                   network='timm:resnetv2_50', warmup=None)
     """
-    recipe = {} if preset is None else _ORIGINAL
-    return LightningMultiLabelClassifier(**recipe | overrides)
+    settings = {} if preset is None else _ORIGINAL
+    return LightningMultiLabelClassifier(**settings | overrides)

@@ -79,7 +79,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
     classes : array-like of str of shape (n_classes,) or None, default=None
         Those of the model's classes that answers may have, in this order. The probabilities of
         the others are dropped, and each row is divided by its sum. Integers in y are positions
-        in it. None: all classes, and integers in y are refused. See Notes.
+        in it. Give names sorted where scikit-learn's scorers get the probabilities: they take the
+        columns to be in that order. None: all classes, and integers in y are refused. See Notes.
     class_prior : "uniform", array-like of shape (n_classes,), dict or None, default=None
         How common the classes are where the images come from, as counts or shares above 0, in
         the order of ``classes_`` or by class; "uniform" takes all for equally common. Each
@@ -440,9 +441,19 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
         return pool.get("model", load, owner=self, is_current=is_current)[1]
 
     def _classes(self, model: FrozenModel) -> NDArray[Any]:
-        """Return the classes as `predict` writes them."""
+        """Return the classes as `predict` writes them; raise ValueError if the fit had others."""
         fitted: NDArray[Any] | None = vars(self).get("classes_")
-        return model.classes.copy() if fitted is None else fitted
+        if fitted is None:
+            return model.classes.copy()
+        by_number = fitted.dtype.kind in "iu"
+        if not np.array_equal(
+            fitted, np.arange(len(model.classes)) if by_number else model.classes
+        ):
+            raise ValueError(
+                f"{type(self).__name__} was fitted with the classes {shorten(fitted.tolist())}, "
+                f"and now has {shorten(model.classes.tolist())}. Call fit again."
+            )
+        return fitted
 
     def __getattr__(self, name: str) -> Any:
         # Scorers ask for the classes, also where nobody has called fit; others ask whether there
@@ -477,6 +488,7 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
                 f"{type(self).__name__} was fitted with weights of SHA-256 {fitted}, and "
                 f"model={str(self.model)!r} now has {model.sha256}. Call fit again."
             )
+        self._classes(model)  # raises where columns would be others than those of the fit
         images = check_images(
             X,
             name=type(self).__name__,

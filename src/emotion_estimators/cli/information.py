@@ -71,11 +71,9 @@ def _requirements() -> tuple[list[str], dict[str, list[str]]]:
         requirement, _, marker = line.partition(";")
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         extra = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", marker)
-        if name == _DISTRIBUTION:  # the extra of all extras
-            continue
         if extra is None:
             required.append(name)
-        else:
+        elif extra[1] != "all":  # which holds nothing of its own
             extras.setdefault(extra[1], []).append(name)
     return required, extras
 

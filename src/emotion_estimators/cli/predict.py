@@ -167,6 +167,7 @@ def _predict_videos(arguments: argparse.Namespace) -> int:
     classifier, _ = open_classifier(arguments)
     cropper = open_cropper(arguments)
     finder = open_finder("predict", cropper, classifier)
+    give_prior(arguments, [], cropper, classifier, finder.classes)  # says it: none is estimated
     step = arguments.frame_step or 1
     columns = video_columns(finder.classes)
     names = {path: image_name(path) for path in found.photographs}

@@ -138,7 +138,7 @@ def fetch_emoji(
     Notes
     -----
     A file appears in `data_home` whole or not at all, also when several processes fetch at once.
-    Lost connections, timeouts and server errors are tried three times; other answers are final. A
+    Lost connections, timeouts and server errors are tried three times; other answers are final. An
     image may take 60 s, the table 14 minutes, all attempts together. Files that are there are
     checked again and not downloaded again: with all of them there, nothing is asked of the network.
 

@@ -306,12 +306,7 @@ class BaseEmbedder(TransformerMixin, ImageEstimator, metaclass=ABCMeta):
 
     def _key_settings(self, weights: Weights) -> dict[str, Any]:
         """Return all that vectors depend on, beside the pixels that the network gets."""
-        not_of_the_vectors = {
-            *BaseEmbedder._parameter_constraints,
-            "weights",
-            "model",
-            "image_size",
-        }
+        not_of_the_vectors = {*BaseEmbedder._parameter_constraints, "weights", "image_size"}
         parameters = self.get_params(deep=False)
         return {
             **{name: parameters[name] for name in parameters.keys() - not_of_the_vectors},

@@ -22,7 +22,7 @@ def fold_batch_norm(
     """Return weight and bias of one layer that does the work of a layer and its normalisation.
 
     `weight` (n_out, ...) float32; `scale, shift, mean, var` (n_out,) float32; returns (n_out, ...)
-    float32; returns (n_out,) float32.
+    and (n_out,) float32.
     """
     # in double precision, so that each number is rounded once
     factor = scale.astype(np.float64) / np.sqrt(var.astype(np.float64) + epsilon)  # (n_out,)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.onnx.network import check_rows
 from emotion_estimators.networks.onnx.reader import read_onnx_file, stored_arrays
-from emotion_estimators.networks.onnx.session import start_session
+from emotion_estimators.networks.onnx.session import CPU, start_session
 from emotion_estimators.networks.pool import pool
 from emotion_estimators.networks.yunet_graph import RESULTS, write_yunet
 
@@ -117,7 +117,7 @@ def _read(path: Path) -> YuNet:
     quicker = write_yunet(stored_arrays(content, path)[0])
     if quicker is None:
         return own
-    start = partial(start_session, quicker, path, ("CPUExecutionProvider",))
+    start = partial(start_session, quicker, path, (CPU,))
     try:
         joined = YuNet(start(), "rows", start, True)
         # weights of the same names may lie in another graph
@@ -131,7 +131,7 @@ def _read(path: Path) -> YuNet:
 
 def _open(path: Path, content: bytes) -> YuNet:
     """Return the network of a file as it is."""
-    start = partial(start_session, content, path, ("CPUExecutionProvider",))
+    start = partial(start_session, content, path, (CPU,))
     session = start()
     inputs = session.get_inputs()
     names = {output.name for output in session.get_outputs()}

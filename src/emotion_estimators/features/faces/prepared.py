@@ -64,7 +64,8 @@ class PreparedCropper:
         faces, pixels, size = self._look(photo)
         if len(faces):
             pixels, seen = self._sharp_enough(photo, faces, pixels, size)
-            return self._cut(pixels, seen, choose_face(seen, self.select, pixels.shape[:2]))
+            face = choose_face(seen, self.select, pixels.shape[:2])
+            return self._beside_nan(self._cut(pixels, seen, face))
         if self.on_no_face == "raise":
             raise InvalidImagesError(
                 f"shows no face that detector={self.detector_name!r} finds with min_score="
@@ -118,11 +119,13 @@ class PreparedCropper:
         return self._finish(crop)
 
     def _finish(self, crop: NDArray[Any]) -> NDArray[Any]:
-        """Return a crop in the colour and type wanted."""
+        """Return a crop in the colour wanted."""
         if self.color == "grey" and crop.ndim == 3:
-            crop = to_grey(crop)
-        elif self.color == "rgb" and crop.ndim == 2:
-            crop = to_rgb(crop)
-        if self.on_no_face == "nan" and crop.dtype == np.uint8:
-            return crop.astype(np.float32) / np.float32(255)
-        return crop
+            return to_grey(crop)
+        return to_rgb(crop) if self.color == "rgb" and crop.ndim == 2 else crop
+
+    def _beside_nan(self, crop: NDArray[Any]) -> NDArray[Any]:
+        """Return a crop as floats where others may be NaN."""
+        if self.on_no_face != "nan" or crop.dtype != np.uint8:
+            return crop
+        return crop.astype(np.float32) / np.float32(255)

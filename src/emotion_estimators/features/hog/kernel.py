@@ -65,8 +65,8 @@ def hog_descriptors(
 ) -> Array:
     """Describe images by histograms of oriented gradients.
 
-    `images` (n, height, width) or (n, height, width, 3) uint8; `out` (n, n_features); returns (n,
-    n_features) float32.
+    `images` (n, height, width) or (n, height, width, 3), uint8, float32 or float64; `out` and what
+    is returned (n, n_features), of `dtype`: None is float32 for float32 images, else float64.
 
     Raises ValueError if the shape or dtype of an array is not as above.
 
@@ -109,7 +109,7 @@ def hog_pictures(
 ) -> Array:
     """Draw the cell histograms of images as stars of lines.
 
-    returns (n, height, width) float32.
+    `images`, `dtype` and `out` as for `hog_descriptors`; returns (n, height, width).
 
     Raises ValueError as from `hog_descriptors`.
     """

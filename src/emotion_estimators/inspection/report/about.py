@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,10 +36,17 @@ _LIMITS = (
 )
 
 
-def describe_classifier(classifier: Any) -> tuple[WeightCard | None, dict[str, str]]:
-    """Return the card of a classifier's model, if there is one, and its settings."""
+def describe_classifier(
+    classifier: Any, classes: Collection[str]
+) -> tuple[WeightCard | None, dict[str, str]]:
+    """Return the card of a classifier's model, if there is one, and its settings.
+
+    None is `PretrainedEmotionClassifier`, unless the `classes` told, if any, are not its own.
+    """
     if classifier is None:
         classifier = PretrainedEmotionClassifier()
+        if classes and set(classes) != set(classifier.classes_):
+            return None, {}
     is_frozen = isinstance(classifier, PretrainedEmotionClassifier)
     told = {"Classifier": " ".join(repr(classifier).split())}
     return open_card(classifier) if is_frozen else None, told

@@ -69,7 +69,7 @@ def write_evaluation_report(
         The images, as the classifier took them. None shows none.
     classifier : fitted classifier or None, default=None
         What gave the probabilities: its settings and its card are shown. None is
-        ``PretrainedEmotionClassifier()``.
+        ``PretrainedEmotionClassifier()``, unless the classes are others than its own.
     settings : dict or None, default=None
         What else is shown of how they were made, by name.
     thumbnails : bool, default=True
@@ -111,7 +111,7 @@ def write_evaluation_report(
             folder = folder if name is None else shared_folder(folder, name)
         titles = [title if name is None else name.removeprefix(folder or "")
                   for name, title in zip(paths, titles, strict=True)]  # fmt: skip
-    card, told = describe_classifier(classifier)
+    card, told = describe_classifier(classifier, names)
     write_evaluation(
         path,
         {**figures, "classes": names},

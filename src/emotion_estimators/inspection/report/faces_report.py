@@ -57,7 +57,7 @@ def write_faces_report(
         None reads the files that the table names.
     classifier : fitted classifier or None, default=None
         What classified the faces: its settings and its card are shown. None is
-        ``PretrainedEmotionClassifier()``.
+        ``PretrainedEmotionClassifier()``, unless the classes are others than its own.
     settings : dict or None, default=None
         What else is shown of how the table was made, by name.
     thumbnails : bool, default=True
@@ -109,7 +109,8 @@ def write_faces_report(
             f"{', '.join(missing)} is missing."
         )
     items = None if X is None else list(iterate_images(X, "write_faces_report"))
-    card, told = describe_classifier(classifier)
+    classes = [name.removeprefix("emotion_") for name in names if name.startswith("emotion_")]
+    card, told = describe_classifier(classifier, classes)
     write_report(
         path,
         partial(_grouped, rows),

@@ -18,7 +18,7 @@ from emotion_estimators.networks.facenet.layers import (
     random_state,
 )
 from emotion_estimators.networks.onnx.network import check_rows
-from emotion_estimators.networks.onnx.session import start_session
+from emotion_estimators.networks.onnx.session import CPU, start_session
 from emotion_estimators.networks.pool import pool
 
 __all__ = [
@@ -121,7 +121,7 @@ class _OnnxFaceNetwork:
         self._session = start_session(
             inception_resnet_v1_to_onnx(state),
             Path("InceptionResnetV1"),
-            ("CPUExecutionProvider",),
+            (CPU,),
             n_threads=n_threads,
         )
 
