@@ -810,16 +810,21 @@ def test_classes_are_those_that_answers_may_have(classifier, faces):
     assert set(two.predict(X)) <= {"surprise", "angry"}
     assert two.classes_.tolist() == ["surprise", "angry"]
     assert two.get_feature_names_out().tolist() == ["emotion_surprise", "emotion_angry"]
+    assert two.fit(X).classes_.tolist() == ["surprise", "angry"]
     with pytest.raises(ValueError, match=r"fixed set of classes, \['surprise', 'angry'\].*'happy'"):
         two.fit(X, y)
     known = y != "happy"
-    assert two.fit(X[known], y[known]).classes_.tolist() == ["surprise", "angry"]
+    # roc_auc_score would take the last column for "surprise"
+    with pytest.raises(ValueError, match=r"columns to be in that of classes=\['angry', 'surprise'\]"):
+        two.fit(X[known], y[known])
+    two.set_params(classes=["angry", "surprise"])
+    assert two.fit(X[known], y[known]).classes_.tolist() == ["angry", "surprise"]
     assert two.score(X[known], y[known]) >= classifier.score(X[known], y[known])
 
 
 def test_other_classes_than_those_of_the_fit_want_another_fit(classifier, faces):
     X, y = faces
-    fitted = clone(classifier).fit(X, y).set_params(classes=["surprise", "angry"])
+    fitted = clone(classifier).fit(X, y).set_params(classes=["angry", "surprise"])
     for ask in (fitted.predict, fitted.predict_proba, fitted.transform):
         with pytest.raises(ValueError, match=r"fitted with the classes .*'surprise'.*Call fit"):
             ask(X)

@@ -79,8 +79,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
     classes : array-like of str of shape (n_classes,) or None, default=None
         Those of the model's classes that answers may have, in this order. The probabilities of
         the others are dropped, and each row is divided by its sum. Integers in y are positions
-        in it. Give names sorted where scikit-learn's scorers get the probabilities: they take the
-        columns to be in that order. None: all classes, and integers in y are refused. See Notes.
+        in it. A fit to names wants it sorted: scikit-learn's scorers take columns to be in that
+        order. None: all classes, and integers in y are refused. See Notes.
     class_prior : "uniform", array-like of shape (n_classes,), dict or None, default=None
         How common the classes are where the images come from, as counts or shares above 0, in
         the order of ``classes_`` or by class; "uniform" takes all for equally common. Each
@@ -160,8 +160,9 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
     stands for is what `classes` says. `VotingClassifier`, `StackingClassifier` and
     ``cross_val_predict(method="predict_proba")`` hand on positions in the sorted labels of y,
     and scikit-learn's metrics take columns to be in that order: ``classes=sorted(set(y))`` is
-    right for them, also where y holds six of a model's seven classes. The integers of the file
-    fer2013.csv follow another order, ``emotion_estimators.labels.FER_PACKAGE_LABELS``.
+    right for them, also where y holds six of a model's seven classes, and a fit to names refuses
+    another order. The integers of the file fer2013.csv follow
+    ``emotion_estimators.labels.FER_PACKAGE_LABELS``.
 
     Where a network gives every one of `classes` the probability 0, they are given the same, with
     a warning.
@@ -276,7 +277,8 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
         InvalidImagesError
             If X does not follow the contract.
         ValueError
-            If y holds what is no class of the model, or a parameter does not fit the network.
+            If y holds what is no class of the model, y is given and `classes` are not sorted, or
+            a parameter does not fit the network.
         WeightsError, OSError
             If the weights are not available.
         """
@@ -298,6 +300,13 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
                 classes,
                 by_position=self.classes is not None,
             )
+            in_order = sorted(classes.tolist())
+            if classes.tolist() != in_order:
+                raise ValueError(
+                    f"{type(self).__name__} was fitted with labels, and has classes in the order "
+                    f"{shorten(classes.tolist())}. Scikit-learn's metrics take columns to be in "
+                    f"that of classes={shorten(in_order)}: give it these."
+                )
         self.classes_ = classes
         prior = model.training_prior
         self.class_prior_ = None if prior is None else prior.copy()
