@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from emotion_estimators import HOGTransformer
 from emotion_estimators.classifiers import (
@@ -272,3 +272,22 @@ def test_scikit_learn_checks():
 def test_image_checks():
     results = check_image_estimator(MirrorKernelRidgeClassifier(transformer=SMALL))
     assert {result["status"] for result in results} == {"passed"}
+
+
+def test_grey_and_coloured_images_whichever_share_a_batch():
+    """A batch of grey images only was another number of features for a transformer of pixels."""
+    pixels = FunctionTransformer(lambda X: X.reshape(len(X), -1))
+    rng = np.random.default_rng(0)
+    grey = [rng.integers(0, 256, (6, 6), np.uint8) for _ in range(70)]
+    rgb = [rng.integers(0, 256, (6, 6, 3), np.uint8) for _ in range(30)]
+    y = ["a", "b"] * 50
+    both = MirrorKernelRidgeClassifier(transformer=pixels).fit(grey + rgb, y)
+    scores = both.decision_function(grey + rgb)
+    np.testing.assert_array_equal(both.decision_function(grey), scores[:70])
+    np.testing.assert_array_equal(both.decision_function(rgb), scores[70:])
+    assert both.is_rgb_
+
+    of_grey = clone(both).fit(grey, y[:70])
+    assert not of_grey.is_rgb_
+    with pytest.raises(InvalidImagesError, match=r"grey images, of which .* 36 .* RGB ones.* 108"):
+        of_grey.predict(rgb)

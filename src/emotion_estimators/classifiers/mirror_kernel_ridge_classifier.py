@@ -90,6 +90,8 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, ImageEstimator):
         Factor that gives the features a total variance of 1 then.
     image_size_ : tuple of int
         Height and width in pixels of the images.
+    is_rgb_ : bool
+        Whether the fit had images in colour; grey ones are such of equal channels then.
     n_features_in_ : int
         Number of columns of a table, 2-D rows or one column of images. Only set after a fit on
         one.
@@ -192,6 +194,7 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, ImageEstimator):
             HOGTransformer() if self.transformer is None else self.transformer
         )
         self._say_shape_of_rows(pixels.shape[1:])
+        self.is_rgb_ = pixels.ndim == 4 or len(self.image_shape or ()) == 3
         both = self._for_transformer(np.concatenate([pixels, _mirrored(pixels)]))
         described = np.asarray(self.transformer_.fit_transform(both), np.float64)
         del both
@@ -290,15 +293,23 @@ class MirrorKernelRidgeClassifier(ClassifierMixin, ImageEstimator):
             np.asarray(self.transformer_.transform(self._for_transformer(view)), np.float64)
             for view in (padded, _mirrored(padded))
         ]
-        return np.concatenate(views, axis=1)[: len(images)]
+        features = np.concatenate(views, axis=1)
+        if features.shape[1] != len(self.mean_):
+            kinds = [("grey", "RGB")[is_rgb] for is_rgb in (self.is_rgb_, images.ndim == 4)]
+            raise InvalidImagesError(
+                f"{type(self).__name__} was fitted on {kinds[0]} images, of which its transformer "
+                f"makes {len(self.mean_) // 2} features, and got {kinds[1]} ones, of which it "
+                f"makes {features.shape[1] // 2}. Pass {kinds[0]} images."
+            )
+        return features[: len(images)]
 
     def _for_transformer(self, images: NDArray[Any]) -> NDArray[Any]:
         if images.dtype == np.uint8:  # as floats, resizing does not round them to levels
             images = images.astype(np.float32) / np.float32(255)
+        if self.is_rgb_ and images.ndim == 3:  # a batch of grey ones only
+            images = to_rgb(images)
         if self.image_shape is None:
             return images
-        if len(self.image_shape) == 3 and images.ndim == 3:
-            images = to_rgb(images)
         if len(self.image_shape) == 2 and images.ndim == 4:
             raise InvalidImagesError(
                 f"{type(self).__name__} expected grey images, as image_shape={self.image_shape} "
