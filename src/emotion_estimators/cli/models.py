@@ -135,6 +135,7 @@ def describe_settings(
         open_hash(classifier),
         file_sha256(Path(detector)) if Path(detector).is_file() else detector,
         [getattr(arguments, name, None) for name in ("min_certainty", "largest")],
+        getattr(arguments, "frame_step", None) or 1,
         *parameters,
     ]
     text = json.dumps(described, sort_keys=True, default=lambda value: np.asarray(value).tolist())
