@@ -176,6 +176,8 @@ def test_messages(photos, cropper):
             analyze_faces(X, cropper=cropper)
         with pytest.raises(InvalidImagesError, match=f"iterate_faces expected .*{match}"):
             iterate_faces(X, cropper=cropper)  # at once, before the first row is asked for
+    with pytest.raises(TypeError, match=r"iterate_faces expected .* FaceCropper, got type\. Pass"):
+        iterate_faces(photos, cropper=FaceCropper)
     with pytest.raises(TypeError, match="has predict_proba, got LinearSVC"):
         iterate_faces(photos, cropper=cropper, classifier=LinearSVC())
     with pytest.raises(NotFittedError, match="SVC instance is not fitted yet"):

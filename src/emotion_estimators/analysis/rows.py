@@ -72,7 +72,8 @@ def iterate_faces(
     InvalidImagesError
         If X is one photograph, a table, or an array of another shape.
     TypeError
-        If X cannot be iterated over, or the classifier gives no probabilities.
+        If X cannot be iterated over, the cropper is another object, or the classifier gives no
+        probabilities.
     ValueError
         If a parameter of `cropper` cannot be used.
     NotFittedError
@@ -113,6 +114,11 @@ def open_finder(owner: str, cropper: Any, classifier: Any) -> FaceFinder:
     """Return what looks at photographs; raise what `iterate_faces` does of its parameters."""
     if cropper is None:
         cropper = standard_cropper()
+    if not isinstance(cropper, FaceCropper):
+        raise TypeError(
+            f"{owner} expected cropper to be a FaceCropper, got {type(cropper).__name__}. Pass "
+            "FaceCropper(detector=...) with a function of your own that finds faces."
+        )
     if classifier is None:
         classifier = PretrainedEmotionClassifier()
     if not hasattr(classifier, "predict_proba"):

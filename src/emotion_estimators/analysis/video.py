@@ -99,7 +99,8 @@ def iterate_video(
     InvalidImagesError
         If X is one image, a table, or an array of another shape.
     TypeError
-        If X cannot be iterated over, or the classifier gives no probabilities.
+        If X cannot be iterated over, the cropper is another object, or the classifier gives no
+        probabilities.
     ValueError
         If a parameter cannot be used.
     NotFittedError

@@ -127,7 +127,7 @@ def _load(path: Path, classes: list[str]) -> Bunch:
         parameter = ', or pass target="folders" to take the names as they are.'
         raise UsageError(said.replace(parameter, ", or move it elsewhere.")) from error
     for warning in caught:
-        report(f"evaluate: {warning.message}")
+        report(f"evaluate: {str(warning.message).removeprefix('load_image_folder ')}")
     unknown = sorted(set(loaded.target) - set(classes))
     if unknown:
         raise UsageError(
