@@ -123,6 +123,17 @@ def test_a_stream_without_end(photos, cropper):
     assert len(taken) < 100
 
 
+def test_rows_come_before_the_error_that_ends_the_photographs(photos, cropper):
+    def stream():
+        yield from photos * 4
+        raise OSError("the disk is gone")
+
+    rows = []
+    with pytest.raises(OSError, match="the disk is gone"):
+        rows.extend(iterate_faces(stream(), cropper=cropper))
+    assert repr(rows) == repr(list(iterate_faces(photos * 4, cropper=cropper)))  # nan is not nan
+
+
 def test_any_classifier_will_do(photos, cropper):
     from sklearn.dummy import DummyClassifier
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,7 +21,7 @@ from emotion_estimators.features.faces.faces import Faces
 from emotion_estimators.features.faces.geometry import choose_face
 from emotion_estimators.features.faces.prepared import PreparedCropper
 from emotion_estimators.images.items import describe_problem, item_path
-from emotion_estimators.images.threads import map_in_threads
+from emotion_estimators.images.threads import map_in_threads, take
 from emotion_estimators.validation import iterate_images
 
 __all__ = [
@@ -151,7 +150,11 @@ class FaceFinder:
         """Yield the rows of each photograph and the crops of its faces, as `iterate_with_crops`."""
         seen = look_at(items, self.prepared, only_largest=only_largest)
         row = 0
-        while group := list(islice(seen, self.group_size)):
+        failure = None
+        while failure is None:
+            group, failure = take(seen, self.group_size)
+            if not group:
+                break
             crops = [found[1] for _, found in group if not isinstance(found, InvalidImagesError)]
             probabilities = iter(_classify(self.classifier, crops, len(self.classes)))
             for name, found in group:
@@ -159,6 +162,8 @@ class FaceFinder:
                 of_photo = no_crops if isinstance(found, InvalidImagesError) else found[1]
                 yield _rows(row, name, found, probabilities, self.classes), of_photo
                 row += 1
+        if failure is not None:
+            raise failure
 
     def unreadable(self, problem: str) -> list[dict[str, Any]]:
         """Return the row of what cannot be read."""
