@@ -507,6 +507,10 @@ def test_misuse_of_predict(photos, tmp_path, capsys):
         (["predict"], "required: PATH"),
         (["predict", "a.jpg", "--n-threads", "0"], "whole number of 1 or more, got '0'"),
         (["predict", "a.jpg", "--resume", "--overwrite"], "not allowed with"),
+        (["predict", ""], "argument PATH: expected a path, got ''"),  # $PHOTO without a value
+        (["predict", "a.jpg", "--out", ""], "argument --out: expected a path, got ''"),
+        (["crop", "a.jpg", ""], "argument DIR: expected a path, got ''"),
+        (["crop", "a.jpg", "b", "--size", "96x4097"], "sides of up to 4,096 pixels, got '96x4097'"),
         (["paint"], "invalid choice"),
     ],
 )
@@ -613,7 +617,10 @@ def test_misuse_of_evaluate_and_fetch(tmp_path, capsys):
     (tmp_path / "faces" / "rage of cats").mkdir(parents=True)
     for arguments, message in (
         (["evaluate", tmp_path / "none"], "found no folder or zip file"),
-        (["evaluate", tmp_path / "faces"], "names no emotion"),
+        (
+            ["evaluate", tmp_path / "faces"],
+            "which names no emotion. Rename it, or move it elsewhere.\n",
+        ),
         (["fetch"], "names of weights"),
         (["fetch", "vggface2", "--all"], "names of weights"),
         (["fetch", "model_v7"], "no weights are called model_v7"),

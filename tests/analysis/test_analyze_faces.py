@@ -135,6 +135,17 @@ def test_a_stream_without_end(photos, cropper):
     assert len(taken) < 100
 
 
+def test_rows_come_before_the_error_that_ends_the_photographs(photos, cropper):
+    def stream():
+        yield from photos * 4
+        raise OSError("the disk is gone")
+
+    rows = []
+    with pytest.raises(OSError, match="the disk is gone"):
+        rows.extend(iterate_faces(stream(), cropper=cropper))
+    assert repr(rows) == repr(list(iterate_faces(photos * 4, cropper=cropper)))  # nan is not nan
+
+
 def test_any_classifier_will_do(photos, cropper):
     from sklearn.dummy import DummyClassifier
 
@@ -188,6 +199,8 @@ def test_messages(photos, cropper):
             analyze_faces(X, cropper=cropper)
         with pytest.raises(InvalidImagesError, match=f"iterate_faces expected .*{match}"):
             iterate_faces(X, cropper=cropper)  # at once, before the first row is asked for
+    with pytest.raises(TypeError, match=r"iterate_faces expected .* FaceCropper, got type\. Pass"):
+        iterate_faces(photos, cropper=FaceCropper)
     with pytest.raises(TypeError, match="has predict_proba, got LinearSVC"):
         iterate_faces(photos, cropper=cropper, classifier=LinearSVC())
     with pytest.raises(NotFittedError, match="SVC instance is not fitted yet"):

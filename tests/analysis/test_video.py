@@ -275,6 +275,19 @@ def test_messages(show, cropper, monkeypatch, tmp_path):
         analyze_video(tmp_path / "clip.mp4")
 
 
+def test_rows_come_before_the_error_that_ends_the_frames(show, cropper):
+    frames = [show({(10 + i, 10): 0}) for i in range(11)]
+
+    def camera():
+        yield from frames
+        raise OSError("the camera is gone")
+
+    rows = []
+    with pytest.raises(OSError, match="the camera is gone"):
+        rows.extend(iterate_video(camera(), cropper=cropper))
+    assert repr(rows) == repr(list(iterate_video(frames, cropper=cropper)))  # nan is not nan
+
+
 @pytest.mark.parametrize("time", [float("nan"), float("inf"), None, "soon"])
 def test_times_that_are_none(show, cropper, time):
     frames = ((at, show({(10, 20): 0})) for at in (0.0, time))

@@ -1254,6 +1254,7 @@ def test_progress_only_when_verbose(classifier, faces, capfd):
         ({"color": "rgb"}, ValueError, "for a network of 1 channel, got 'rgb'"),
         ({"scaling": (0, 1, 2)}, ValueError, r"expected scaling to be \(low, high\)"),
         ({"scaling": ([0, 0], 1)}, ValueError, r"expected scaling to be \(low, high\)"),
+        ({"scaling": (1, 1)}, ValueError, r"scaling .* black and white that differ, got \(1, 1\)"),
         ({"device": ["NoProvider"]}, ValueError, "that are installed .*CPUExecutionProvider"),
         ({"device": "gpu"}, ValueError, "expected device to be 'auto', 'cpu', .* got 'gpu'"),
         ({"model": None}, ValueError, "The 'model' parameter of PretrainedEmotionClassifier"),

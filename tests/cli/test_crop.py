@@ -74,7 +74,7 @@ def test_the_largest_face(photos, halves, tmp_path, run, read_csv):
     assert_array_equal(read_image(tmp_path / "crops" / "a-0.png"), expected)
 
 
-def test_crops_evaluate_as_the_photographs_do(portrait, tmp_path, run):
+def test_crops_evaluate_as_the_photographs_do(portrait, tmp_path, run, capsys):
     pytest.importorskip("matplotlib", reason="evaluate --out draws")
     photos, crops = tmp_path / "photos", tmp_path / "crops"
     for name, image in (("happy", portrait), ("sad", np.fliplr(portrait)), ("fear", portrait[9:])):
@@ -83,6 +83,7 @@ def test_crops_evaluate_as_the_photographs_do(portrait, tmp_path, run):
     assert run("crop", "--largest", photos, crops) == 0
     assert run("evaluate", "--crop", photos, "--out", tmp_path / "a") == 0
     assert run("evaluate", crops, "--out", tmp_path / "b") == 0
+    assert "evaluate: left out 1 file as not in a class folder" in capsys.readouterr().err
     a, b = (json.loads((tmp_path / name / "evaluation.json").read_text()) for name in "ab")
     assert a.pop("n_without_face") == 0
     assert a == b

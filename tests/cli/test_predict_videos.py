@@ -117,6 +117,22 @@ def test_interrupted_and_resumed(suffix, clip, halves, tmp_path, run, capsys, wr
 
 
 @pytest.mark.usefixtures("halves")
+def test_a_table_of_other_frames_is_not_gone_on_with(clip, tmp_path, run, capsys):
+    """Every tenth frame up to here and every fifth from here on would look like every frame."""
+    out = tmp_path / "table.csv"
+    assert run("predict", clip, "--out", out, "--frame-step", 10) == 0
+    before = out.read_bytes()
+    for other in ([], ["--frame-step", 5]):
+        assert run("predict", clip, "--out", out, "--resume", *other) == 2
+        said = capsys.readouterr().err
+        assert f"{out} was made with another model, detector or options than these" in said
+    assert out.read_bytes() == before
+    assert run("predict", clip, "--out", out, "--resume", "--frame-step", 10) == 0
+    assert run("predict", clip, "--out", out, "--overwrite") == 0
+    assert run("predict", clip, "--out", out, "--resume", "--frame-step", 1) == 0
+
+
+@pytest.mark.usefixtures("halves")
 @pytest.mark.parametrize("cut", range(200, 4200, 700))
 def test_going_on_after_any_cut(cut, clip, tmp_path, run):
     whole, out = tmp_path / "whole.csv", tmp_path / "part.csv"

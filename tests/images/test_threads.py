@@ -57,6 +57,19 @@ def test_endless_images_are_taken_a_few_ahead():
     results.close()
 
 
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("n_items", [0, 5, 50])
+def test_results_come_before_the_error_that_ends_the_images(n_threads, n_items):
+    def images():
+        yield from range(n_items)
+        raise OSError("the camera is gone")
+
+    results = []
+    with pytest.raises(OSError, match="the camera is gone"):
+        results.extend(map_in_threads(lambda item: item**2, images(), n_threads=n_threads))
+    assert results == [item**2 for item in range(n_items)]
+
+
 def test_slow_image_does_not_stop_the_threads_that_have_others():
     """The batches of before ended together: all threads but one waited for the slowest image."""
     late = Event()

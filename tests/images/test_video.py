@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import ExifTags, Image
 
 from emotion_estimators.images.video import estimate_frames, read_frames
 
@@ -100,6 +101,23 @@ def test_frames_are_turned_as_the_camera_tells(matrix, turned, write_clip, tmp_p
         assert frame.pixels.shape == expected.shape
         assert frame.pixels.flags.c_contiguous
         assert_allclose(levels(frame.pixels), levels(expected), atol=CODING)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turned"),
+    [(1, lambda p: p), (3, lambda p: np.rot90(p, 2)), (6, lambda p: np.rot90(p, -1))],
+)
+def test_frames_with_the_notes_of_a_camera(orientation, turned, tmp_path):
+    """FFmpeg hands on the Exif data of JPEG frames, of a kind that PyAV does not know."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    path = tmp_path / "clip.mov"
+    Image.fromarray(quarters()).save(path, format="JPEG", exif=exif)
+    (frame,) = read(path)
+    assert not frame.problem
+    expected = turned(quarters())
+    assert frame.pixels.shape == expected.shape
+    assert_allclose(levels(frame.pixels), levels(expected), atol=CODING)
 
 
 def test_pixels_that_are_not_square(write_clip, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,7 +21,7 @@ from emotion_estimators.features.faces.faces import Faces
 from emotion_estimators.features.faces.geometry import choose_face
 from emotion_estimators.features.faces.prepared import PreparedCropper
 from emotion_estimators.images.items import describe_problem, item_path
-from emotion_estimators.images.threads import map_in_threads
+from emotion_estimators.images.threads import map_in_threads, take
 from emotion_estimators.validation import iterate_images
 
 __all__ = [
@@ -72,7 +71,8 @@ def iterate_faces(
     InvalidImagesError
         If X is one photograph, a table, or an array of another shape.
     TypeError
-        If X cannot be iterated over, or the classifier gives no probabilities.
+        If X cannot be iterated over, the cropper is another object, or the classifier gives no
+        probabilities.
     ValueError
         If a parameter of `cropper` cannot be used.
     NotFittedError
@@ -113,6 +113,11 @@ def open_finder(owner: str, cropper: Any, classifier: Any) -> FaceFinder:
     """Return what looks at photographs; raise what `iterate_faces` does of its parameters."""
     if cropper is None:
         cropper = standard_cropper()
+    if not isinstance(cropper, FaceCropper):
+        raise TypeError(
+            f"{owner} expected cropper to be a FaceCropper, got {type(cropper).__name__}. Pass "
+            "FaceCropper(detector=...) with a function of your own that finds faces."
+        )
     if classifier is None:
         classifier = PretrainedEmotionClassifier()
     if not hasattr(classifier, "predict_proba"):
@@ -145,7 +150,11 @@ class FaceFinder:
         """Yield the rows of each photograph and the crops of its faces, as `iterate_with_crops`."""
         seen = look_at(items, self.prepared, only_largest=only_largest)
         row = 0
-        while group := list(islice(seen, self.group_size)):
+        failure = None
+        while failure is None:
+            group, failure = take(seen, self.group_size)
+            if not group:
+                break
             crops = [found[1] for _, found in group if not isinstance(found, InvalidImagesError)]
             probabilities = iter(_classify(self.classifier, crops, len(self.classes)))
             for name, found in group:
@@ -153,6 +162,8 @@ class FaceFinder:
                 of_photo = no_crops if isinstance(found, InvalidImagesError) else found[1]
                 yield _rows(row, name, found, probabilities, self.classes), of_photo
                 row += 1
+        if failure is not None:
+            raise failure
 
     def unreadable(self, problem: str) -> list[dict[str, Any]]:
         """Return the row of what cannot be read."""

@@ -49,7 +49,8 @@ def analyze_faces(
     InvalidImagesError
         If X is one photograph, a table, or an array of another shape.
     TypeError
-        If X cannot be iterated over, or the classifier gives no probabilities.
+        If X cannot be iterated over, the cropper is another object, or the classifier gives no
+        probabilities.
     ValueError
         If a parameter of `cropper` cannot be used.
     NotFittedError

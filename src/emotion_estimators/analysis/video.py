@@ -18,6 +18,7 @@ from emotion_estimators.analysis.table import make_table
 from emotion_estimators.analysis.tracks import Tracks
 from emotion_estimators.exceptions import shorten
 from emotion_estimators.images.items import item_path
+from emotion_estimators.images.threads import take
 from emotion_estimators.images.video import Frame, estimate_frames, import_av, read_frames
 from emotion_estimators.validation import iterate_images
 
@@ -99,7 +100,8 @@ def iterate_video(
     InvalidImagesError
         If X is one image, a table, or an array of another shape.
     TypeError
-        If X cannot be iterated over, or the classifier gives no probabilities.
+        If X cannot be iterated over, the cropper is another object, or the classifier gives no
+        probabilities.
     ValueError
         If a parameter cannot be used.
     NotFittedError
@@ -322,11 +324,17 @@ def _batches(frames: Iterator[Frame], size: int, *, least: int) -> Iterator[list
     """Yield frames that are looked at together: at most `size`, fewer if they are large."""
     batch: list[Frame] = []
     n_bytes = 0
-    for frame in frames:
-        batch.append(frame)
-        n_bytes += getattr(frame.pixels, "nbytes", 0)
+    failure = None
+    while failure is None:
+        one, failure = take(frames, 1)
+        if not one:
+            break
+        batch += one
+        n_bytes += getattr(one[0].pixels, "nbytes", 0)
         if len(batch) >= size or (len(batch) >= least and n_bytes >= _BATCH_BYTES):
             yield batch
             batch, n_bytes = [], 0
     if batch:
         yield batch
+    if failure is not None:
+        raise failure

@@ -282,6 +282,11 @@ def settle_scaling(
             raise ValueError(
                 f"{owner} expected scaling to be {wanted} of {n_channels}, got {shown(scaling)}."
             )
+    if np.any(values[0] == values[1]):
+        raise ValueError(
+            f"{owner} expected scaling to be the values of black and white that differ, got "
+            f"{shown(scaling)}."
+        )
     return values
 
 

@@ -50,6 +50,7 @@ Classify face crops whose emotion is known, and print how well: accuracy, balanc
 F1 and expected calibration error with 95 % bootstrap intervals, the recall of each class, and the
 confusion matrix. Images that cannot be read are named and left out. Whole photographs are refused;
 --crop cuts the largest face out of each."""
+_MAX_SIDE = 4096  # pixels; crops of more take all memory
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -131,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_STATUSES,
     )
     predict.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="image or folder, or videos"
+        "paths", nargs="+", type=_path, metavar="PATH", help="image or folder, or videos"
     )
     predict.add_argument(
         "--frame-step",
@@ -143,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_detector(predict)
     predict.add_argument(
         "--out",
-        type=Path,
+        type=_path,
         metavar="TABLE",
         help="file .csv, .jsonl or .parquet (needs pyarrow); without it, CSV to standard output",
     )
@@ -167,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.add_argument(
         "--draw",
-        type=Path,
+        type=_path,
         metavar="DIR",
         help="write each photograph that shows faces into this folder, with boxes and labels",
     )
@@ -183,8 +184,8 @@ def _parser() -> argparse.ArgumentParser:
     crop = commands.add_parser(
         "crop", help="photographs to face crops", description=_CROP, epilog=_STATUSES
     )
-    crop.add_argument("paths", nargs="+", type=Path, metavar="PHOTOS", help="image or folder")
-    crop.add_argument("folder", type=Path, metavar="DIR", help="where the crops go")
+    crop.add_argument("paths", nargs="+", type=_path, metavar="PHOTOS", help="image or folder")
+    crop.add_argument("folder", type=_path, metavar="DIR", help="where the crops go")
     crop.add_argument(
         "--largest", action="store_true", help="of each photograph the largest face only"
     )
@@ -206,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
         "evaluate", help="how good a model is", description=_EVALUATE, epilog=_STATUSES
     )
     evaluate.add_argument(
-        "path", type=Path, help="folder or zip file with one folder of face crops for each emotion"
+        "path", type=_path, help="folder or zip file with one folder of face crops for each emotion"
     )
     whole = evaluate.add_mutually_exclusive_group()
     whole.add_argument(
@@ -223,7 +224,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_detector(evaluate)
     evaluate.add_argument(
         "--out",
-        type=Path,
+        type=_path,
         metavar="DIR",
         help="write the figures (evaluation.json) and an image (confusion_matrix.png; needs "
         "matplotlib) into this folder",
@@ -323,7 +324,7 @@ def _add_detector(parser: argparse.ArgumentParser) -> None:
 def _add_report(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument(
         "--report",
-        type=Path,
+        type=_path,
         metavar="FILE",
         help=f"write a page to look at, FILE.html: {what}, settings and limits",
     )
@@ -332,6 +333,12 @@ def _add_report(parser: argparse.ArgumentParser, what: str) -> None:
         action="store_true",
         help="leave photographs and faces out of the report, for people's privacy",
     )
+
+
+def _path(text: str) -> Path:
+    if not text:  # which pathlib would take for the working directory
+        raise argparse.ArgumentTypeError("expected a path, got ''")
+    return Path(text)
 
 
 def _names(text: str) -> list[str]:
@@ -352,6 +359,10 @@ def _sides(text: str) -> int | tuple[int, int]:
     sides = [_positive(part) for part in text.lower().split("x")]
     if len(sides) > 2:
         raise argparse.ArgumentTypeError(f"expected one side, or HEIGHTxWIDTH, got {text!r}")
+    if max(sides) > _MAX_SIDE:
+        raise argparse.ArgumentTypeError(
+            f"expected sides of up to {_MAX_SIDE:,} pixels, got {text!r}"
+        )
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 

@@ -123,9 +123,11 @@ def _load(path: Path, classes: list[str]) -> Bunch:
             warnings.simplefilter("always")
             loaded = load_image_folder(path, target=target)
     except (ValueError, FileNotFoundError) as error:
-        raise UsageError(str(error).replace("load_image_folder", "evaluate")) from error
+        said = str(error).replace("load_image_folder", "evaluate")
+        parameter = ', or pass target="folders" to take the names as they are.'
+        raise UsageError(said.replace(parameter, ", or move it elsewhere.")) from error
     for warning in caught:
-        report(f"evaluate: {warning.message}")
+        report(f"evaluate: {str(warning.message).removeprefix('load_image_folder ')}")
     unknown = sorted(set(loaded.target) - set(classes))
     if unknown:
         raise UsageError(

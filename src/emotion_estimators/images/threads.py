@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, TypeVar
 
-__all__ = ["count_threads", "map_in_threads"]
+__all__ = ["count_threads", "map_in_threads", "take"]
 
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _AHEAD = 8  # images taken for each thread: few enough to hold, many to keep all busy
@@ -40,15 +41,29 @@ def _count_cpus(_affinity: int, _limit: str | None) -> int:
     return int(cpu_count())
 
 
+def take(items: Iterator[_Item], n: int) -> tuple[list[_Item], Exception | None]:
+    """Return the next items, at most n, and the error that ended them: to be raised after them."""
+    taken = []
+    try:
+        for item in islice(items, n):
+            taken.append(item)  # noqa: PERF402 - what there is before an error
+    except Exception as error:
+        return taken, error
+    return taken, None
+
+
 def map_in_threads(
     function: Callable[[Any], _Result], items: Iterable[Any], *, n_threads: int
 ) -> Iterator[_Result]:
     """Yield what a function makes of images, in their order; the threads work some images ahead."""
     iterator = iter(items)
-    waiting = deque(islice(iterator, _AHEAD * n_threads))
-    if n_threads == 1 or len(waiting) == 1:
-        yield from map(function, chain(waiting, iterator))
+    if n_threads == 1:
+        yield from map(function, iterator)
         return
+    first, failure = take(iterator, _AHEAD * n_threads)
+    waiting = deque(first)
+    if len(waiting) == 1:
+        yield function(waiting.popleft())
     while waiting:
         # where the caller forks between two results, the child has none of its parent's threads
         process = os.getpid()
@@ -58,10 +73,13 @@ def map_in_threads(
             while begun and os.getpid() == process:
                 result = begun.popleft().result()
                 waiting.popleft()
-                for item in islice(iterator, 1):
-                    waiting.append(item)
-                    begun.append(pool.submit(function, item))
+                if failure is None:
+                    more, failure = take(iterator, 1)
+                    waiting += more
+                    begun += [pool.submit(function, item) for item in more]
                 yield result
         finally:
             if os.getpid() == process:
                 pool.shutdown(cancel_futures=True)
+    if failure is not None:
+        raise failure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -202,9 +203,14 @@ def _matrix_of(frame: Any) -> NDArray[np.int32] | None:
     To be asked of few frames: PyAV's object for it and the frame refer to each other, and so keep
     the frame in memory until Python looks for such cycles.
     """
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            return np.frombuffer(data, np.int32).copy()
+    try:
+        for data in frame.side_data:
+            if data.type.name == "DISPLAYMATRIX":
+                return np.frombuffer(data, np.int32).copy()
+    except ValueError:  # of one kind that PyAV does not know, such as Exif, it shows none
+        angle = math.radians(frame.rotation)
+        sine, cosine = (round(65536 * of(angle)) for of in (math.sin, math.cos))
+        return np.array([cosine, -sine, 0, sine, cosine, 0, 0, 0, 1], np.int32)
     return None
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from emotion_estimators.exceptions import WeightsError
 from emotion_estimators.networks.model_file import open_network
 from emotion_estimators.networks.onnx.graph import OnnxGraph
 from emotion_estimators.networks.onnx.network import OnnxNetwork
+from emotion_estimators.networks.onnx.session import CPU
 from emotion_estimators.weights import fetch_weights
 from emotion_estimators.weights.fetch import file_sha256
 
@@ -84,6 +85,59 @@ def test_batches_of_integers_give_the_bits_of_one_image_at_a_time(
         np.testing.assert_array_equal(network.run(images, batch_size=batch_size), expected)
         total = -(-35 // batch_size) * batch_size
         assert sum(sizes) == (35 if precision == "int8" else total)
+
+
+@pytest.mark.parametrize(
+    ("operator", "inputs", "attributes"),
+    [
+        ("ReduceMean", ["values", "rows and columns"], {"keepdims": 0}),
+        ("ReduceMean", ["values", "images"], {}),
+        ("Softplus", ["values"], {}),
+        ("Mish", ["values"], {}),
+        ("Sin", ["values"], {}),
+        ("LRN", ["values"], {"size": 3}),
+        ("InstanceNormalization", ["values", "weights", "weights"], {}),
+        ("MeanVarianceNormalization", ["values"], {}),
+        ("BatchNormalization", ["values", *["weights"] * 4], {}),
+        ("Softmax", ["values"], {"axis": 1}),
+        ("Sigmoid", ["values"], {}),
+        ("GlobalAveragePool", ["values"], {}),
+    ],
+)
+def test_quantised_networks_give_each_image_the_bits_of_itself(
+    operator: str, inputs: list[str], attributes: dict[str, Any]
+) -> None:
+    """Sums and tails of vectors that round by what else is there are none of integers."""
+    constants = {
+        "scale": np.float32(1 / 255),
+        "zero": np.uint8(0),
+        "weights": np.linspace(0.5, 1.5, 3, dtype=np.float32),
+        "rows and columns": np.array([2, 3]),
+        "images": np.array([0]),
+    }
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["integers"]),
+        helper.make_node("DequantizeLinear", ["integers", "scale", "zero"], ["values"]),
+        helper.make_node(operator, inputs, ["result"], **attributes),
+        helper.make_node("Flatten", ["result"], ["y"]),
+    ]
+    kind = TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "quantised",
+        [helper.make_tensor_value_info("x", kind, ["n", 3, 13, 13])],
+        [helper.make_tensor_value_info("y", kind, ["n", None])],
+        [numpy_helper.from_array(np.asarray(one), name) for name, one in constants.items()],
+    )
+    opset = [helper.make_opsetid("", 18)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+    network = OnnxNetwork.from_bytes(model.SerializeToString(), Path("q.onnx"), (CPU,))
+    network = network.for_images((13, 13), "rgb")
+    # seven: neither a multiple of the batch nor of what processors take at once
+    images = np.random.default_rng(0).random((7, 13, 13, 3), dtype=np.float32)
+    alone = np.concatenate([network.run(image[np.newaxis], batch_size=1) for image in images])
+    together = network.run(images, batch_size=network.default_batch_size())
+    np.testing.assert_array_equal(together, alone)
 
 
 def test_one_image_or_one_thread_starts_no_second_session() -> None:

@@ -71,11 +71,14 @@ _PASSING = {
 }  # fmt: skip
 _DYNAMIC = "DynamicQuantize"
 _OF_INTEGERS = ("QuantizeLinear", "QLinear", "QGemm")
-# Operators whose sums of floating-point numbers may round by how many images there are, and those
-# that may hold such. A Conv goes through images one by one.
-_PRODUCTS = {
-    "Attention", "Einsum", "GRU", "Gemm", "If", "LSTM", "Loop", "MatMul", "RNN", "Scan",
-    "SequenceMap",
+# Operators that give for an image the bits they give for it alone: they go through images one by
+# one, or a value or row at a time in steps that round alike wherever it lies in memory. Not so
+# others that look harmless: the sums of a ReduceMean and the logarithms of a Softplus do not.
+_ALIKE = {
+    "Add", "AveragePool", "Cast", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "Div",
+    "Dropout", "Flatten", "GlobalAveragePool", "GlobalMaxPool", "Identity", "LeakyRelu", "MaxPool",
+    "Mul", "PRelu", "Pad", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax", "Split",
+    "Squeeze", "Sub", "Transpose", "Unsqueeze",
 }  # fmt: skip
 _ROUNDING = {"DequantizeLinear", "QLinearSigmoid", "QLinearSoftmax"}
 _ACTIVATIONS = {
@@ -213,12 +216,11 @@ class _Body:
 
 
 def _has_exact_sums(graph: _Body) -> bool:
-    """Say whether a graph is quantised, and all sums over several images are of integers."""
+    """Say whether a graph is quantised, and nothing but integers is added up in another order."""
     operators = {operator for operator, _, _ in graph.makers.values()}
     of_integers = {operator for operator in operators if operator[1].startswith(_OF_INTEGERS)}
-    return bool(of_integers) and all(
-        domain == "" and kind not in _PRODUCTS for domain, kind in operators - of_integers
-    )
+    rest = operators - of_integers
+    return bool(of_integers) and all(domain == "" and kind in _ALIKE for domain, kind in rest)
 
 
 def _ending(graph: _Body, result: str, functions: Mapping[tuple[str, str], _Body]) -> Ending:
