@@ -145,17 +145,6 @@ def test_going_on_after_any_cut(cut, clip, tmp_path, run):
 
 
 @pytest.mark.usefixtures("halves")
-def test_a_table_of_other_frames_is_not_gone_on_with(clip, tmp_path, run, capsys):
-    out = tmp_path / "table.csv"
-    assert run("predict", clip, "--out", out, "--frame-step", 10) == 0
-    before = out.read_bytes()
-    for options in ([], ["--frame-step", 7]):
-        assert run("predict", clip, "--out", out, "--resume", *options) == 2
-        assert "was made with another model, detector or options" in capsys.readouterr().err
-        assert out.read_bytes() == before
-
-
-@pytest.mark.usefixtures("halves")
 @pytest.mark.parametrize("name", ["copy.avi", "copy.mkv"])
 def test_a_video_that_was_cut_off_and_came_whole(
     name, clip, write_clip, noise, tmp_path, run, read_csv
