@@ -303,9 +303,9 @@ class PretrainedEmotionClassifier(ClassifierMixin, TransformerMixin, ImageEstima
             in_order = sorted(classes.tolist())
             if classes.tolist() != in_order:
                 raise ValueError(
-                    f"{type(self).__name__} was fitted with labels, and has classes in the order "
-                    f"{shorten(classes.tolist())}. Scikit-learn's metrics take columns to be in "
-                    f"that of classes={shorten(in_order)}: give it these."
+                    f"{type(self).__name__} expected classes in sorted order for a fit to labels, "
+                    f"got {shorten(classes.tolist())}: scikit-learn's scorers take columns to be "
+                    f"in that order. Set classes={shorten(in_order)}."
                 )
         self.classes_ = classes
         prior = model.training_prior
